@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * libqimport: import qcow2 disk images over networks that break, and prove afterwards what was
+ * put on which disk.  This is the only installed header, and its comments are the manual;
+ * libqimport(3) says the same with examples.
+ *
+ * An import is opened, stepped and closed:
+ *
+ *     struct qimport_error err;
+ *     struct qimport_journal *j = NULL;
+ *     struct qimport *q = NULL;
+ *     int more;
+ *
+ *     if (qimport_journal_open (&j, NULL, 0, &err) == -1 ||
+ *         qimport_start (&q, j, "https://example.org/disk.qcow2", "disk.img", NULL, &err) == -1)
+ *       complain (err.message);
+ *     while ((more = qimport_step (q, 100, &err)) == 1)
+ *       ;                                   // show qimport_progress_get here
+ *     // 0: the disk is whole, durable and in its place; -1: err.status and err.message say why
+ *     qimport_close (q);
+ *     qimport_journal_close (j);
+ *
+ * Killed at any instant, qimport_resume goes on and loses at most one commit interval.
+ *
+ * The library never prints, never exits, installs no signal handler and keeps no global state.
+ * Several imports may run in several threads of one process; one struct qimport belongs to one
+ * thread at a time, but for qimport_cancel and qimport_progress_get, which any thread may call.
+ *
+ * Sizes and offsets are bytes, times milliseconds since 1970 UTC unless the name says otherwise.
+ * Functions return 0, or -1 with *err filled.  Strings in structs are owned by the struct they
+ * stand in; strings handed out through char ** are the caller's, for qimport_free.
+ */
+#ifndef QIMPORT_H
+#define QIMPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Exit statuses of qimport(1), and what qimport_error.status holds. */
+enum qimport_status {
+  QIMPORT_DONE = 0,
+  QIMPORT_INTERNAL = 1,
+  QIMPORT_USAGE = 2,
+  QIMPORT_INTERRUPTED = 3, /* resume will go on */
+  QIMPORT_SOURCE = 4,      /* the source is refused */
+  QIMPORT_IMAGE = 5,       /* the image is refused */
+  QIMPORT_TARGET = 6,      /* the target is refused, or failed */
+  QIMPORT_JOURNAL = 7,     /* the journal is refused, no such import, or held by another */
+  QIMPORT_DIFFERS = 8      /* audit found differences */
+};
+
+struct qimport_error {
+  enum qimport_status status;
+  char code[32];      /* a word for programs, such as "source-changed" */
+  char message[1024]; /* one line: what, where, why, what next; printable UTF-8 */
+};
+
+/* The version of the library, "1.2.3". */
+const char *qimport_version (void);
+
+/* Frees a string the library handed out.  NULL is fine. */
+void qimport_free (void *p);
+
+/* ---- Options ----------------------------------------------------------------------------
+ *
+ * Options have the names and the values of qimport(1)'s long options, without the dashes:
+ * "connections" "8".  The list exists once, in the library; programs may read it. */
+
+struct qimport_options;
+
+struct qimport_option_info {
+  const char *name;     /* "memory" */
+  const char *argument; /* "BYTES", or NULL for a switch */
+  const char *help;     /* one line */
+  const char *fallback; /* the default as text, or NULL */
+  unsigned commands;    /* QIMPORT_FOR_*: the commands that take it */
+  int repeats;          /* may be given several times */
+};
+
+enum {
+  QIMPORT_FOR_START = 1,
+  QIMPORT_FOR_RESUME = 2,
+  QIMPORT_FOR_ENSURE = 4,
+  QIMPORT_FOR_AUDIT = 8,
+  QIMPORT_FOR_INFO = 16, /* and map of a URL */
+};
+
+/* The I-th option, or NULL behind the last. */
+const struct qimport_option_info *qimport_option_info (size_t i);
+
+/* An empty set; NULL when memory is out. */
+struct qimport_options *qimport_options_new (void);
+/* VALUE NULL for a switch.  QIMPORT_USAGE for an unknown name or a bad value. */
+int qimport_options_set (struct qimport_options *o, const char *name, const char *value,
+                         struct qimport_error *err);
+void qimport_options_free (struct qimport_options *o);
+
+/* ---- The journal ------------------------------------------------------------------------ */
+
+struct qimport_journal;
+
+enum { QIMPORT_READ_ONLY = 1 };
+
+/* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else
+ * $XDG_STATE_HOME/qimport/journal.db (default ~/.local/state).  Made if it is not there, but
+ * not with QIMPORT_READ_ONLY, which never writes and never makes an import wait. */
+int qimport_journal_open (struct qimport_journal **out, const char *path, unsigned flags,
+                          struct qimport_error *err);
+void qimport_journal_close (struct qimport_journal *j);
+/* Which file it is. */
+const char *qimport_journal_path (const struct qimport_journal *j);
+
+/* What status shows of an import. */
+struct qimport_info {
+  char id[37];
+  char state[16]; /* probing mapped copying interrupted failed complete */
+  char url[4096]; /* without secrets */
+  char target[4096];
+  char target_kind[8];
+  uint64_t virtual_size, cluster_size;
+  uint64_t guest_total, guest_committed;
+  uint64_t image_total, fetched;
+  uint64_t segments_total, segments_committed;
+  uint64_t attempts;
+  char error_code[32], error_message[1024]; /* "" if none */
+  int64_t started_at, updated_at, finished_at; /* 0: not yet */
+  char holder[128]; /* who works on it now, or "" */
+};
+
+/* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that
+ * one.  EACH returns 0 to go on. */
+int qimport_list (struct qimport_journal *j, const char *id,
+                  int (*each) (void *ctx, const struct qimport_info *info), void *ctx,
+                  struct qimport_error *err);
+
+/* Documents of qimport(1): JSON, newline at the end.  ID NULL for all where that makes sense
+ * (status, receipt: one a line). */
+int qimport_status_json (struct qimport_journal *j, const char *id, char **json,
+                         struct qimport_error *err);
+int qimport_log_json (struct qimport_journal *j, const char *id, char **json,
+                      struct qimport_error *err);
+int qimport_receipt (struct qimport_journal *j, const char *id, char **json,
+                     struct qimport_error *err);
+int qimport_report (struct qimport_journal *j, const char *id, char **html,
+                    struct qimport_error *err);
+
+struct qimport_event {
+  int64_t at;
+  char kind[32];
+  char detail[1024];
+};
+int qimport_log (struct qimport_journal *j, const char *id,
+                 int (*each) (void *ctx, const struct qimport_event *event), void *ctx,
+                 struct qimport_error *err);
+
+/* Remove from the journal; the target stays.  One that is being worked on is refused. */
+int qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error *err);
+
+/* ---- Imports ---------------------------------------------------------------------------- */
+
+struct qimport;
+
+/* Begin.  Checks words and options only: the network, the journal and the target are first
+ * touched by qimport_step.  OPTIONS may be NULL and is copied.  J must outlive *OUT. */
+int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
+                   const char *target, const struct qimport_options *options,
+                   struct qimport_error *err);
+/* Go on with an interrupted import; options given at start hold unless given anew.  A complete
+ * one is QIMPORT_USAGE. */
+int qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
+                    const struct qimport_options *options, struct qimport_error *err);
+/* Start it, resume it, or (complete and the target still there) do nothing: then the first
+ * qimport_step returns 0. */
+int qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url,
+                    const char *target, const struct qimport_options *options,
+                    struct qimport_error *err);
+/* Compare the target with the journal; option "repair" fetches again what differs.  The last
+ * step is -1 with QIMPORT_DIFFERS when it differs (and was not repaired). */
+int qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
+                   const struct qimport_options *options, struct qimport_error *err);
+
+/* Do some work, for about TIMEOUT_MS.  1: more is to be done.  0: done, all of it durable.
+ * -1: over (the same error again at every later call); the import was left so that resume goes
+ * on from what is committed, if err->status is QIMPORT_INTERRUPTED, or after its cause was mended. */
+int qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *err);
+
+/* Ask it to stop: the running step commits what is written and returns -1 with
+ * QIMPORT_INTERRUPTED, within two seconds.  From any thread, or a signal handler. */
+void qimport_cancel (struct qimport *q);
+
+struct qimport_progress {
+  char id[37];         /* "" until the import is in the journal */
+  char state[16];
+  uint64_t guest_total, guest_committed, guest_written; /* written: some of it not yet durable */
+  uint64_t image_total, fetched; /* fetched: over all attempts */
+  uint64_t fetched_now; /* in this attempt */
+  uint64_t retries;    /* in this attempt */
+  double rate;         /* bytes a second, of the last seconds */
+  double eta_seconds;  /* -1: not known */
+  char note[160];      /* what it waits for, or "" */
+};
+void qimport_progress_get (struct qimport *q, struct qimport_progress *out);
+
+/* The object of --progress json for this instant, one line without newline. */
+int qimport_progress_json (struct qimport *q, char **json, struct qimport_error *err);
+
+/* What audit found: JSON as of qimport audit --json.  After the last step. */
+int qimport_audit_json (struct qimport *q, char **json, struct qimport_error *err);
+
+/* Warnings meant for a person since the last call (one line each), or NULL: the caller frees. */
+char *qimport_take_warning (struct qimport *q);
+
+/* Stops (as a kill would, but tidily) what still runs, and frees.  NULL is fine. */
+void qimport_close (struct qimport *q);
+
+/* step until done, calling PROGRESS (may be NULL) about every INTERVAL_MS on this thread; when
+ * it returns nonzero the import is cancelled. */
+int qimport_run (struct qimport *q, int (*progress) (void *ctx, const struct qimport_progress *p),
+                 void *ctx, int interval_ms, struct qimport_error *err);
+
+/* ---- Images ----------------------------------------------------------------------------- */
+
+/* What the image at URL is, from its metadata alone.  JSON: the keys of `qemu-img info
+ * --output=json` where they apply, and "importable", "bytes-to-fetch", "requests". */
+int qimport_info_json (const char *url, const struct qimport_options *options, char **json,
+                       struct qimport_error *err);
+/* Guest extents with the keys of `qemu-img map --output=json`; of a URL, or of an import. */
+int qimport_map_json (const char *url, const struct qimport_options *options, char **json,
+                      struct qimport_error *err);
+int qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
+                             struct qimport_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * error: see error.h.  The one list of codes is there.
+ */
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  const char *word;
+  int status;
+} codes[] = {
+#define X(code, word, status) [ERR_##code] = { word, status },
+  ERROR_CODES (X)
+#undef X
+};
+
+static int
+vfail (struct error *err, enum error_code code, const char *fmt, va_list ap)
+{
+  err->code = code;
+  vsnprintf (err->text, sizeof err->text, fmt, ap);
+  return -1;
+}
+
+int
+fail (struct error *err, enum error_code code, const char *fmt, ...)
+{
+  va_list ap;
+
+  va_start (ap, fmt);
+  vfail (err, code, fmt, ap);
+  va_end (ap);
+  return -1;
+}
+
+int
+fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt, ...)
+{
+  va_list ap;
+  char words[128];
+  size_t n;
+
+  va_start (ap, fmt);
+  vfail (err, code, fmt, ap);
+  va_end (ap);
+  n = strlen (err->text);
+  snprintf (err->text + n, sizeof err->text - n, ": %s",
+            strerror_r (errnum, words, sizeof words));
+  return -1;
+}
+
+int
+fail_memory (struct error *err, const char *what)
+{
+  return fail (err, ERR_NO_MEMORY, "out of memory for %s", what);
+}
+
+const char *
+error_word (enum error_code code)
+{
+  return codes[code].word;
+}
+
+int
+error_status (enum error_code code)
+{
+  return codes[code].status;
+}

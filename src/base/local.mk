@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/base/bytes.h \
+	src/base/clock.h \
+	src/base/digest.c \
+	src/base/digest.h \
+	src/base/error.c \
+	src/base/error.h \
+	src/base/extent.h \
+	src/base/own.h \
+	src/base/text.c \
+	src/base/text.h

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * journal: the memory.  The only room that knows SQLite and libuuid.  One file holds any number
+ * of imports, worked on by any number of processes.  It keeps what an import is (identities,
+ * sealed map), how far it came, and what happened; it never touches the network or the target.
+ *
+ *   J2  The map is complete, checked and sealed (with its digest) before the first data cluster
+ *       is written, and never changes after.  In a stream it is sealed a piece at a time.
+ *   J8  No secret reaches this room: the caller hands in what may be stored.
+ *
+ * Keys: an import has a small number NO; its segments, extents and zero runs are numbered
+ * (ORD) from 0 in the order of their layer and host offset (zero runs: in guest order), so that a row is found
+ * without an index beside the table's own.
+ *
+ * Threads: one struct journal may be used by several threads (it has a lock); a struct
+ * journal_reader belongs to one.  No transaction waits for the network or for another thread.
+ *
+ * Errors: ERR_JOURNAL_*, each naming the file; a full disk is ERR_JOURNAL_FULL.
+ */
+#ifndef QIMPORT_JOURNAL_H
+#define QIMPORT_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/extent.h"
+#include "base/own.h"
+
+enum { JOURNAL_ID_SIZE = 37, JOURNAL_LAYERS_MAX = 64 };
+
+/* ---- The file ------------------------------------------------------------------------- */
+
+struct journal;
+
+enum journal_mode {
+  JOURNAL_CREATE, /* make it if it is not there; migrate an older one */
+  JOURNAL_WRITE,  /* must exist */
+  JOURNAL_READ    /* must exist; never blocks a writer, never writes, migrates nothing */
+};
+
+/* Opens PATH and checks: regular file, one name (st_nlink), not writable by others than its owner and root,
+ * application_id, user_version (newer: ERR_JOURNAL_NEWER, untouched), schema as the migrations
+ * make it, journal_mode really WAL.  Creates with mode 0600, directories 0700. A file that is not ours is never changed. */
+int journal_open (struct journal **out, const char *path, enum journal_mode mode,
+                  struct error *err);
+void journal_close (struct journal *j);
+OWNABLE (journal)
+const char *journal_path (const struct journal *j);
+
+/* quick_check and our own invariants over import NO, on a connection of its own, so that it can run
+ * beside the first fetch.  ERR_JOURNAL_CORRUPT, or ERR_INTERRUPTED when *STOP becomes true. */
+int journal_check (const char *path, int64_t no, const volatile bool *stop,
+                   struct error *err);
+
+/* ---- What an import is ----------------------------------------------------------------- */
+
+#define IMPORT_STATES(X)                                                                     \
+  X (PROBING, "probing")         /* the map is being read */                                  \
+  X (MAPPED, "mapped")           /* the map is sealed; nothing written yet */                 \
+  X (COPYING, "copying")                                                                     \
+  X (INTERRUPTED, "interrupted") /* resume will go on */                                      \
+  X (FAILED, "failed")           /* resume needs something mended first */                    \
+  X (COMPLETE, "complete")
+
+enum import_state {
+#define X(name, word) IMPORT_##name,
+  IMPORT_STATES (X)
+#undef X
+};
+
+const char *import_state_word (enum import_state s);
+
+/* One source of an import: the image (0) or a backing file. */
+struct journal_layer {
+  char url[4096];       /* without secrets, escaped */
+  bool url_had_secret;  /* something was dropped from it */
+  char final_url[4096];
+  char format[8];       /* "qcow2" or "raw" */
+  uint64_t length;      /* UINT64_MAX: a pipe */
+  char etag[256];
+  char last_modified[64];
+  unsigned trust;       /* enum source_trust */
+  char tls_fingerprint[96];
+  uint64_t cluster_size;
+  uint64_t segment_size; /* bytes; a power of two, at least cluster_size */
+  uint8_t head_digest[DIGEST_SIZE]; /* of header and L1 table, see import/identity */
+};
+
+struct journal_import {
+  int64_t no;
+  char id[JOURNAL_ID_SIZE];
+  enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
+  bool sealed;             /* the map is complete */
+  bool finishing;          /* everything is committed; only finish/complete is missing */
+  char target[4096];       /* canonical */
+  char target_kind[8];     /* "file" or "block" */
+  char target_identity[512]; /* "" until target_create */
+  char options[8192];      /* NAME=VALUE lines that hold at resume */
+  char snapshot[256];
+  char format_features[256]; /* for the receipt, e.g. "version=3 compression=zstd" */
+  unsigned layers;
+  bool stream;             /* began without ranges */
+  bool keep_holes;         /* --unallocated keep */
+  bool digests;            /* per-segment SHA-256 */
+  bool hash_image;         /* the image's own SHA-256 is computed (layer 0) */
+  char expect_sha256[DIGEST_HEX]; /* "" or what it must be */
+
+  uint64_t virtual_size, cluster_size;
+
+  /* Of the sealed map. */
+  uint64_t segments, extents, zero_runs;
+  uint64_t guest_total;    /* guest bytes that the map covers */
+  uint64_t need_max;       /* the longest host range of a segment */
+  uint64_t image_total;    /* host bytes that have to be fetched */
+  uint8_t map_digest[DIGEST_SIZE];
+
+  /* Progress: running totals, changed by journal_commit only. */
+  uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, and ZERO_OFF bytes of it */
+  uint64_t image_hashed_to;    /* host offset in layer 0 */
+  uint8_t image_hash[DIGEST_STATE_MAX]; /* digest_save's */
+  size_t image_hash_len;
+  char image_sha256[DIGEST_HEX]; /* "" until known */
+  char root_digest[DIGEST_HEX];  /* "" until audited */
+
+  uint64_t attempts;
+  char error_code[32], error_message[1024]; /* "" if none */
+  int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
+  char holder[128]; /* "" or who works on it: "pid 123 on HOST" */
+};
+
+/* Insert a new import (state PROBING) with its layers, held by this process; fills no, id and
+ * times.  ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import.
+ * A complete import over the same target stays as history. */
+int journal_begin (struct journal *j, struct journal_import *imp,
+                   const struct journal_layer *layers, struct error *err);
+
+/* Find by UUID, unique prefix (>= 4 characters) or target path (the newest import of it).
+ * ERR_NO_SUCH_IMPORT; ERR_USAGE for an ambiguous prefix. */
+int journal_find (struct journal *j, const char *id, struct journal_import *out,
+                  struct error *err);
+int journal_get_layer (struct journal *j, int64_t no, unsigned layer,
+                       struct journal_layer *out, struct error *err);
+int journal_put_layer (struct journal *j, int64_t no, unsigned layer,
+                       const struct journal_layer *l, struct error *err);
+
+/* Every import, oldest first; a callback's -1 ends it. */
+typedef int (*journal_each) (void *ctx, const struct journal_import *imp, struct error *err);
+int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
+
+/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed".
+ * ERR_IMPORT_HELD, naming the process, when a live one holds it.  Atomic between processes; a holder that died holds nothing. */
+int journal_hold (struct journal *j, struct journal_import *imp, struct error *err);
+/* Give it back: state, the last error (NULL: none), event "interrupted" with the reason. */
+int journal_release (struct journal *j, int64_t no, enum import_state state,
+                     const struct error *why, struct error *err);
+/* Remove, with map and events; held ones are refused. */
+int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+
+int journal_set_options (struct journal *j, int64_t no, const char *options,
+                         struct error *err);
+/* With synchronous=FULL: the part file is on disk before this, and nothing is written to it before this returned. State COPYING. */
+int journal_set_target (struct journal *j, int64_t no, const char *identity,
+                        struct error *err);
+/* Forget progress (not the map) and begin again: --restart. Everything else as at the seal. */
+int journal_restart (struct journal *j, int64_t no, struct error *err);
+/* Forget map and progress. */
+int journal_unseal (struct journal *j, int64_t no, struct error *err);
+
+/* kind: started interrupted resumed retry redirected committed source_changed completed audited
+ * repaired mirror warning ...; DETAIL one line, escaped, no secret. */
+int journal_event (struct journal *j, int64_t no, const char *kind, const char *detail,
+                   struct error *err);
+
+/* ---- The map --------------------------------------------------------------------------- */
+
+/* Collects the map, which comes in guest order, sorts it by host offset in a temporary
+ * database (memory bounded, no lock on the journal meanwhile), checks it, and stores it in batches. */
+struct journal_map;
+
+int journal_map_begin (struct journal_map **out, struct journal *j,
+                       const struct journal_import *imp, const struct journal_layer *layers,
+                       struct error *err);
+void journal_map_close (struct journal_map *m); /* unsealed: what was stored is removed later */
+OWNABLE (journal_map)
+
+/* DATA, COMPRESSED: any order.  ZERO, HOLE: in guest order; neighbours are merged.  HOLE with
+ * keep_holes is only counted. */
+int journal_map_add (struct journal_map *m, const struct extent *e, struct error *err);
+/* A table of the image (header, L1, L2, refcount table, snapshot table): it must overlap no other table and no extent.
+ * WHAT names it in the message: a string literal. */
+int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r,
+                       const char *what, struct error *err);
+/* Sort, check overlaps (ERR_IMAGE_MALFORMED), cut into segments, store, digest.  Then, in one
+ * small transaction with synchronous=FULL, the seal: state MAPPED, totals.  IMP's map fields
+ * are filled.  With imp->hash_image every piece of layer 0's file has a segment. */
+int journal_map_seal (struct journal_map *m, struct journal_import *imp, struct error *err);
+/* The digest that a seal would have, without storing (--accept-new-validator). */
+int journal_map_digest (struct journal_map *m, uint8_t out[DIGEST_SIZE], struct error *err);
+
+/* In a stream: what was added so far and starts in host range R of LAYER becomes a segment,
+ * sealed by itself (J2), *SEG; 1 when there is nothing.  At a resume the same piece is found
+ * again (the rows must be the same: ERR_SOURCE_CHANGED), with its progress. */
+struct segment;
+int journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r,
+                      struct segment *seg, struct error *err);
+
+/* ---- Work ------------------------------------------------------------------------------- */
+
+/* A segment: the extents that start in one piece of the host space of a layer. */
+struct segment {
+  uint64_t ord;
+  uint32_t layer;
+  host_off at;             /* of the piece: a multiple of the layer's segment_size */
+  struct host_range need;  /* what must be fetched; with hash_image the whole piece and what reaches out of it */
+  uint64_t first_extent, extents;
+  uint64_t guest_bytes;
+  host_off committed_to;   /* every extent byte before this host offset is committed */
+  uint64_t committed_extents; /* how many extents, from the first, are committed entirely */
+  bool committed;          /* all of it */
+  bool digest_final;       /* hash is the digest; else digest_save's state, or nothing (len 0) */
+  uint8_t hash[DIGEST_STATE_MAX];
+  size_t hash_len;
+};
+
+/* Reads while others write; for one thread. */
+struct journal_reader;
+int journal_reader_open (struct journal_reader **out, const char *path, struct error *err);
+void journal_reader_close (struct journal_reader *r);
+OWNABLE (journal_reader)
+
+/* Up to MAX segments from ORD on that are not committed, or (with hash_image) reach beyond
+ * IMAGE_HASHED_TO, in order.  Never scans what is done: starts at the import's watermark. */
+int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
+                   uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
+                   struct error *err);
+/* Up to MAX segments from ORD on, committed or not: audit. */
+int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
+                      struct segment *out, size_t max, size_t *n, struct error *err);
+/* Up to MAX extents from FIRST on, in host order. */
+int journal_extents (struct journal_reader *r, int64_t no, uint64_t first,
+                     struct extent *out, size_t max, size_t *n, struct error *err);
+/* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
+int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord,
+                   struct extent *out, size_t max, size_t *n, struct error *err);
+
+/* How far a segment has come. */
+struct segment_progress {
+  uint64_t ord;
+  host_off committed_to;
+  uint64_t committed_extents;
+  bool committed;
+  bool digest_final;
+  uint8_t hash[DIGEST_STATE_MAX];
+  size_t hash_len;
+};
+
+/* What a commit changes in the import's row: new values, not differences. */
+struct import_progress {
+  uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_ord, zero_off;
+  uint64_t image_hashed_to;
+  uint8_t image_hash[DIGEST_STATE_MAX];
+  size_t image_hash_len;
+  uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
+};
+
+/* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
+ * first error it is rolled back and nothing counts. */
+int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
+                    size_t n, const struct import_progress *p, struct error *err);
+
+/* The last step, in order: everything is committed and target_finish returned 0.  FULL, checkpointed as far as
+ * readers let it; event "completed". IMAGE_SHA256 may be "". */
+int journal_complete (struct journal *j, int64_t no, const char *image_sha256,
+                      struct error *err);
+int journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex,
+                             struct error *err);
+
+/* ---- Questions --------------------------------------------------------------------------- */
+
+/* JSON documents of the contract, made by SQLite; the caller frees *JSON. IMP NULL: all.
+ * PRETTY as `qemu-img --output=json` indents.  LIVE_* are merged into the state. */
+int journal_status_json (struct journal *j, const struct journal_import *imp, char **json,
+                         struct error *err);
+int journal_log_json (struct journal *j, const struct journal_import *imp, char **json,
+                      struct error *err);
+int journal_receipt_json (struct journal *j, const struct journal_import *imp, char **json,
+                          struct error *err);
+
+struct journal_event_row {
+  int64_t at; /* ms */
+  char kind[32];
+  char detail[1024];
+};
+typedef int (*journal_each_event) (void *ctx, const struct journal_event_row *e,
+                                   struct error *err);
+int journal_events (struct journal *j, const struct journal_import *imp,
+                    journal_each_event each, void *ctx, struct error *err);
+
+/* The sealed map in guest order, neighbours merged as qemu-img map does not split them by
+ * segment: for map, report. */
+typedef int (*journal_each_extent) (void *ctx, const struct extent *e, struct error *err);
+int journal_map_each (struct journal *j, const struct journal_import *imp,
+                      journal_each_extent each, void *ctx, struct error *err);
+
+#endif
