@@ -30,8 +30,14 @@ enum {
   QCOW2_REFTABLE_MAX = 8 << 20,
   QCOW2_SNAPSHOTS_MAX = 65536,
   QCOW2_SNAPSHOT_TABLE_MAX = 64 << 20,
+  QCOW2_SNAPSHOT_EXTRA_MAX = 1024,
   QCOW2_NAME_MAX = 1023
 };
+
+/* The length of a stream that has not ended yet.  Then nothing is refused for lying beyond the
+ * end, and it is the caller who finds that bytes are missing: of a compressed cluster less than
+ * 512 may be (its last sector is counted whole), of all else none. */
+#define QCOW2_LEN_UNKNOWN ((uint64_t)INT64_MAX)
 
 enum qcow2_compression { QCOW2_DEFLATE = 0, QCOW2_ZSTD = 1 };
 
@@ -88,32 +94,42 @@ void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
 struct qcow2_snapshot {
   struct qcow2_disk disk; /* its own virtual size, from its extra data, else the active one's */
   uint64_t entry_at;
-  char id[64];            /* cut, escaped */
+  char id[64];            /* cut, escaped: for people */
   char name[256];
+  const uint8_t *raw_id;  /* as in the file, within the bytes that were parsed */
+  const uint8_t *raw_name;
+  size_t raw_id_len, raw_name_len;
   int64_t date_s;
   uint64_t vm_state_size;
   uint64_t vm_clock_ns;
 };
 
 /* Parse one entry of the "Snapshot table" that starts at host offset AT, from N bytes there.
- * Returns 0 with *ENTRY_LEN, its length with padding; 1 with *ENTRY_LEN, the bytes that are
- * needed to say so, when N is too few; -1.  An entry is at most about 130 KiB + 1 KiB. */
+ * Returns 0 with *ENTRY_LEN, its length with padding (of the last entry the padding need not be
+ * in the file); 1 with *ENTRY_LEN, the bytes that are needed to go on, when N is too few; -1.
+ * An entry is at most about 130 KiB + 1 KiB. */
 int qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8_t *raw,
                           size_t n, struct qcow2_snapshot *out, size_t *entry_len,
                           struct error *err);
+
+/* Whether it is what a user calls WANTED: its name, or its id, byte for byte.  While the bytes
+ * that were parsed are still there. */
+bool qcow2_snapshot_is (const struct qcow2_snapshot *s, const char *wanted);
 
 /* Entries per L2 table, guest bytes that one L1 entry covers, bytes of an L2 entry. */
 uint64_t qcow2_l2_entries (const struct qcow2_header *h);
 uint64_t qcow2_l1_span (const struct qcow2_header *h);
 uint32_t qcow2_l2_entry_size (const struct qcow2_header *h);
 
-/* Parse N entries of DISK's L1 table, beginning with entry FIRST, from RAW (8 bytes each).
- * L2[i] is where the L2 table starts, 0 where there is none. */
+/* Parse N entries of DISK's L1 table, beginning with entry FIRST, from RAW (8 bytes each);
+ * FIRST + N is at most DISK->l1.n.  L2[i] is where the L2 table starts, 0 where there is none.
+ * That two tables do not overlap, and one serves one entry only, is for the caller to see. */
 int qcow2_l1_parse (const struct qcow2_header *h, const struct qcow2_disk *disk,
                     uint64_t first, const uint8_t *raw, size_t n, host_off *l2,
                     struct error *err);
 
-/* Of the L2 table of L1 entry L1_IDX, how many entries lie below the virtual size. */
+/* Of the L2 table of L1 entry L1_IDX, how many entries lie below the virtual size: all that is
+ * read of it, and all that must be in the file. */
 uint64_t qcow2_l2_used (const struct qcow2_header *h, const struct qcow2_disk *disk,
                         uint64_t l1_idx);
 
@@ -122,7 +138,10 @@ typedef int (*qcow2_emit) (void *ctx, const struct extent *e, struct error *err)
 
 /* Parse N entries of the L2 table at L2_AT, of L1 entry L1_IDX, beginning with entry FIRST, and
  * emit every guest byte they cover (cut at the virtual size), neighbours that are stored alike
- * merged.  layer is 0 in what is emitted.  HOLE is emitted for what is not allocated. */
+ * merged.  layer is 0 in what is emitted.  HOLE is emitted for what is not allocated.  Stored
+ * bytes are inside the file and clear of this table and of what the header places; that they
+ * are clear of all other tables is for the caller to see.  A compressed cluster that the end
+ * of the file cuts by less than a sector is emitted with what is really there. */
 int qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk,
                    uint64_t l1_idx, host_off l2_at, uint64_t first, const uint8_t *raw,
                    size_t n, qcow2_emit emit, void *ctx, struct error *err);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * looks: a guess at what a file that is no qcow2 image is, for the message only.  It never
+ * decides anything: an image's format is given by the caller, never probed.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "qcow2/layout.h"
+
+struct signature {
+  size_t at, len;
+  const char *bytes;
+  const char *what;
+};
+
+static const struct signature signatures[] = {
+  { 0, 2, "\x1f\x8b", "gzip data; unpack it first" },
+  { 0, 6, "\xfd"
+          "7zXZ\0",
+    "xz data; unpack it first" },
+  { 0, 4, "\x28\xb5\x2f\xfd", "zstd data; unpack it first" },
+  { 0, 3, "BZh", "bzip2 data; unpack it first" },
+  { 0, 4, "PK\x03\x04", "a zip archive; unpack it first" },
+  { 0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first" },
+  { 257, 5, "ustar", "a tar archive or an OVA; unpack it first" },
+  { 0, 4, "KDMV", "a VMDK image; convert it with qemu-img convert -O qcow2" },
+  { 0, 21, "# Disk DescriptorFile", "a VMDK descriptor; convert it with qemu-img convert" },
+  { 0, 8, "vhdxfile", "a VHDX image; convert it with qemu-img convert -O qcow2" },
+  { 0, 8, "conectix", "a VHD image; convert it with qemu-img convert -O qcow2" },
+  { 64, 4, "\x7f\x10\xda\xbe", "a VDI image; convert it with qemu-img convert -O qcow2" },
+  { 0, 4, "QED", "a QED image; convert it with qemu-img convert -O qcow2" },
+  { 0, 16, "WithoutFreeSpace", "a Parallels image; convert it with qemu-img convert" },
+  { 0, 16, "WithouFreSpacExt", "a Parallels image; convert it with qemu-img convert" },
+  { 0, 6, "LUKS\xba\xbe", "a LUKS volume" },
+  { 512, 8, "EFI PART", "a raw disk with a GPT; it needs no import" },
+  { 510, 2, "\x55\xaa", "a raw disk with a boot sector; it needs no import" },
+  { 0, 1, "{", "a JSON document, perhaps an error of the server" },
+};
+
+static const char *const markup[] = { "<!doctype", "<html", "<?xml", "<error", "<head" };
+
+static bool
+is_markup (const uint8_t *raw, size_t n)
+{
+  size_t i, k;
+
+  for (i = 0; i < n && strchr (" \t\r\n\xef\xbb\xbf", raw[i]) != NULL && raw[i] != 0; i++)
+    ;
+  for (k = 0; k < sizeof markup / sizeof markup[0]; k++) {
+    size_t len = strlen (markup[k]);
+
+    if (n - i >= len && strncasecmp ((const char *)raw + i, markup[k], len) == 0)
+      return true;
+  }
+  return false;
+}
+
+const char *
+qcow2_looks_like (const uint8_t *raw, size_t n)
+{
+  size_t i;
+
+  if (n == 0)
+    return "an empty file";
+  if (is_markup (raw, n))
+    return "an HTML or XML page, perhaps an error or a login page of the server";
+  for (i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
+    const struct signature *s = &signatures[i];
+
+    if (s->at + s->len <= n && memcmp (raw + s->at, s->bytes, s->len) == 0)
+      return s->what;
+  }
+  for (i = 0; i < n && raw[i] == 0; i++)
+    ;
+  return i == n ? "zeros" : "something else";
+}
