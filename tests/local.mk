@@ -8,4 +8,44 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 TEST_EXTENSIONS += .sh
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
-	export top_srcdir top_builddir;
+	CC='$(CC)'; export top_srcdir top_builddir CC;
+
+# Flow tests run the program against a real server; tests/flow/lib.sh is what they share.  One
+# file a line, so that two people can add one.
+flow_tests =
+flow_tests += tests/flow/bad-input.sh
+flow_tests += tests/flow/import-identical.sh
+flow_tests += tests/flow/interrupt.sh
+flow_tests += tests/flow/journal-views.sh
+flow_tests += tests/flow/kill-resume.sh
+flow_tests += tests/flow/many-imports.sh
+
+build_tests = tests/rooms.sh tests/symbols.sh tests/header.sh
+TESTS += $(build_tests) $(flow_tests)
+
+long_tests = tests/long/main-job.sh
+EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
+	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh
+
+# The suite of hours, not of minutes.
+check-long:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(long_tests)'
+
+installcheck-local:
+	CC='$(CC)' SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)' $(SHELL) $(srcdir)/tests/installed.sh \
+	  '$(DESTDIR)' '$(libdir)' '$(bindir)'
+
+clean-local-tests-cache:
+	rm -rf tests-cache
+
+clean-local: clean-local-tests-cache
+
+# The ten longest functions; the aim is 60 lines.
+longest:
+	@cd $(srcdir) && ctags --languages=C --kinds-C=f --fields=+ne -f - -R src | awk -F'\t' ' \
+	  { for (i = 4; i <= NF; i++) { \
+	      if ($$i ~ /^line:/) from = substr ($$i, 6); \
+	      if ($$i ~ /^end:/) to = substr ($$i, 5) } \
+	    print to - from + 1, $$2 ": " $$1 }' | sort -rn | head
+
+.PHONY: check-long longest clean-local-tests-cache

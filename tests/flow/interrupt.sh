@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# SIGINT, SIGTERM and SIGHUP commit what is written, say how to go on, and end with 3 within two
+# seconds.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+needs nginx qemu-img jq mkfs.ext4 sfdisk
+
+image deflate 64K
+serve 800000
+disk=$scratch/disk
+
+copying () { # until something is committed
+  for _ in $(seq 100); do
+    [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && return
+    sleep 0.1
+  done
+  return 1
+}
+
+for signal in INT TERM HUP; do
+  # What a shell puts into the background has SIGINT ignored.
+  env --default-signal=INT,HUP "$QIMPORT" start "$url" "$disk" 2>"$scratch/err" >"$scratch/out" &
+  pid=$!
+  background
+  check "SIG$signal: the import is under way" copying
+  at=$(now_ms)
+  kill -$signal $pid
+  wait $pid
+  rc=$?
+  took=$(($(now_ms) - at))
+  exits 3 "SIG$signal: the exit status is 3"
+  check "SIG$signal: it took ${took} ms, at most two seconds" [ $took -le 2000 ]
+  check "SIG$signal: the last line tells how to resume" \
+    sh -c 'tail -n 1 "$1" | grep -q "^qimport: .*qimport resume"' - "$scratch/err"
+  check "SIG$signal: TARGET does not exist half-done" [ ! -e "$disk" ]
+  is "$(import_of "$disk" .state)" interrupted "SIG$signal: status says interrupted"
+  committed=$(import_of "$disk" .bytes.guest_committed)
+
+  # The command that the message names is the one that works.
+  sed -n 's/.*\(qimport resume [^ ,;()]*\).*/\1/p' "$scratch/err" | tail -n 1 |
+    sed 's/^qimport resume[ ]*//; s/^['\''"`]*//; s/['\''"`.]*$//' >"$scratch/id"
+  "$QIMPORT" resume -q --max-time 1 $(cat "$scratch/id") 2>"$scratch/err"
+  rc=$?
+  check "SIG$signal: the command it names goes on" [ $rc = 3 -o $rc = 0 ]
+  check "SIG$signal: from what was committed" \
+    [ "$(import_of "$disk" .bytes.guest_committed)" -ge "$committed" ]
+  qimport forget "$(import_of "$disk" .id)" 2>/dev/null
+  rm -f "$disk" "$disk".qimport-part
+done
+
+"$QIMPORT" start -q "$url" "$disk" 2>"$scratch/err" &
+pid=$!
+background
+copying
+kill -TERM $pid
+wait $pid
+run qimport resume -q
+exits 0 "a bare resume finds the only interrupted import, and ends it"
+assert_identical "$disk" "$expected" "the disk is what qemu-img makes of the image"
+done_testing
