@@ -35,13 +35,13 @@ guest_fill () {
   rm -f "$3.list"
   guest_fs=$(($2 + $2 / 5 + 16))
   truncate -s "$((guest_fs + 2))M" "$1.new" &&
-  guest_mkfs -q -F -L guest -d "$3" -E offset=1048576 "$1.new" "${guest_fs}M" &&
   printf 'label: gpt\nstart=2048, size=%s, type=linux, name=root\n' $((guest_fs * 2048)) |
-    PATH=$PATH:/sbin:/usr/sbin sfdisk -q --wipe never --wipe-partitions never "$1.new" >/dev/null
+    guest_sbin sfdisk -q "$1.new" &&
+  guest_sbin mkfs.ext4 -q -F -L guest -d "$3" -E offset=1048576 "$1.new" "${guest_fs}M" </dev/null
 }
 
-guest_mkfs () {
-  PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 "$@" </dev/null
+guest_sbin () {
+  PATH=$PATH:/sbin:/usr/sbin "$@"
 }
 
 guest_qcow2 () {
