@@ -1,1 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/import/checksums.c \
+	src/import/commit.c \
+	src/import/copy.c \
+	src/import/copy.h \
+	src/import/ensure.c \
+	src/import/image.c \
+	src/import/import.h \
+	src/import/later.c \
+	src/import/map.c \
+	src/import/map.h \
+	src/import/options.c \
+	src/import/options.h \
+	src/import/progress.c \
+	src/import/public.c \
+	src/import/queries.c \
+	src/import/run.c \
+	src/import/slot.h \
+	src/import/snapshot.c \
+	src/import/snapshot.h \
+	src/import/worker.c

@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/extent.h"
+#include "base/own.h"
 
 /* What source tells about itself while it works: kind is one of the journal's event kinds
  * ("retry", "redirected", "source_changed", "mirror"); detail one escaped line without secrets (J8). */
@@ -64,6 +65,7 @@ struct source;
 int source_open (struct source **out, const char *url, const struct source_options *options,
                  struct error *err);
 void source_close (struct source *s);
+OWNABLE (source)
 
 /* The first request: a ranged GET of [0, HEAD_MAX), which settles final URL, length,
  * validators and whether ranges are honoured.  RECORDED (may be NULL) is the identity of an

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * import: the order of things, and the only place that knows it:
+ *
+ *     probe > parse > map > seal > claim the target > copy > finish > complete
+ *
+ * An import is a row of phases (run.c); each is a function that does a bit of work and says
+ * which comes next.  What a phase made is in the journal before the next one begins, so that a
+ * resume enters at the same place.
+ */
+#ifndef QIMPORT_IMPORT_IMPORT_H
+#define QIMPORT_IMPORT_IMPORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/error.h"
+#include "import/copy.h"
+#include "import/map.h"
+#include "import/options.h"
+#include "journal/journal.h"
+#include "qimport.h"
+#include "source/source.h"
+#include "target/target.h"
+
+enum { HEAD_MAX = 64 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1 };
+
+struct qimport_journal {
+  struct journal *journal;
+  bool read_only;
+};
+
+enum job { JOB_START, JOB_RESUME, JOB_ENSURE, JOB_AUDIT };
+
+struct qimport {
+  enum job job;
+  struct journal *journal;
+  struct qimport_options *options;
+  char *url, *target_path, *id;
+
+  /* What the image is: sources and headers, top down. */
+  unsigned n_layers;
+  struct source *sources[LAYERS_MAX];
+  char *urls[LAYERS_MAX]; /* with their secrets; never stored */
+  struct map_layer layers[LAYERS_MAX];
+  struct layer_format formats[LAYERS_MAX];
+  struct journal_layer *records; /* LAYERS_MAX of them */
+  bool stream;
+
+  struct journal_import imp;
+  bool in_journal; /* imp.no is valid, and held by us */
+  bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
+  struct target *target;
+  struct copy *copy;
+  struct audit *audit;
+
+  int (*phase) (struct qimport *q, int timeout_ms, struct error *err);
+  bool over;
+  int result; /* when over */
+  struct error failure;
+
+  atomic_bool stop;
+  volatile bool stop_check;
+  int64_t deadline; /* monotonic; 0: none */
+
+  /* The journal's check, beside the first fetch of a resume. */
+  pthread_t checker;
+  bool checker_runs;
+  atomic_bool check_done, may_commit;
+  int check_result;
+  struct error check_error;
+
+  pthread_mutex_t lock; /* of what follows: read by any thread */
+  struct qimport_progress progress;
+  char *warnings;
+
+  int64_t rate_at;
+  uint64_t rate_bytes;
+};
+
+/* A phase function's results beside -1. */
+enum { PHASE_MORE = 1, PHASE_OVER = 0 };
+
+/* probe.c: open and probe every layer, parse headers, refuse what must be refused before
+ * anything is made.  RECORDED: compare with what the journal has. */
+int import_open_image (struct qimport *q, bool recorded, struct error *err);
+void import_close_image (struct qimport *q);
+void import_source_options (const struct qimport_options *o, struct source_options *so);
+/* A plain path is remembered as an absolute one; the caller frees. */
+int import_absolute_url (const char *url, char **out, struct error *err);
+
+/* checksums.c: --checksums becomes --sha256. */
+int import_checksums (struct qimport *q, struct error *err);
+
+/* audit.c: --verify, before the import is called complete. */
+int import_verify (struct qimport *q, struct error *err);
+void import_close_audit (struct qimport *q);
+
+/* phases, in their order; each sets q->phase */
+int phase_ensure (struct qimport *q, int timeout_ms, struct error *err);
+int phase_start (struct qimport *q, int timeout_ms, struct error *err);
+int phase_resume (struct qimport *q, int timeout_ms, struct error *err);
+int phase_map (struct qimport *q, int timeout_ms, struct error *err);
+int phase_target (struct qimport *q, int timeout_ms, struct error *err);
+int phase_copy (struct qimport *q, int timeout_ms, struct error *err);
+int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
+int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
+int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
+
+/* Leave the import as it should be found after ERR: commit, release, or forget. */
+void import_leave (struct qimport *q, const struct error *why);
+
+/* progress.c */
+void import_note (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
+void import_warn (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
+void import_update_progress (struct qimport *q);
+
+/* ERR of the rooms as the public header has it. */
+int publish_error (struct qimport_error *out, const struct error *err);
+
+void import_target_spec (const struct qimport *q, struct target_spec *spec);
+/* The digest of header and L1 table, over which a source is known again. */
+int import_head_digest (struct qimport *q, unsigned layer, const uint8_t *head, size_t len,
+                        uint8_t out[DIGEST_SIZE], struct error *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
+ * of one table (options.c); the command line, the manual's test, completions and the journal
+ * (which remembers what holds at resume) read that table.
+ */
+#ifndef QIMPORT_IMPORT_OPTIONS_H
+#define QIMPORT_IMPORT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { OPTION_LIST_MAX = 16 };
+
+/* A repeated option, in the order given; NULL-terminated. */
+struct option_list {
+  char *item[OPTION_LIST_MAX + 1];
+};
+
+struct qimport_options {
+  uint64_t set; /* bit I: the I-th option of the table was given */
+
+  uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
+      connect_timeout_s, max_size;
+  uint64_t commit_interval_ms;
+  char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
+      *proxy, *aws_sigv4, *url, *sha256, *checksums, *snapshot;
+  struct option_list mirror, backing;
+  bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
+      verify, force, repair;
+  bool digest;           /* on|off */
+  bool unallocated_keep; /* zero|keep */
+};
+
+/* Every option at its default. */
+struct qimport_options *options_new (void);
+void options_close (struct qimport_options *o);
+/* A deep copy, or NULL. */
+struct qimport_options *options_copy (const struct qimport_options *o);
+
+int options_set (struct qimport_options *o, const char *name, const char *value,
+                 struct error *err);
+
+/* What holds at resume, as NAME=VALUE lines (credentials: paths of files only, J8; never
+ * insecure or force).  ERR_USAGE when it does not fit. */
+int options_save (const struct qimport_options *o, char *text, size_t size, struct error *err);
+/* Set from such lines what is not set yet in O. */
+int options_recall (struct qimport_options *o, const char *text, struct error *err);
+
+#endif

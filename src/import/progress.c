@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * progress: what is shown of a running import, for any thread to read.  Counts what is
+ * committed and written, never what was only asked for.
+ */
+#include "import/import.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+
+enum { RATE_MS = 500 };
+
+void
+import_note (struct qimport *q, const char *fmt, ...)
+{
+  va_list ap;
+
+  pthread_mutex_lock (&q->lock);
+  va_start (ap, fmt);
+  vsnprintf (q->progress.note, sizeof q->progress.note, fmt, ap);
+  va_end (ap);
+  pthread_mutex_unlock (&q->lock);
+}
+
+void
+import_warn (struct qimport *q, const char *fmt, ...)
+{
+  OWN_MEM char *line = NULL;
+  char *all = NULL;
+  va_list ap;
+  int n;
+
+  va_start (ap, fmt);
+  n = vasprintf (&line, fmt, ap);
+  va_end (ap);
+  if (n == -1) {
+    line = NULL;
+    return;
+  }
+  pthread_mutex_lock (&q->lock);
+  if (asprintf (&all, "%s%s%s", q->warnings ? q->warnings : "", q->warnings ? "\n" : "", line)
+      != -1) {
+    free (q->warnings);
+    q->warnings = all;
+  }
+  pthread_mutex_unlock (&q->lock);
+}
+
+char *
+qimport_take_warning (struct qimport *q)
+{
+  char *text;
+
+  pthread_mutex_lock (&q->lock);
+  text = q->warnings;
+  q->warnings = NULL;
+  pthread_mutex_unlock (&q->lock);
+  return text;
+}
+
+/* Smoothed over some seconds, so that it can be read. */
+static void
+update_rate (struct qimport *q, struct qimport_progress *p)
+{
+  int64_t now = monotonic_ms ();
+  double now_rate;
+
+  if (q->rate_at == 0) {
+    q->rate_at = now;
+    q->rate_bytes = p->fetched_now;
+    return;
+  }
+  if (now - q->rate_at < RATE_MS)
+    return;
+  now_rate = (double)(p->fetched_now - q->rate_bytes) * 1000 / (double)(now - q->rate_at);
+  p->rate = p->rate == 0 ? now_rate : 0.75 * p->rate + 0.25 * now_rate;
+  if (p->fetched_now != q->rate_bytes)
+    p->note[0] = '\0';
+  q->rate_at = now;
+  q->rate_bytes = p->fetched_now;
+}
+
+/* From the share of the guest that is written, at the rate at which the image comes. */
+static double
+eta (const struct qimport_progress *p)
+{
+  double done;
+
+  if (p->rate <= 0 || p->guest_total == 0 || p->image_total == 0)
+    return -1;
+  done = (double)p->guest_written / (double)p->guest_total;
+  return (1 - done) * (double)p->image_total / p->rate;
+}
+
+static const char *
+shown_state (const struct qimport *q)
+{
+  if (q->over)
+    return q->result == 0 ? "complete"
+           : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
+                                                                   : "failed";
+  if (q->copy != NULL)
+    return "copying";
+  return q->imp.sealed ? "mapped" : "probing";
+}
+
+void
+import_update_progress (struct qimport *q)
+{
+  struct qimport_progress *p = &q->progress;
+  struct copy_progress c = { q->imp.guest_committed, q->imp.guest_committed };
+  uint64_t fetched = 0, retries = 0;
+  unsigned k;
+
+  for (k = 0; k < q->n_layers; k++)
+    if (q->sources[k] != NULL) {
+      fetched += source_fetched (q->sources[k]);
+      retries += source_retries (q->sources[k]);
+    }
+  if (q->copy != NULL)
+    copy_progress (q->copy, &c);
+  pthread_mutex_lock (&q->lock);
+  if (q->imp.no > 0)
+    snprintf (p->id, sizeof p->id, "%s", q->imp.id);
+  snprintf (p->state, sizeof p->state, "%s", shown_state (q));
+  p->guest_total = q->imp.guest_total;
+  p->image_total = q->imp.image_total;
+  if (q->copy != NULL || p->guest_written == 0) {
+    p->guest_written = c.guest_written;
+    p->guest_committed = c.guest_committed;
+  }
+  p->fetched_now = fetched;
+  p->fetched = q->imp.fetched + fetched;
+  p->retries = retries;
+  update_rate (q, p);
+  p->eta_seconds = eta (p);
+  pthread_mutex_unlock (&q->lock);
+}
+
+void
+qimport_progress_get (struct qimport *q, struct qimport_progress *out)
+{
+  pthread_mutex_lock (&q->lock);
+  *out = q->progress;
+  pthread_mutex_unlock (&q->lock);
+}
+
+struct eta_text {
+  char text[32];
+};
+
+static struct eta_text
+eta_text (double seconds)
+{
+  struct eta_text t;
+
+  if (seconds < 0)
+    snprintf (t.text, sizeof t.text, "null");
+  else
+    snprintf (t.text, sizeof t.text, "%.0f", seconds);
+  return t;
+}
+
+/* One line out of the journal's pretty document: what stands between lines is only indentation. */
+static void
+fold_lines (char *json)
+{
+  char *in = json, *out = json;
+
+  while (*in != '\0')
+    if (*in == '\n') {
+      in++;
+      in += strspn (in, " ");
+    } else {
+      *out++ = *in++;
+    }
+  *out = '\0';
+}
+
+int
+qimport_progress_json (struct qimport *q, char **json, struct qimport_error *error)
+{
+  struct qimport_progress p;
+  OWN_MEM struct journal_import *imp = malloc (sizeof *imp);
+  OWN_MEM char *status = NULL;
+  struct error err;
+  char *end;
+
+  qimport_progress_get (q, &p);
+  *json = NULL;
+  if (imp == NULL) {
+    fail_memory (&err, "progress");
+    return publish_error (error, &err);
+  }
+  if (p.id[0] == '\0') {
+    if (asprintf (json, "{\"id\":null,\"state\":\"%s\",\"rate\":0,\"eta_seconds\":null}", p.state)
+        != -1)
+      return 0;
+    *json = NULL;
+    fail_memory (&err, "progress");
+    return publish_error (error, &err);
+  }
+  if (journal_find (q->journal, p.id, imp, &err) == -1
+      || journal_status_json (q->journal, imp, &status, &err) == -1)
+    return publish_error (error, &err);
+  fold_lines (status);
+  end = strrchr (status, '}');
+  if (end == NULL || asprintf (json, "%.*s,\"rate\":%.0f,\"eta_seconds\":%s}",
+                               (int)(end - status), status, p.rate, eta_text (p.eta_seconds).text)
+                         == -1) {
+    *json = NULL;
+    fail_memory (&err, "progress");
+    return publish_error (error, &err);
+  }
+  return 0;
+}

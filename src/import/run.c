@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * run: the phases of an import, in their order (import.h).  What a phase decides is in the
+ * journal before the next begins; here is the only place that knows what comes next.
+ */
+#include "import/import.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+void
+import_target_spec (const struct qimport *q, struct target_spec *spec)
+{
+  const struct qimport_options *o = q->options;
+
+  memset (spec, 0, sizeof *spec);
+  spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->target_path;
+  spec->virtual_size = q->imp.virtual_size;
+  spec->import_uuid = q->imp.id;
+  spec->force = o->force;
+  spec->in_place = o->unallocated_keep;
+  spec->zero_promised = o->target_is_zero;
+  spec->preallocate = o->preallocate;
+  spec->journal_path = journal_path (q->journal);
+  spec->source_path = q->urls[0] != NULL && q->urls[0][0] == '/' ? q->urls[0] : NULL;
+}
+
+/* ---- Start -------------------------------------------------------------------------------- */
+
+/* The target has an import already that is not complete. */
+static int
+refuse_unfinished (const struct journal_import *old, struct error *err)
+{
+  if (old->holder[0] != '\0')
+    return fail (err, ERR_IMPORT_HELD, "%s: is being imported right now by %s (import %.8s)",
+                 old->target, old->holder, old->id);
+  return fail (err, ERR_TARGET_EXISTS,
+               "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
+               "`qimport forget %.8s` drops it",
+               old->target, old->id, old->id);
+}
+
+/* Is the target free, as far as can be said before the image is known? */
+static int
+check_target (struct qimport *q, struct error *err)
+{
+  struct journal_import *old = malloc (sizeof *old);
+  char canonical[PATH_MAX] = "";
+  enum target_kind kind;
+  struct target_spec spec;
+  struct error ignored;
+  int rc;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  import_target_spec (q, &spec);
+  rc = target_preflight (&spec, &kind, canonical, err);
+  if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
+      && old->state != IMPORT_COMPLETE)
+    rc = refuse_unfinished (old, err);
+  free (old);
+  if (rc == -1)
+    return -1;
+  if (strlen (canonical) >= sizeof q->imp.target)
+    return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long", q->target_path);
+  snprintf (q->imp.target, sizeof q->imp.target, "%s", canonical);
+  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s",
+            kind == TARGET_BLOCK ? "block" : "file");
+  return 0;
+}
+
+static void
+warn_space (struct qimport *q)
+{
+  struct target_spec spec;
+  char need[24], have[24];
+  uint64_t free_bytes;
+
+  import_target_spec (q, &spec);
+  free_bytes = target_free_space (&spec);
+  if (q->imp.guest_total <= free_bytes || q->imp.image_total <= free_bytes)
+    return;
+  import_warn (q, "%s: %s will be needed, %s are free; if it gets full, make space and resume",
+               q->imp.target, format_size (need, q->imp.image_total),
+               format_size (have, free_bytes));
+}
+
+static int
+begin_record (struct qimport *q, struct error *err)
+{
+  const struct qimport_options *o = q->options;
+  struct journal_import *imp = &q->imp;
+
+  imp->stream = q->stream;
+  imp->keep_holes = o->unallocated_keep;
+  imp->digests = o->digest;
+  imp->hash_image = o->sha256 != NULL;
+  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", o->sha256 ? o->sha256 : "");
+  snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
+  if (options_save (o, imp->options, sizeof imp->options, err) == -1
+      || journal_begin (q->journal, imp, q->records, err) == -1)
+    return -1;
+  q->in_journal = q->fresh = true;
+  return 0;
+}
+
+int
+phase_start (struct qimport *q, int timeout_ms, struct error *err)
+{
+  (void)timeout_ms;
+  if (check_target (q, err) == -1 || import_checksums (q, err) == -1
+      || import_open_image (q, false, err) == -1)
+    return -1;
+  if (!q->stream && check_target (q, err) == -1) /* now that its size is known */
+    return -1;
+  if (begin_record (q, err) == -1)
+    return -1;
+  q->phase = q->stream ? phase_stream : phase_map;
+  return PHASE_MORE;
+}
+
+/* ---- Resume ------------------------------------------------------------------------------- */
+
+static void *
+check_main (void *ctx)
+{
+  struct qimport *q = ctx;
+
+  q->check_result = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check,
+                                   &q->check_error);
+  if (q->check_result == 0)
+    atomic_store (&q->may_commit, true);
+  atomic_store (&q->check_done, true);
+  return NULL;
+}
+
+static int
+start_check (struct qimport *q, struct error *err)
+{
+  atomic_store (&q->may_commit, false);
+  if (pthread_create (&q->checker, NULL, check_main, q) != 0)
+    return fail (err, ERR_NO_MEMORY, "cannot start a thread");
+  q->checker_runs = true;
+  return 0;
+}
+
+/* The sources as the journal has them, where the user gives none anew. */
+static int
+recall_sources (struct qimport *q, struct error *err)
+{
+  struct qimport_options *o = q->options;
+  unsigned k;
+
+  for (k = 0; k < q->imp.layers; k++) {
+    if (journal_get_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+      return -1;
+    if (k > 0 && o->backing.item[k - 1] == NULL
+        && options_set (o, "backing", q->records[k].url, err) == -1)
+      return -1;
+  }
+  if (q->url == NULL)
+    q->url = strdup (o->url != NULL ? o->url : q->records[0].url);
+  if (q->url == NULL)
+    return fail_memory (err, "the URL");
+  if (o->url == NULL && strcmp (q->url, q->records[0].url) == 0 && q->records[0].url_had_secret
+      && o->user_file == NULL && o->bearer_file == NULL && o->header_file == NULL
+      && o->netrc_file == NULL && !o->netrc)
+    return fail (err, ERR_SOURCE_DENIED,
+                 "%s: the secret part of its URL is never stored; give it again: `qimport resume "
+                 "--url URL %.8s`",
+                 q->records[0].url, q->imp.id);
+  return 0;
+}
+
+/* Is every byte committed, and hashed where it has to be?  Then the network is not needed. */
+static bool
+all_committed (const struct journal_import *imp)
+{
+  return imp->sealed && imp->target_identity[0] != '\0'
+         && imp->segments_committed == imp->segments && imp->zero_ord == imp->zero_runs
+         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total);
+}
+
+static int
+reopen_target (struct qimport *q, bool *already, struct error *err)
+{
+  struct target_identity id;
+  struct target_spec spec;
+
+  *already = false;
+  if (q->imp.target_identity[0] == '\0')
+    return 0;
+  snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
+  import_target_spec (q, &spec);
+  if (target_reopen (&q->target, &spec, &id, already, err) == -1)
+    return -1;
+  if (q->options->restart)
+    target_forget_zero (q->target);
+  return 0;
+}
+
+static int
+restart_journal (struct qimport *q, struct error *err)
+{
+  if (!q->options->restart)
+    return 0;
+  if (journal_unseal (q->journal, q->imp.no, err) == -1)
+    return -1;
+  return journal_find (q->journal, q->imp.id, &q->imp, err);
+}
+
+static int
+hold (struct qimport *q, struct error *err)
+{
+  if (q->imp.state == IMPORT_COMPLETE)
+    return fail (err, ERR_USAGE,
+                 "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
+                 "another",
+                 q->imp.id, q->imp.id);
+  if (options_recall (q->options, q->imp.options, err) == -1
+      || journal_hold (q->journal, &q->imp, err) == -1)
+    return -1;
+  q->in_journal = true;
+  return restart_journal (q, err);
+}
+
+int
+phase_resume (struct qimport *q, int timeout_ms, struct error *err)
+{
+  bool already;
+
+  (void)timeout_ms;
+  if (q->imp.no == 0 && journal_find (q->journal, q->id, &q->imp, err) == -1)
+    return -1;
+  if (hold (q, err) == -1 || reopen_target (q, &already, err) == -1
+      || start_check (q, err) == -1)
+    return -1;
+  if (already || all_committed (&q->imp)) {
+    q->phase = phase_finish;
+    return PHASE_MORE;
+  }
+  if (recall_sources (q, err) == -1
+      || import_open_image (q, !q->options->restart, err) == -1)
+    return -1;
+  q->phase = q->stream || q->imp.stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
+  return PHASE_MORE;
+}
+
+/* ---- Map ---------------------------------------------------------------------------------- */
+
+struct mapping {
+  struct qimport *q;
+  struct journal_map *map;
+  uint64_t stored; /* bytes of layer 0 that extents and tables use */
+};
+
+static int
+map_extent (void *ctx, const struct extent *e, struct error *err)
+{
+  struct mapping *m = ctx;
+
+  if (e->layer == 0)
+    m->stored += e->stored;
+  if (atomic_load (&m->q->stop))
+    return fail (err, ERR_INTERRUPTED, "interrupted while the map was read");
+  return journal_map_add (m->map, e, err);
+}
+
+static int
+map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, struct error *err)
+{
+  struct mapping *m = ctx;
+
+  if (layer == 0)
+    m->stored += r.len;
+  return journal_map_table (m->map, layer, r, what, err);
+}
+
+/* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
+static bool
+fetches_nearly_all (const struct qimport *q, uint64_t stored)
+{
+  uint64_t len = q->layers[0].file_len;
+
+  return q->options->digest && stored >= len - len / 16;
+}
+
+int
+phase_map (struct qimport *q, int timeout_ms, struct error *err)
+{
+  OWN (journal_map) map = NULL;
+  struct mapping m = { .q = q };
+  const struct map_sink sink = { map_extent, map_table, &m };
+
+  (void)timeout_ms;
+  if (journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
+    return -1;
+  m.map = map;
+  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err) == -1)
+    return -1;
+  q->imp.hash_image = q->options->sha256 != NULL || fetches_nearly_all (q, m.stored);
+  if (journal_map_seal (map, &q->imp, err) == -1)
+    return -1;
+  warn_space (q);
+  q->phase = phase_target;
+  return PHASE_MORE;
+}
+
+/* ---- Target, copy, finish ------------------------------------------------------------------ */
+
+static int
+create_target (struct qimport *q, struct error *err)
+{
+  struct target_spec spec;
+  int rc;
+
+  if (q->target != NULL)
+    return 0;
+  import_target_spec (q, &spec);
+  if (q->fresh)
+    rc = target_create (&q->target, &spec, err);
+  else
+    rc = target_reopen (&q->target, &spec, NULL, NULL, err);
+  if (rc == -1)
+    return -1;
+  snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
+            target_identity (q->target)->text);
+  return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
+int
+phase_target (struct qimport *q, int timeout_ms, struct error *err)
+{
+  long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+  struct copy_spec spec = {
+    .journal = q->journal,
+    .imp = &q->imp,
+    .formats = q->formats,
+    .sources = q->stream ? NULL : q->sources,
+    .connections = (unsigned)q->options->connections,
+    .workers = (unsigned)(q->options->workers > 0 ? q->options->workers : cpus > 0 ? cpus : 1),
+    .memory = q->options->memory,
+    .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
+    .stop = &q->stop,
+    .may_commit = &q->may_commit,
+  };
+
+  (void)timeout_ms;
+  if (create_target (q, err) == -1)
+    return -1;
+  spec.target = q->target;
+  if (copy_open (&q->copy, &spec, err) == -1)
+    return -1;
+  q->fresh = false;
+  q->phase = phase_copy;
+  return PHASE_MORE;
+}
+
+static int
+check_failed (struct qimport *q, struct error *err)
+{
+  if (!atomic_load (&q->check_done) || q->check_result == 0)
+    return 0;
+  *err = q->check_error;
+  return -1;
+}
+
+int
+phase_copy (struct qimport *q, int timeout_ms, struct error *err)
+{
+  int rc;
+
+  if (check_failed (q, err) == -1)
+    return -1;
+  rc = copy_step (q->copy, timeout_ms, err);
+  if (rc == 0)
+    q->phase = phase_finish;
+  return rc == -1 ? -1 : PHASE_MORE;
+}
+
+/* The image's digest, hex, or "" where it was not made. */
+static int
+image_digest (struct qimport *q, char hex[DIGEST_HEX], struct error *err)
+{
+  const struct journal_import *imp = &q->imp;
+  uint8_t digest[DIGEST_SIZE];
+  struct digest d;
+
+  hex[0] = '\0';
+  if (!imp->hash_image)
+    return 0;
+  if (q->copy != NULL && copy_image_digest (q->copy, q->records[0].length, digest)) {
+    digest_hex (hex, digest);
+    return 0;
+  }
+  if (q->copy != NULL || !digest_load (&d, imp->image_hash, imp->image_hash_len))
+    return fail (err, ERR_INTERNAL, "the image's digest is not complete");
+  digest_peek (&d, digest);
+  digest_hex (hex, digest);
+  return 0;
+}
+
+static int
+check_checksum (struct qimport *q, const char *hex, struct error *err)
+{
+  if (q->imp.expect_sha256[0] == '\0' || strcmp (q->imp.expect_sha256, hex) == 0)
+    return 0;
+  return fail (err, ERR_SOURCE_CHECKSUM,
+               "%s: the image's SHA-256 is %s, not %s as it must be; %s was not put in place; "
+               "`qimport resume --restart %.8s` fetches all of it again",
+               q->records[0].url, hex, q->imp.expect_sha256, q->imp.target, q->imp.id);
+}
+
+static int
+join_check (struct qimport *q, struct error *err)
+{
+  if (!q->checker_runs)
+    return 0;
+  pthread_join (q->checker, NULL);
+  q->checker_runs = false;
+  return check_failed (q, err);
+}
+
+int
+phase_finish (struct qimport *q, int timeout_ms, struct error *err)
+{
+  char hex[DIGEST_HEX];
+
+  (void)timeout_ms;
+  if (join_check (q, err) == -1 || image_digest (q, hex, err) == -1
+      || check_checksum (q, hex, err) == -1 || import_verify (q, err) == -1)
+    return -1;
+  if (target_finish (q->target, err) == -1)
+    return -1;
+  if (q->copy != NULL && copy_commit_held (q->copy, err) == -1)
+    return -1;
+  if (journal_complete (q->journal, q->imp.no, hex, err) == -1)
+    return -1;
+  import_update_progress (q);
+  copy_close (q->copy);
+  q->copy = NULL;
+  target_close (q->target);
+  q->target = NULL;
+  q->in_journal = false;
+  return PHASE_OVER;
+}
+
+/* ---- Leaving ------------------------------------------------------------------------------ */
+
+/* What cannot be committed any more is done again at resume; the first reason is the one that
+ * is told. */
+static void
+stop_copy (struct qimport *q)
+{
+  struct error ignored;
+
+  if (q->copy == NULL)
+    return;
+  copy_stop (q->copy, &ignored);
+  import_update_progress (q);
+  copy_close (q->copy);
+  q->copy = NULL;
+}
+
+void
+import_leave (struct qimport *q, const struct error *why)
+{
+  bool passing = error_status (why->code) == QIMPORT_INTERRUPTED;
+  struct error ignored;
+
+  q->stop_check = true;
+  stop_copy (q);
+  if (q->checker_runs)
+    pthread_join (q->checker, NULL);
+  q->checker_runs = false;
+  if (q->in_journal && q->fresh && !passing) {
+    target_discard (q->target);
+    q->target = NULL;
+    journal_forget (q->journal, &q->imp, &ignored);
+  } else if (q->in_journal) {
+    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
+                     &ignored);
+  }
+  q->in_journal = false;
+  target_close (q->target);
+  q->target = NULL;
+}

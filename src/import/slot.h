@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * slot: the inside of copy, shared by its three files: copy.c (plan and network), worker.c
+ * (decode, write, hash), commit.c (sync, commit, zeros).
+ *
+ * A slot is a segment in flight with its buffer.  It goes: free -> filling (the network
+ * thread) -> queued -> with a worker -> filling or queued again -> retired: everything written, and
+ * hashed if the image is.  What a worker has written it publishes under the lock; only what is published is committed.
+ */
+#ifndef QIMPORT_IMPORT_SLOT_H
+#define QIMPORT_IMPORT_SLOT_H
+
+#include <pthread.h>
+
+#include "import/copy.h"
+
+enum { COPY_CLAIMS = 64, COPY_GRAIN = 4096, COPY_RUNS = 66, RUN_MAX = 16 };
+
+enum slot_state { SLOT_FREE, SLOT_IDLE, SLOT_QUEUED, SLOT_BUSY, SLOT_BUSY_AGAIN };
+
+struct slot {
+  struct segment seg;
+  uint8_t *buf;
+  host_off base; /* of buf[0] */
+  uint64_t len;  /* bytes that will be there */
+  _Atomic uint64_t filled;
+
+  /* Under copy.lock. */
+  enum slot_state state;
+  bool written; /* every extent */
+  bool hashed;  /* the piece went into the image's digest, or need not */
+  bool changed; /* published since the last commit took it */
+  struct segment_progress published;
+  uint64_t guest_published;           /* of guest_put */
+  struct slot *next_queued;
+
+  /* The worker's that has it. */
+  uint64_t next; /* index of the extent to be written next */
+  uint64_t into; /* bytes of it that are written: plain data only */
+  uint64_t guest_put; /* guest bytes written */
+  host_off resume_to; /* where an earlier run left the first extent; 0 once it is used */
+  bool held;     /* wrote what the target holds back: publishes no more */
+  struct digest digest;
+};
+
+/* One request: the slots that its bytes belong to, in host order. */
+struct run {
+  struct copy *c;
+  struct slot *slots[RUN_MAX];
+  size_t n, first; /* those before FIRST have all their bytes; N 0: not in use */
+};
+
+/* Progress whose slot is gone, until a commit took it. */
+struct pending {
+  struct segment_progress *item;
+  size_t n, cap;
+  uint64_t guest; /* bytes, also of slots still in flight */
+};
+
+struct copy {
+  struct copy_spec spec;
+  struct journal_reader *reader; /* the network thread's */
+  uint64_t image_len, segment_size; /* of layer 0 */
+  uint8_t *buffers;
+  uint64_t buffer_size;
+  struct slot *slots;
+  size_t n_slots;
+
+  /* The network thread's. */
+  struct segment claims[COPY_CLAIMS];
+  size_t claim_first, claim_n;
+  bool claimed_all;
+  struct run runs[COPY_RUNS];
+  uint64_t next_ord;    /* the next segment to be claimed from the journal */
+  uint64_t planned_ord; /* every segment before it has or had a slot */
+  uint64_t segments_left; /* not planned yet, at most */
+  unsigned layer;       /* whose source is in use */
+  int64_t last_tick;
+  _Atomic uint64_t fetched; /* over all attempts, as of now */
+
+  pthread_mutex_t lock;
+  pthread_cond_t work; /* something for a worker, or quit */
+  pthread_cond_t done; /* a worker or the committer finished something */
+  pthread_cond_t tick; /* the committer should look */
+  pthread_t *threads;
+  unsigned n_threads;
+  pthread_t committer, zeroer;
+  bool committer_runs, zeroer_runs;
+
+  /* Under the lock. */
+  bool quit, commit_now, failed, abandon;
+  struct error error;
+  struct slot *queue, **queue_end;
+  unsigned busy; /* workers with a slot */
+  struct pending pending, held;
+  struct import_progress committed; /* as the journal has it */
+  uint64_t guest_written;
+  uint64_t unsynced, unsynced_limit;
+  uint64_t zero_ord, zero_off;
+  bool zero_done;
+  bool all_submitted; /* a stream's end */
+  bool committing;
+
+  /* The image's digest: of one worker at a time (hashing), under the lock otherwise. */
+  bool hashing;
+  bool hash_early;   /* also what has come of a segment that is not whole yet */
+  uint64_t hash_ord; /* segment that goes in next */
+  uint64_t hashed_to;
+  struct digest image;
+};
+
+/* All with the lock held. */
+void copy_fail (struct copy *c, const struct error *err);
+void slot_queue (struct copy *c, struct slot *s);
+/* Free S if nothing is left to be done with it; its progress moves to pending. */
+void slot_retire (struct copy *c, struct slot *s);
+bool copy_is_dirty (const struct copy *c);
+/* Something happened that the network thread may wait for. */
+void copy_wake (struct copy *c);
+/* The slot whose bytes go into the image's digest next, if there are any. */
+struct slot *hash_candidate (struct copy *c);
+
+void *worker_main (void *copy);
+void *committer_main (void *copy);
+void *zeroer_main (void *copy);
+/* One sync and commit of all that is published; takes the lock itself. */
+int copy_commit (struct copy *c, struct error *err);
+int pending_add (struct pending *p, const struct segment_progress *item);
+
+#endif
