@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/target/device.c \
+	src/target/file.c \
+	src/target/head.c \
+	src/target/identity.c \
+	src/target/inner.h \
+	src/target/place.c \
+	src/target/publish.c \
+	src/target/read.c \
+	src/target/target.c \
+	src/target/target.h \
+	src/target/write.c

@@ -5,13 +5,16 @@
  * are, and what else must be remembered, is not known here.
  *
  * A regular file is written as NAME.qimport-part beside it and renamed when finished; a block
- * device is written in place; --unallocated keep writes an existing file in place.
+ * device is written in place, its first MiB last; --unallocated keep writes an existing file in
+ * place.
  *
- * Threads: target_write, target_zero and target_start_writeback may be called from several
- * threads at once; target_sync from one thread beside them; the rest from one thread with
- * nothing else going on.
+ * Threads: target_write, target_writev, target_zero, target_start_writeback, target_read and
+ * target_next may be called from several threads at once; target_sync and target_held_changed
+ * from one thread beside them; the rest from one thread with nothing else going on.
  *
- * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.
+ * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.  ERR_TARGET_FULL
+ * from a write is no verdict on the object: the same write may be tried again (J3).  Any other
+ * failure to write, and any failure to sync, is final (T3, T4).
  */
 #ifndef QIMPORT_TARGET_H
 #define QIMPORT_TARGET_H
@@ -22,24 +25,30 @@
 
 #include "base/error.h"
 #include "base/extent.h"
+#include "base/own.h"
 
 enum target_kind { TARGET_FILE, TARGET_BLOCK };
 
 /* Which disk it is, over remounts and reboots (T8, T9, T12): NAME=VALUE pairs separated by
- * spaces, values escaped, e.g. "kind=file uuid=... ino=... gen=... size=..." or "kind=block
- * serial=... wwn=... partuuid=... size=...".  st_dev is in it for information only. */
+ * spaces, values without spaces or control bytes:
+ *   kind=file uuid=... ino=... gen=... size=... dev=... [over=...]
+ *   kind=block size=... [serial wwid partuuid start dm md loop]=... dev=...
+ * Of a file the UUID in its extended attribute counts, and on the same st_dev its inode and
+ * generation too (a copy put in its place is another file); without extended attributes inode
+ * and generation.  Of a device all that is known but its number, which counts only where
+ * nothing else is known.  OVER is the file that the user allowed to be replaced. */
 struct target_identity {
   char text[512];
 };
 
 struct target_spec {
-  const char *path;        /* as the user gave it */
+  const char *path;        /* as the user gave it, or what target_preflight made of it */
   uint64_t virtual_size;   /* bytes */
-  const char *import_uuid; /* marks a part file as ours (extended attribute user.qimport) */
+  const char *import_uuid; /* marks a file as ours (extended attribute user.qimport) */
   bool force;              /* overwrite an existing file, or a device that holds data */
   bool in_place;           /* --unallocated keep: the target exists, keeps what it holds */
-  bool zero_promised;      /* --target-is-zero */
-  bool preallocate;
+  bool zero_promised;      /* --target-is-zero: devices only */
+  bool preallocate;        /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *source_path;  /* a local source, likewise; may be NULL */
 };
@@ -47,53 +56,57 @@ struct target_spec {
 struct target;
 
 /* What can be refused before anything is fetched or created: kind of file, existing file
- * without force, an orphaned part file, mounted, read-only, in use, size if the kind is block.
- * virtual_size 0: not known yet.  KIND tells what it would be; CANONICAL (PATH_MAX) the absolute path
- * that names it for good (directory resolved, final component kept for files; devices by
- * themselves). */
+ * without force, a part file that is there already, mounted, read-only, in use, size if it is
+ * known already.  virtual_size 0: not known yet.  KIND tells what it would be; CANONICAL
+ * (PATH_MAX) the absolute path that names it for good: the directory resolved, the last
+ * component as given, so that /dev/disk/by-id/... still names the same device after a reboot. */
 int target_preflight (const struct target_spec *spec, enum target_kind *kind,
                       char *canonical, struct error *err);
 
-/* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does not
- * matter (a device). */
+/* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does
+ * not matter (a device, an existing file written in place). */
 uint64_t target_free_space (const struct target_spec *spec);
 
-/* Create the part file (exclusively, 0600 less umask... mode as open(2) would give for new
- * files is applied at finish), or open the device exclusively, and lock it; size it; sync the
- * directory (T23). */
+/* Create the part file (exclusively, 0600 while it is unfinished), or open the device or the
+ * existing file, and lock it; size it; sync the directory (T23).  What a device or a file
+ * written in place holds is not changed yet.  When it fails nothing new is left behind. */
 int target_create (struct target **out, const struct target_spec *spec, struct error *err);
 
-/* Open what an earlier process created, lock it, and compare with RECORDED (J4). A part file
- * that was never recorded (RECORDED NULL) must carry spec->import_uuid. */
+/* Open what an earlier process created, lock it, and compare with RECORDED (J4).  *ALREADY (may
+ * be NULL): the rename had happened, everything is in its place; target_finish (harmless again)
+ * and the journal's last step are what is missing.
+ * RECORDED NULL or "": the process ended before its identity was recorded.  Nothing was written
+ * then: a part file must carry spec->import_uuid (or hold no data, where there are no extended
+ * attributes); where there is none, or on a device, this is target_create. */
 int target_reopen (struct target **out, const struct target_spec *spec,
-                   const struct target_identity *recorded, struct error *err);
+                   const struct target_identity *recorded, bool *already, struct error *err);
 
-/* Open a finished target for reading (audit) or, with REPAIR, for writing too. */
+/* Open a finished target for reading (audit) or, with REPAIR, for writing too: locked then, and
+ * nothing is held back. */
 int target_open_finished (struct target **out, const struct target_spec *spec,
                           const struct target_identity *recorded, bool repair,
                           struct error *err);
 
 void target_close (struct target *t); /* releases the lock; what is not synced may be lost */
+OWNABLE (target)
 
 enum target_kind target_kind (const struct target *t);
 const struct target_identity *target_identity (const struct target *t);
 /* What is never written reads as zeros. */
 bool target_reads_zero (const struct target *t);
-/* Make t->reads_zero void (after --restart the device holds what was written). */
+/* Make that void (after --restart the target holds what was written). */
 void target_forget_zero (struct target *t);
 
-/* Loops over short writes and EINTR (T5).  On a device the first MiB is kept back: it is
- * written by target_finish (and lost with the process, so what lies there must not be
- * committed before: target_holds_back says which guest bytes). */
+/* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size. */
 int target_write (struct target *t, guest_off at, const void *buf, size_t len,
                   struct error *err);
-/* Several buffers in a row on the disk, one call. iov as in pwritev; LEN their sum. */
+/* Several buffers in a row on the disk, one call; IOV as in pwritev. */
 struct iovec;
 int target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
                    struct error *err);
 
-/* Make LEN bytes read as zeros, by the kernel's guaranteed means, else by writing; in pieces
- * of 64 MiB at most; *STOP (may be NULL) is looked at between them: ERR_INTERRUPTED. */
+/* Make LEN bytes read as zeros, by the kernel's guaranteed means, else by writing (T6, T7); in
+ * pieces of 64 MiB at most; *STOP (may be NULL) is looked at between them: ERR_INTERRUPTED. */
 int target_zero (struct target *t, guest_off at, uint64_t len, const volatile bool *stop,
                  struct error *err);
 
@@ -101,22 +114,50 @@ int target_zero (struct target *t, guest_off at, uint64_t len, const volatile bo
 void target_start_writeback (struct target *t, guest_off at, uint64_t len);
 
 /* J1: 0 only after the bytes of every target_write and target_zero that returned before the
- * call are durable.  A failure is final for this object (T3): every later call fails too. */
+ * call are durable (what is held back excepted: see below).  A failure is final for this object
+ * (T3): every later call fails too. */
 int target_sync (struct target *t, struct error *err);
 
-/* For a device: guest bytes [0, this) are kept back until finish; 0 for files. */
-uint64_t target_holds_back (const struct target *t);
+/* ---- What is held back -------------------------------------------------------------------
+ *
+ * The first MiB makes a disk bootable, so on a device it is written last, by target_finish.
+ * Until then target_write and target_zero keep guest bytes [0, target_holds_back) in memory,
+ * and what the device held there before is blanked with the first write (not in place).  So
+ * that they may be committed, the caller keeps them in its journal, in the same transaction:
+ *
+ *     commit:  target_sync;  for every piece: if target_held_changed, store its bytes;  commit
+ *     resume:  target_reopen;  target_held_restore for every piece that is stored
+ *
+ * Everything written before target_held_changed was called is in what it hands out (more does
+ * no harm, J3).  A piece counts sectors it knows, so a caller that forgets to restore is found
+ * out: target_finish refuses (ERR_INTERNAL) a first MiB with unknown sectors, but where
+ * target_reads_zero or in_place say what is there. */
+enum {
+  TARGET_HELD_PIECES = 16,
+  TARGET_HELD_DATA = 65536,
+  TARGET_HELD_SIZE = TARGET_HELD_DATA + TARGET_HELD_DATA / SECTOR / 8 /* a piece as stored */
+};
 
-/* Uncached where it can be (O_DIRECT, else POSIX_FADV_DONTNEED): what the disk holds, not what memory does. */
+/* 0 for files, and after target_finish. */
+uint64_t target_holds_back (const struct target *t);
+/* True if PIECE (0 .. TARGET_HELD_PIECES - 1) changed since this was last asked, with the
+ * TARGET_HELD_SIZE bytes to store in OUT. */
+bool target_held_changed (struct target *t, unsigned piece, void *out);
+int target_held_restore (struct target *t, unsigned piece, const void *stored, size_t len,
+                         struct error *err);
+
+/* Uncached where it can be (O_DIRECT, else POSIX_FADV_DONTNEED): what the disk holds, not what
+ * memory does (D4); of what is held back, what was written. */
 int target_read (struct target *t, guest_off at, void *buf, size_t len, struct error *err);
-/* The run of data or hole at AT: *LEN its length, *HOLE.  A device is all data. */
+/* The run of data or hole at AT, within virtual_size: *LEN its length, *HOLE.  A device is all
+ * data. */
 int target_next (struct target *t, guest_off at, uint64_t *len, bool *hole,
                  struct error *err);
 
-/* Check size and identity once more (T21), write what was kept back, sync, rename (replacing
- * nothing, unless force and the file existed at the start), sync the directory, read the partition table again.
- * When it returns 0 the disk is whole, in its place and durable. May be repeated after a crash at any point:
- * target_reopen tells by *ALREADY whether the rename had happened. */
+/* Check size and identity once more (T21), sync, write what was held back, sync again, rename
+ * (replacing nothing but the file that force allowed), sync the directory, read the partition
+ * table again.  When it returns 0 the disk is whole, in its place and durable.  May be repeated
+ * after a crash at any point. */
 int target_finish (struct target *t, struct error *err);
 
 /* Remove what target_create made, for an import that ends before it began.  Closes T. */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * head: the first MiB of a device, which is held back in memory until everything else is
+ * durable, in pieces that the caller keeps in its journal meanwhile.  Knows which sectors it
+ * has been told, so that one that was forgotten is never written as zeros.
+ */
+#include "target/inner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+
+enum { HEAD_MAX = TARGET_HELD_PIECES * TARGET_HELD_DATA };
+
+struct head {
+  pthread_mutex_t lock;
+  uint64_t len;
+  bool blanked; /* what the device held there is gone */
+  bool changed[TARGET_HELD_PIECES];
+  uint8_t known[HEAD_MAX / SECTOR / 8]; /* a bit a sector */
+  uint8_t data[HEAD_MAX];
+};
+
+/* --unallocated keep: what the image does not have stays as the device has it. */
+static int
+read_device (struct target *t, struct head *h, struct error *err)
+{
+  uint64_t at = 0;
+
+  while (at < h->len) {
+    ssize_t n = pread (t->fd, h->data + at, h->len - at, (off_t)at);
+
+    if (n == -1 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return fail_errno (err, ERR_TARGET_FAILED, n == 0 ? EIO : errno,
+                         "%s: cannot read at guest offset %" PRIu64, t->place.shown, at);
+    at += (uint64_t)n;
+  }
+  return 0;
+}
+
+int
+target_head_new (struct target *t, struct error *err)
+{
+  struct head *h = calloc (1, sizeof *h);
+
+  if (h == NULL)
+    return fail_memory (err, "the first MiB of the target");
+  pthread_mutex_init (&h->lock, NULL);
+  h->len = min_u64 (HEAD_MAX, t->virtual_size);
+  h->blanked = t->in_place || t->reads_zero;
+  if (t->in_place && read_device (t, h, err) == -1) {
+    target_head_close (h);
+    return -1;
+  }
+  t->head = h;
+  return 0;
+}
+
+void
+target_head_close (struct head *h)
+{
+  if (h == NULL)
+    return;
+  pthread_mutex_destroy (&h->lock);
+  free (h);
+}
+
+uint64_t
+target_head_len (const struct head *h)
+{
+  return h->len;
+}
+
+/* Sectors only in part told are known too: guest ranges are whole sectors (extent.h). */
+static void
+mark (struct head *h, uint64_t at, size_t len)
+{
+  uint64_t s;
+
+  for (s = at / SECTOR; s < (at + len + SECTOR - 1) / SECTOR; s++)
+    h->known[s / 8] |= (uint8_t)(1 << s % 8);
+  for (s = at / TARGET_HELD_DATA; s * TARGET_HELD_DATA < at + len; s++)
+    h->changed[s] = true;
+}
+
+void
+target_head_write (struct head *h, uint64_t at, const void *buf, size_t len)
+{
+  if (len == 0)
+    return;
+  pthread_mutex_lock (&h->lock);
+  memcpy (h->data + at, buf, len);
+  mark (h, at, len);
+  pthread_mutex_unlock (&h->lock);
+}
+
+void
+target_head_zero (struct head *h, uint64_t at, size_t len)
+{
+  pthread_mutex_lock (&h->lock);
+  memset (h->data + at, 0, len);
+  mark (h, at, len);
+  pthread_mutex_unlock (&h->lock);
+}
+
+void
+target_head_read (struct head *h, uint64_t at, void *buf, size_t len)
+{
+  pthread_mutex_lock (&h->lock);
+  memcpy (buf, h->data + at, len);
+  pthread_mutex_unlock (&h->lock);
+}
+
+int
+target_head_blank (struct target *t, struct error *err)
+{
+  static const uint8_t zeros[65536];
+  struct head *h = t->head;
+  uint64_t at;
+  int r = 0;
+
+  if (h == NULL)
+    return 0;
+  pthread_mutex_lock (&h->lock);
+  for (at = 0; !h->blanked && r == 0 && at < h->len; at += sizeof zeros)
+    r = target_pwrite (t, at, zeros, (size_t)min_u64 (sizeof zeros, h->len - at), err);
+  h->blanked = h->blanked || r == 0;
+  pthread_mutex_unlock (&h->lock);
+  return r;
+}
+
+static uint64_t
+first_unknown (const struct head *h)
+{
+  uint64_t s;
+
+  for (s = 0; s * SECTOR < h->len; s++)
+    if ((h->known[s / 8] & 1 << s % 8) == 0)
+      return s * SECTOR;
+  return h->len;
+}
+
+int
+target_head_flush (struct target *t, struct error *err)
+{
+  struct head *h = t->head;
+
+  if (!t->in_place && !t->reads_zero && first_unknown (h) < h->len)
+    return fail (err, ERR_INTERNAL,
+                 "%s: what belongs at guest offset %" PRIu64
+                 " was never written or restored; this is a fault of qimport, please report it",
+                 t->place.shown, first_unknown (h));
+  return target_pwrite (t, 0, h->data, (size_t)h->len, err);
+}
+
+uint64_t
+target_holds_back (const struct target *t)
+{
+  return t->head == NULL ? 0 : t->head->len;
+}
+
+bool
+target_held_changed (struct target *t, unsigned piece, void *out)
+{
+  struct head *h = t->head;
+  uint8_t *p = out;
+  bool changed;
+
+  if (h == NULL || piece >= TARGET_HELD_PIECES)
+    return false;
+  pthread_mutex_lock (&h->lock);
+  changed = h->changed[piece];
+  if (changed) {
+    memcpy (p, h->data + piece * TARGET_HELD_DATA, TARGET_HELD_DATA);
+    memcpy (p + TARGET_HELD_DATA, h->known + piece * (TARGET_HELD_SIZE - TARGET_HELD_DATA),
+            TARGET_HELD_SIZE - TARGET_HELD_DATA);
+    h->changed[piece] = false;
+  }
+  pthread_mutex_unlock (&h->lock);
+  return changed;
+}
+
+int
+target_held_restore (struct target *t, unsigned piece, const void *stored, size_t len,
+                     struct error *err)
+{
+  const uint8_t *data = stored, *known = data + TARGET_HELD_DATA;
+  struct head *h = t->head;
+  unsigned s;
+
+  if (h == NULL)
+    return 0; /* in its place already */
+  if (piece >= TARGET_HELD_PIECES || len != TARGET_HELD_SIZE)
+    return fail (err, ERR_INTERNAL, "%s: piece %u of what was held back is malformed",
+                 t->place.shown, piece);
+  pthread_mutex_lock (&h->lock);
+  for (s = 0; s < TARGET_HELD_DATA / SECTOR; s++) {
+    uint64_t at = (uint64_t)piece * TARGET_HELD_DATA + s * SECTOR;
+
+    if ((known[s / 8] & 1 << s % 8) == 0)
+      continue;
+    memcpy (h->data + at, data + s * SECTOR, SECTOR);
+    h->known[at / SECTOR / 8] |= (uint8_t)(1 << at / SECTOR % 8);
+  }
+  pthread_mutex_unlock (&h->lock);
+  return 0;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * identity: which disk it is, as text that outlives remounts and reboots, and whether it is the
+ * same (J4, T8, T9, T12).  Reads attributes and sysfs; changes nothing.
+ */
+#include "target/inner.h"
+
+#include <blkid/blkid.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { VALUE_MAX = 80 };
+
+uint64_t
+target_generation (int fd)
+{
+  unsigned generation[2] = { 0, 0 }; /* the ioctl says long and means int */
+
+  return ioctl (fd, FS_IOC_GETVERSION, generation) == -1 ? 0 : generation[0];
+}
+
+void
+target_mark_get (int fd, char uuid[40])
+{
+  ssize_t n = fgetxattr (fd, "user.qimport", uuid, 39);
+
+  uuid[n > 0 ? n : 0] = '\0';
+}
+
+/* " KEY=VALUE", what does not fit a word made '_'.  Nothing for an empty value. */
+static void
+add (struct target_identity *id, const char *key, const char *value)
+{
+  size_t n = strlen (id->text), i, o = 0, len = strlen (value);
+  char word[VALUE_MAX];
+
+  while (len > 0 && isspace ((unsigned char)value[len - 1]))
+    len--;
+  for (i = 0; i < len && o < sizeof word - 1; i++) {
+    unsigned char c = (unsigned char)value[i];
+
+    if (o == 0 && isspace (c))
+      continue;
+    word[o++] = (char)(isalnum (c) || strchr ("-._:+", c) != NULL ? c : '_');
+  }
+  word[o] = '\0';
+  if (o > 0)
+    snprintf (id->text + n, sizeof id->text - n, "%s%s=%s", n > 0 ? " " : "", key, word);
+}
+
+static void
+add_number (struct target_identity *id, const char *key, uint64_t value)
+{
+  char text[24];
+
+  snprintf (text, sizeof text, "%" PRIu64, value);
+  add (id, key, text);
+}
+
+static void
+add_device_number (struct target_identity *id, dev_t dev)
+{
+  char text[32];
+
+  snprintf (text, sizeof text, "%u:%u", major (dev), minor (dev));
+  add (id, "dev", text);
+}
+
+static int
+identify_file (struct target *t, struct error *err)
+{
+  struct target_identity *id = &t->id;
+  char mark[40], over[48];
+  struct stat st;
+
+  if (fstat (t->fd, &st) == -1)
+    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at",
+                       t->place.shown);
+  target_mark_get (t->fd, mark);
+  add (id, "kind", "file");
+  add (id, "uuid", mark);
+  add_number (id, "ino", st.st_ino);
+  add_number (id, "gen", target_generation (t->fd));
+  add_number (id, "size", (uint64_t)st.st_size);
+  add_device_number (id, st.st_dev);
+  snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over_ino, t->over_gen);
+  if (t->over_ino != 0)
+    add (id, "over", over);
+  return 0;
+}
+
+/* A line of sysfs; "" if there is none. */
+static void
+read_sysfs (dev_t dev, const char *name, char value[PATH_MAX])
+{
+  char path[160];
+  ssize_t n = 0;
+  int fd;
+
+  snprintf (path, sizeof path, "/sys/dev/block/%u:%u/%s", major (dev), minor (dev), name);
+  fd = target_open_at (AT_FDCWD, path, O_RDONLY, 0);
+  if (fd != -1) {
+    n = read (fd, value, PATH_MAX - 1);
+    close (fd);
+  }
+  value[n > 0 ? n : 0] = '\0';
+  value[strcspn (value, "\n")] = '\0';
+}
+
+static void
+add_sysfs (struct target_identity *id, const char *key, dev_t dev, bool partition,
+           const char *const *names)
+{
+  char value[PATH_MAX], up[64];
+
+  for (; *names != NULL; names++) {
+    snprintf (up, sizeof up, "%s%s", partition ? "../" : "", *names);
+    read_sysfs (dev, up, value);
+    if (value[0] != '\0') {
+      add (id, key, value);
+      return;
+    }
+  }
+}
+
+/* The UUID that the partition table gives the partition; it lies outside of the partition. */
+static void
+add_partuuid (struct target_identity *id, int fd)
+{
+  blkid_probe probe = blkid_new_probe ();
+  const char *uuid;
+
+  if (probe == NULL)
+    return;
+  if (blkid_probe_set_device (probe, fd, 0, 0) == 0) {
+    blkid_probe_enable_superblocks (probe, 0);
+    blkid_probe_enable_partitions (probe, 1);
+    blkid_probe_set_partitions_flags (probe, BLKID_PARTS_ENTRY_DETAILS);
+    if (blkid_do_fullprobe (probe) >= 0
+        && blkid_probe_lookup_value (probe, "PART_ENTRY_UUID", &uuid, NULL) == 0)
+      add (id, "partuuid", uuid);
+  }
+  blkid_free_probe (probe);
+}
+
+/* A loop device is what it is bound to: inode, generation and offset of the backing file. */
+static void
+add_loop (struct target_identity *id, int fd, dev_t dev)
+{
+  char path[PATH_MAX], text[VALUE_MAX];
+  struct loop_info64 info;
+  uint64_t generation = 0;
+  struct stat st;
+  int file;
+
+  memset (&info, 0, sizeof info);
+  if (major (dev) != 7 || ioctl (fd, LOOP_GET_STATUS64, &info) == -1)
+    return;
+  read_sysfs (dev, "loop/backing_file", path);
+  file = target_open_at (AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+  if (file != -1) {
+    if (fstat (file, &st) == 0 && st.st_ino == info.lo_inode)
+      generation = target_generation (file);
+    close (file);
+  }
+  snprintf (text, sizeof text, "%" PRIu64 ".%" PRIu64 ":%" PRIu64, (uint64_t)info.lo_inode,
+            generation, (uint64_t)info.lo_offset);
+  add (id, "loop", text);
+}
+
+static int
+identify_device (struct target *t, struct error *err)
+{
+  static const char *const serials[]
+      = { "serial", "device/serial", "device/vpd_pg80", "device/cid", NULL };
+  static const char *const wwids[] = { "wwid", "device/wwid", "nguid", "eui", NULL };
+  static const char *const dms[] = { "dm/uuid", "dm/name", NULL };
+  static const char *const mds[] = { "md/uuid", NULL };
+  struct target_identity *id = &t->id;
+  char partition[PATH_MAX], start[PATH_MAX];
+  uint64_t size = 0;
+  bool part;
+  struct stat st;
+
+  if (fstat (t->fd, &st) == -1 || ioctl (t->fd, BLKGETSIZE64, &size) == -1)
+    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at",
+                       t->place.shown);
+  add (id, "kind", "block");
+  add_number (id, "size", size);
+  read_sysfs (st.st_rdev, "partition", partition);
+  part = partition[0] != '\0';
+  add_sysfs (id, "serial", st.st_rdev, part, serials);
+  add_sysfs (id, "wwid", st.st_rdev, part, wwids);
+  add_sysfs (id, "dm", st.st_rdev, false, dms);
+  add_sysfs (id, "md", st.st_rdev, false, mds);
+  if (part) {
+    add_partuuid (id, t->fd);
+    read_sysfs (st.st_rdev, "start", start);
+    add (id, "start", start);
+  }
+  add_loop (id, t->fd, st.st_rdev);
+  add_device_number (id, st.st_rdev);
+  return 0;
+}
+
+int
+target_identify (struct target *t, struct error *err)
+{
+  t->id.text[0] = '\0';
+  return t->place.kind == TARGET_FILE ? identify_file (t, err) : identify_device (t, err);
+}
+
+bool
+target_identity_value (const char *text, const char *key, char *value, size_t size)
+{
+  size_t len = strlen (key);
+  const char *p = text;
+
+  while (p != NULL && *p != '\0') {
+    if (strncmp (p, key, len) == 0 && p[len] == '=') {
+      snprintf (value, size, "%.*s", (int)strcspn (p + len + 1, " "), p + len + 1);
+      return true;
+    }
+    p = strchr (p, ' ');
+    p = p == NULL ? NULL : p + 1;
+  }
+  value[0] = '\0';
+  return false;
+}
+
+enum verdict { SAME, DIFFERENT, UNKNOWN };
+
+/* UNKNOWN unless both have it. */
+static enum verdict
+compare (const char *a, const char *b, const char *key)
+{
+  char va[VALUE_MAX], vb[VALUE_MAX];
+
+  if (!target_identity_value (a, key, va, sizeof va)
+      || !target_identity_value (b, key, vb, sizeof vb))
+    return UNKNOWN;
+  return strcmp (va, vb) == 0 ? SAME : DIFFERENT;
+}
+
+static bool
+has (const char *text, const char *key)
+{
+  char value[VALUE_MAX];
+
+  return target_identity_value (text, key, value, sizeof value);
+}
+
+/* Inode numbers are used again, so the generation counts where there is one (0: none). */
+static bool
+same_inode (const char *was, const char *is)
+{
+  return compare (was, is, "ino") == SAME && compare (was, is, "gen") != DIFFERENT;
+}
+
+static bool
+same_file (const char *was, const char *is)
+{
+  if (compare (was, is, "uuid") == DIFFERENT)
+    return false;
+  if (compare (was, is, "uuid") == SAME && compare (was, is, "dev") == DIFFERENT)
+    return true; /* mounted anew, or moved to another file system, with its attributes */
+  return same_inode (was, is);
+}
+
+static bool
+same_device (const char *was, const char *is)
+{
+  static const char *const keys[]
+      = { "serial", "wwid", "partuuid", "start", "dm", "md", "loop" };
+  bool known = false;
+  size_t i;
+
+  for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    if (!has (was, keys[i]))
+      continue;
+    if (compare (was, is, keys[i]) != SAME)
+      return false;
+    known = known || strcmp (keys[i], "start") != 0;
+  }
+  return known || compare (was, is, "dev") == SAME;
+}
+
+int
+target_identity_check (const struct target *t, const struct target_identity *recorded,
+                       struct error *err)
+{
+  const char *was = recorded->text, *is = t->id.text;
+  bool same = compare (was, is, "kind") == SAME
+              && (t->place.kind == TARGET_FILE ? same_file (was, is) : same_device (was, is));
+
+  if (!same)
+    return fail (err, ERR_TARGET_CHANGED,
+                 "%s is not the %s that the import began with (then %s, now %s); put that back, "
+                 "or begin anew with resume --restart",
+                 t->place.shown, t->place.kind == TARGET_FILE ? "file" : "device", was, is);
+  if (compare (was, is, "size") == DIFFERENT) {
+    char before[VALUE_MAX], now[VALUE_MAX];
+
+    target_identity_value (was, "size", before, sizeof before);
+    target_identity_value (is, "size", now, sizeof now);
+    return fail (err, ERR_TARGET_CHANGED,
+                 "%s has %s bytes now and had %s: it was cut or grown by someone else; begin "
+                 "anew with resume --restart",
+                 t->place.shown, now, before);
+  }
+  return 0;
+}

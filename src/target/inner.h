@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * inner: what the files of this room share: the open target, the place it is named by, and the
+ * few functions that pass between them.  Nobody outside src/target includes this.
+ *
+ *   target.c    opening, closing, syncing, finishing: the order of things
+ *   place.c     from the user's path to a place, and what is refused there
+ *   file.c      the part file: create, lock, rename
+ *   device.c    the block device: refuse, open, lock, partition table
+ *   identity.c  which disk it is
+ *   head.c      the first MiB of a device, held back
+ *   write.c     write, zero;  read.c  read uncached, holes
+ */
+#ifndef QIMPORT_TARGET_INNER_H
+#define QIMPORT_TARGET_INNER_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+
+#include "target/target.h"
+
+/* A path escaped for messages: they have 1024 bytes and other things to say. */
+enum { TARGET_SHOWN = 400 };
+
+struct target_place {
+  char path[PATH_MAX]; /* canonical: dir resolved, last component as given */
+  char dir[PATH_MAX];
+  char name[NAME_MAX + 1];
+  char part[NAME_MAX + 1];
+  char shown[TARGET_SHOWN];
+  enum target_kind kind;
+  bool exists;
+  struct stat st; /* if it exists; of the device, where a link names one */
+  int dir_fd;     /* -1 for a device */
+};
+
+struct head;
+
+struct target {
+  struct target_place place;
+  struct target_identity id;
+  uint64_t virtual_size;
+  int fd;     /* the locks hang on its open file description */
+  int raw_fd; /* for reading; -1: fd */
+  bool raw_direct;
+  uint32_t direct_align;
+  bool created;  /* by this object: target_discard removes it */
+  bool in_place; /* no part file: the target itself is written */
+  bool in_its_place; /* a part file that has been renamed */
+  bool reads_zero, preallocated;
+  uint64_t over_ino, over_gen; /* the file that may be replaced; ino 0: none */
+  atomic_int failed;           /* errno of the failure that ended it, or 0 */
+  atomic_int zero_method;      /* the kernel's ways before this one do not work here */
+  struct head *head;           /* NULL: nothing is held back */
+};
+
+/* place.c */
+int target_place_find (struct target_place *p, const char *path, struct error *err);
+void target_place_release (struct target_place *p);
+/* Opens never land on descriptors 0 to 2 (P12); O_CLOEXEC always. */
+int target_open_at (int dir_fd, const char *name, int flags, mode_t mode);
+/* The name of the part file of NAME, in a file system whose names have at most NAME_LEN bytes. */
+void target_part_name (char part[NAME_MAX + 1], const char *name, size_t name_len);
+
+/* file.c */
+int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
+                           struct error *err);
+int target_file_create (struct target *t, const struct target_spec *spec, struct error *err);
+/* 1: there is no part file and RECORDED names none. */
+int target_file_reopen (struct target *t, const struct target_spec *spec,
+                        const struct target_identity *recorded, struct error *err);
+int target_file_open_whole (struct target *t, const struct target_spec *spec, bool write,
+                            struct error *err);
+int target_file_finish (struct target *t, struct error *err);
+void target_file_remove (struct target *t);
+
+/* publish.c */
+int target_file_publish (struct target *t, struct error *err);
+int target_sync_dir (struct target *t, struct error *err);
+
+/* device.c */
+int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
+                             struct error *err);
+enum device_open { DEVICE_NEW, DEVICE_AGAIN, DEVICE_READ };
+int target_device_open (struct target *t, const struct target_spec *spec,
+                        enum device_open how, struct error *err);
+int target_device_finish (struct target *t, struct error *err);
+
+/* identity.c */
+int target_identify (struct target *t, struct error *err);
+/* J4.  False with the difference said in ERR. */
+int target_identity_check (const struct target *t, const struct target_identity *recorded,
+                           struct error *err);
+/* The value of KEY in TEXT; false if it has none. */
+bool target_identity_value (const char *text, const char *key, char *value, size_t size);
+/* 0 where the file system has no generations. */
+uint64_t target_generation (int fd);
+/* The UUID in FD's extended attribute, or "". */
+void target_mark_get (int fd, char uuid[40]);
+
+/* head.c */
+int target_head_new (struct target *t, struct error *err);
+void target_head_close (struct head *h);
+uint64_t target_head_len (const struct head *h);
+void target_head_write (struct head *h, uint64_t at, const void *buf, size_t len);
+void target_head_zero (struct head *h, uint64_t at, size_t len);
+void target_head_read (struct head *h, uint64_t at, void *buf, size_t len);
+/* Before the first write to the device: blank what it holds there. */
+int target_head_blank (struct target *t, struct error *err);
+/* All of it, to the device; not yet synced. */
+int target_head_flush (struct target *t, struct error *err);
+
+/* write.c */
+int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,
+                   struct error *err);
+/* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
+int target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at,
+                    struct error *err);
+/* -1 if T has failed before. */
+int target_usable (struct target *t, struct error *err);
+int target_flush (struct target *t, bool metadata, struct error *err);
+
+/* read.c */
+void target_open_raw (struct target *t);
+
+#endif

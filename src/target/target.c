@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * target: opening, finishing and closing, for files and devices alike; which of them it is
+ * matters only here and in what is called from here.
+ */
+#include "target/inner.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static struct target *
+target_new (const struct target_spec *spec, struct error *err)
+{
+  struct target *t = calloc (1, sizeof *t);
+
+  if (t == NULL) {
+    fail_memory (err, "the target");
+    return NULL;
+  }
+  t->fd = t->raw_fd = t->place.dir_fd = -1;
+  t->virtual_size = spec->virtual_size;
+  return t;
+}
+
+void
+target_close (struct target *t)
+{
+  if (t == NULL)
+    return;
+  if (t->raw_fd != -1)
+    close (t->raw_fd);
+  if (t->fd != -1)
+    close (t->fd);
+  target_place_release (&t->place);
+  target_head_close (t->head);
+  free (t);
+}
+
+uint64_t
+target_free_space (const struct target_spec *spec)
+{
+  struct target_place p;
+  struct error ignored;
+  struct statvfs fs;
+  uint64_t bytes = UINT64_MAX;
+
+  if (target_place_find (&p, spec->path, &ignored) == 0 && p.kind == TARGET_FILE
+      && !spec->in_place && statvfs (p.dir, &fs) == 0)
+    bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+  target_place_release (&p);
+  return bytes;
+}
+
+/* What every way of opening for writing ends with. */
+static int
+ready (struct target *t, struct error *err)
+{
+  if (target_identify (t, err) == -1)
+    return -1;
+  target_open_raw (t);
+  return 0;
+}
+
+static int
+open_device (struct target *t, const struct target_spec *spec, enum device_open how,
+             const struct target_identity *recorded, struct error *err)
+{
+  t->reads_zero = spec->zero_promised && !spec->in_place;
+  if (target_device_open (t, spec, how, err) == -1 || target_identify (t, err) == -1)
+    return -1;
+  return recorded == NULL ? 0 : target_identity_check (t, recorded, err);
+}
+
+int
+target_create (struct target **out, const struct target_spec *spec, struct error *err)
+{
+  struct target *t = target_new (spec, err);
+  int r;
+
+  if (t == NULL)
+    return -1;
+  r = target_place_find (&t->place, spec->path, err);
+  if (r == 0 && t->place.kind == TARGET_BLOCK) {
+    r = open_device (t, spec, DEVICE_NEW, NULL, err);
+    if (r == 0)
+      r = target_head_new (t, err);
+  } else if (r == 0)
+    r = target_file_create (t, spec, err);
+  if (r == 0)
+    r = ready (t, err);
+  if (r == -1) {
+    target_discard (t);
+    return -1;
+  }
+  *out = t;
+  return 0;
+}
+
+static bool
+is_recorded (const struct target_identity *recorded)
+{
+  return recorded != NULL && recorded->text[0] != '\0';
+}
+
+/* A file where a device was, or the reverse: /dev/sdb gone, and a file made by a slip. */
+static int
+check_kind (const struct target *t, const struct target_identity *recorded, struct error *err)
+{
+  char kind[16];
+
+  if (!is_recorded (recorded)
+      || !target_identity_value (recorded->text, "kind", kind, sizeof kind)
+      || strcmp (kind, t->place.kind == TARGET_FILE ? "file" : "block") == 0)
+    return 0;
+  return fail (err, ERR_TARGET_CHANGED,
+               "%s %s; the import began with a %s: put that back, or begin anew with resume "
+               "--restart",
+               t->place.shown,
+               !t->place.exists                 ? "is missing"
+               : t->place.kind == TARGET_FILE ? "is a regular file now"
+                                                : "is a block device now",
+               kind[0] == 'f' ? "regular file" : "block device");
+}
+
+static int
+reopen (struct target *t, const struct target_spec *spec,
+        const struct target_identity *recorded, struct error *err)
+{
+  if (target_place_find (&t->place, spec->path, err) == -1
+      || check_kind (t, recorded, err) == -1)
+    return -1;
+  if (t->place.kind == TARGET_FILE)
+    return target_file_reopen (t, spec, recorded, err);
+  if (!is_recorded (recorded))
+    return 1;
+  if (open_device (t, spec, DEVICE_AGAIN, recorded, err) == -1)
+    return -1;
+  return target_head_new (t, err);
+}
+
+int
+target_reopen (struct target **out, const struct target_spec *spec,
+               const struct target_identity *recorded, bool *already, struct error *err)
+{
+  OWN (target) t = target_new (spec, err);
+  int r = t == NULL ? -1 : reopen (t, spec, recorded, err);
+
+  if (already != NULL)
+    *already = false;
+  if (r == 1) /* nothing was made, or nothing recorded */
+    return target_create (out, spec, err);
+  if (r == -1 || ready (t, err) == -1)
+    return -1;
+  if (already != NULL)
+    *already = t->in_its_place;
+  *out = t;
+  t = NULL;
+  return 0;
+}
+
+int
+target_open_finished (struct target **out, const struct target_spec *spec,
+                      const struct target_identity *recorded, bool repair, struct error *err)
+{
+  OWN (target) t = target_new (spec, err);
+  bool known = is_recorded (recorded);
+
+  if (t == NULL || target_place_find (&t->place, spec->path, err) == -1
+      || check_kind (t, recorded, err) == -1)
+    return -1;
+  if (t->place.kind == TARGET_BLOCK) {
+    if (target_device_open (t, spec, repair ? DEVICE_AGAIN : DEVICE_READ, err) == -1)
+      return -1;
+  } else if (target_file_open_whole (t, spec, repair, err) == -1)
+    return -1;
+  if (ready (t, err) == -1 || (known && target_identity_check (t, recorded, err) == -1))
+    return -1;
+  *out = t;
+  t = NULL;
+  return 0;
+}
+
+enum target_kind
+target_kind (const struct target *t)
+{
+  return t->place.kind;
+}
+
+const struct target_identity *
+target_identity (const struct target *t)
+{
+  return &t->id;
+}
+
+bool
+target_reads_zero (const struct target *t)
+{
+  return t->reads_zero;
+}
+
+void
+target_forget_zero (struct target *t)
+{
+  t->reads_zero = false;
+}
+
+int
+target_finish (struct target *t, struct error *err)
+{
+  struct target_identity before = t->id;
+  int r = target_usable (t, err) == -1 || target_identify (t, err) == -1
+                  || target_identity_check (t, &before, err) == -1
+              ? -1
+              : 0;
+
+  t->id = before;
+  if (r == -1)
+    return -1;
+  if (t->place.kind == TARGET_FILE)
+    return target_file_finish (t, err);
+  return target_device_finish (t, err);
+}
+
+void
+target_discard (struct target *t)
+{
+  if (t != NULL)
+    target_file_remove (t);
+  target_close (t);
+}
