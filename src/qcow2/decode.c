@@ -77,7 +77,7 @@ inflate (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
       d->deflate, in, stored, out, d->cluster_size, &in_used, &out_used);
 
   if (rc == LIBDEFLATE_INSUFFICIENT_SPACE)
-    return refuse (d, at, stored, "it decodes to more than one cluster", err);
+    return refuse (d, at, stored, "it decodes to more than one cluster, or it is cut", err);
   if (rc != LIBDEFLATE_SUCCESS)
     return refuse (d, at, stored, "its stream is broken or cut", err);
   if (out_used != d->cluster_size)
