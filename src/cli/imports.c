@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * imports: see imports.h.
+ */
+#include "cli/imports.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output.h"
+
+static int
+add (void *ctx, const struct qimport_info *info)
+{
+  struct import_list *l = ctx;
+
+  if ((l->n & (l->n - 1)) == 0) { /* full at every power of two */
+    size_t room = l->n == 0 ? 1 : 2 * l->n;
+    struct qimport_info *v = reallocarray (l->v, room, sizeof *v);
+
+    if (v == NULL)
+      return -1;
+    l->v = v;
+  }
+  l->v[l->n++] = *info;
+  return 0;
+}
+
+int
+import_list_add (struct import_list *l, struct qimport_journal *j, const char *id)
+{
+  struct qimport_error err = { 0 };
+
+  if (qimport_list (j, id, add, l, &err) == 0)
+    return 0;
+  return err.message[0] == '\0' ? out_of_memory () : complain (&err);
+}
+
+void
+import_list_release (struct import_list *l)
+{
+  free (l->v);
+  *l = (struct import_list){ 0 };
+}
+
+struct prefix {
+  const char *id;
+  size_t len;
+};
+
+static int
+lengthen (void *ctx, const struct qimport_info *info)
+{
+  struct prefix *p = ctx;
+  size_t same = 0;
+
+  if (strcmp (p->id, info->id) == 0)
+    return 0;
+  while (p->id[same] != '\0' && p->id[same] == info->id[same])
+    same++;
+  if (same + 1 > p->len)
+    p->len = same + 1;
+  return 0;
+}
+
+char *
+short_id (char out[SHORT_ID_SIZE], struct qimport_journal *j, const char *id)
+{
+  struct prefix p = { id, 8 };
+  struct qimport_error err;
+
+  if (qimport_list (j, NULL, lengthen, &p, &err) == -1)
+    p.len = SHORT_ID_SIZE - 1;
+  snprintf (out, SHORT_ID_SIZE, "%.*s", (int)p.len, id);
+  return out;
+}
+
+bool
+import_is_running (const struct qimport_info *i)
+{
+  return i->holder[0] != '\0';
+}
+
+bool
+import_is_interrupted (const struct qimport_info *i)
+{
+  return !import_is_running (i) && strcmp (i->state, "complete") != 0
+         && strcmp (i->state, "failed") != 0;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * jobs: see jobs.h.  Every job opens the journal for itself and shares only the display.
+ */
+#include "cli/jobs.h"
+
+#include <libgen.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/human.h"
+#include "cli/imports.h"
+#include "cli/json.h"
+#include "cli/output.h"
+#include "cli/stop.h"
+
+struct crew {
+  const struct arguments *a;
+  struct display *display;
+  struct job *jobs;
+  size_t n;
+  atomic_size_t next; /* job */
+};
+
+struct member {
+  struct crew *crew;
+  size_t slot;
+  pthread_t thread;
+};
+
+static void
+tell_warnings (struct display *d, const struct arguments *a, struct qimport *q)
+{
+  char *all = qimport_take_warning (q), *save = NULL, *line;
+
+  if (all == NULL)
+    return;
+  if (!a->quiet)
+    for (line = strtok_r (all, "\n", &save); line != NULL; line = strtok_r (NULL, "\n", &save))
+      display_message (d, "warning: %s", line);
+  qimport_free (all);
+}
+
+int
+drive (struct display *d, size_t slot, const struct arguments *a, struct qimport *q,
+       struct qimport_error *err)
+{
+  int more;
+
+  stop_watch (q);
+  do {
+    more = qimport_step (q, display_interval_ms (d), err);
+    tell_warnings (d, a, q);
+    if (more == 1)
+      display_show (d, slot, q);
+  } while (more == 1);
+  stop_unwatch (q);
+  display_end (d, slot, q);
+  return more;
+}
+
+/* " --journal 'PATH'" where the user named one: the advice can be pasted into a shell. */
+static void
+journal_option (char *out, size_t size, const char *path)
+{
+  size_t n = 0;
+
+  out[0] = '\0';
+  if (path == NULL)
+    return;
+  if (strpbrk (path, " \t\n\"'\\$`*?[]{}()<>|&;!~#") == NULL) {
+    snprintf (out, size, " --journal %s", path);
+    return;
+  }
+  n = (size_t)snprintf (out, size, " --journal '");
+  for (; *path != '\0' && n + 6 < size; path++) {
+    if (*path == '\'')
+      n += (size_t)snprintf (out + n, size - n, "'\\'");
+    out[n++] = *path;
+  }
+  snprintf (out + n, size - n, "'");
+}
+
+int
+tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
+              const struct qimport_progress *p, const struct qimport_error *err)
+{
+  char id[SHORT_ID_SIZE], safe[HUMAN_SIZE], all[HUMAN_SIZE], journal[4200], how[4400];
+
+  if (err->status != QIMPORT_INTERRUPTED) {
+    display_message (d, "%s", err->message);
+    return exit_status (err);
+  }
+  if (p->id[0] == '\0') {
+    display_message (d, "%s; nothing was begun yet: run the same command again",
+                     stop_requested () ? "interrupted" : err->message);
+    return QIMPORT_INTERRUPTED;
+  }
+  journal_option (journal, sizeof journal, a->journal);
+  snprintf (how, sizeof how, "go on with: qimport resume %s%s", short_id (id, j, p->id),
+            journal);
+  if (!stop_requested ())
+    display_message (d, "%s", err->message);
+  if (p->guest_total == 0)
+    display_message (d, "interrupted; nothing is written yet; %s", how);
+  else
+    display_message (d, "interrupted; %s of %s are safe; %s", human_size (safe, p->guest_committed),
+                     human_size (all, p->guest_total), how);
+  return QIMPORT_INTERRUPTED;
+}
+
+/* How far the source is known to be what it was taken for. */
+static const char *
+source_check (struct qimport_journal *j, const char *id)
+{
+  const char *words = "the source was not verified (no --sha256)";
+  char *json, value[4096];
+  struct qimport_error err;
+
+  if (qimport_status_json (j, id, &json, &err) == -1)
+    return words;
+  if (json_find (json, "image.sha256", value, sizeof value))
+    words = "the image's SHA-256 is as expected";
+  else if (json_find (json, "image.etag", value, sizeof value) && strncmp (value, "W/", 2) != 0)
+    words = "one strong ETag throughout, the source not verified further (no --sha256)";
+  qimport_free (json);
+  return words;
+}
+
+static int
+copy_info (void *ctx, const struct qimport_info *info)
+{
+  *(struct qimport_info *)ctx = *info;
+  return 0;
+}
+
+static void
+tell_success (const struct crew *c, struct qimport_journal *j, const struct qimport_progress *p,
+              int64_t elapsed_ms)
+{
+  char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE];
+  uint64_t ms = elapsed_ms < 1 ? 1 : (uint64_t)elapsed_ms;
+  struct qimport_info info = { .id = "" };
+  struct qimport_error err;
+
+  if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1 || info.id[0] == '\0')
+    return;
+  display_message (c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
+                   info.target, human_size (size, info.virtual_size),
+                   human_size (fetched, p->fetched_now),
+                   human_duration (took, (double)elapsed_ms / 1000),
+                   human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
+                   source_check (j, p->id));
+}
+
+static int
+open_import (struct qimport **q, struct qimport_journal *j, const struct job *job,
+             const struct qimport_options *o, struct qimport_error *err)
+{
+  switch (job->verb) {
+  case JOB_START:
+    return qimport_start (q, j, job->url, job->target, o, err);
+  case JOB_ENSURE:
+    return qimport_ensure (q, j, job->url, job->target, o, err);
+  case JOB_RESUME:
+    return qimport_resume (q, j, job->target, o, err);
+  }
+  return -1;
+}
+
+/* The bar says which disk it is. */
+static void
+name_job (struct display *d, size_t slot, struct qimport_journal *j, const struct job *job)
+{
+  struct qimport_info info = { .id = "" };
+  struct qimport_error err;
+  char path[4096];
+
+  snprintf (path, sizeof path, "%s", job->target);
+  if (job->verb == JOB_RESUME && qimport_list (j, job->target, copy_info, &info, &err) == 0
+      && info.target[0] != '\0')
+    snprintf (path, sizeof path, "%s", info.target);
+  display_begin (d, slot, basename (path));
+}
+
+/* An import in hand, to its end. */
+static int
+finish_job (const struct crew *c, size_t slot, struct qimport_journal *j, const struct job *job,
+            struct qimport *q)
+{
+  int64_t begun = now_monotonic_ms ();
+  struct qimport_progress p;
+  struct qimport_error err;
+  int rc;
+
+  name_job (c->display, slot, j, job);
+  rc = drive (c->display, slot, c->a, q, &err);
+  qimport_progress_get (q, &p);
+  qimport_close (q);
+  if (rc == -1)
+    return tell_failure (c->display, c->a, j, &p, &err);
+  if (job->verb != JOB_ENSURE || p.fetched_now > 0)
+    tell_success (c, j, &p, now_monotonic_ms () - begun);
+  return 0;
+}
+
+static int
+run_job (const struct crew *c, size_t slot, const struct job *job)
+{
+  struct qimport_journal *j = NULL;
+  struct qimport *q = NULL;
+  struct qimport_error err;
+  int status;
+
+  if (qimport_journal_open (&j, c->a->journal, 0, &err) == -1
+      || open_import (&q, j, job, c->a->options, &err) == -1) {
+    display_message (c->display, "%s", err.message);
+    status = exit_status (&err);
+  } else {
+    status = finish_job (c, slot, j, job, q);
+  }
+  qimport_journal_close (j);
+  return status;
+}
+
+/* A signal ends the jobs that run, and those that wait are not begun. */
+static void *
+work (void *ctx)
+{
+  const struct member *m = ctx;
+  struct crew *c = m->crew;
+  size_t i;
+
+  while ((i = atomic_fetch_add (&c->next, 1)) < c->n)
+    c->jobs[i].status = stop_requested () ? QIMPORT_INTERRUPTED : run_job (c, m->slot, &c->jobs[i]);
+  return NULL;
+}
+
+/* Slot 0 is the caller's own thread. */
+static int
+work_together (struct crew *c, size_t members)
+{
+  struct member m[JOBS_MAX];
+  size_t i, begun = 1;
+
+  m[0] = (struct member){ .crew = c, .slot = 0 };
+  for (i = 1; i < members; i++, begun++) {
+    m[i] = (struct member){ .crew = c, .slot = i };
+    if (pthread_create (&m[i].thread, NULL, work, &m[i]) != 0)
+      break; /* the others do its share */
+  }
+  work (&m[0]);
+  for (i = 1; i < begun; i++)
+    pthread_join (m[i].thread, NULL);
+  for (i = 0; i < c->n; i++)
+    if (c->jobs[i].status != 0)
+      return c->jobs[i].status;
+  return 0;
+}
+
+int
+jobs_run (const struct arguments *a, struct job *jobs, size_t n)
+{
+  size_t members = a->jobs < n ? a->jobs : n;
+  struct crew c = { .a = a, .jobs = jobs, .n = n };
+  int status = stop_begin ();
+
+  if (status != 0 || n == 0)
+    return status;
+  c.display = display_new (a, members);
+  if (c.display == NULL)
+    return out_of_memory ();
+  status = work_together (&c, members);
+  display_close (c.display);
+  return status;
+}
