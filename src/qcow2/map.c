@@ -81,6 +81,10 @@ qcow2_l1_hole (const struct qcow2_header *h, const struct qcow2_disk *disk, uint
   return emit (ctx, &e, err);
 }
 
+/* Bitmaps of an extended entry whose 32 subclusters are alike. */
+#define BITMAP_ALLOCATED UINT64_C (0x00000000ffffffff)
+#define BITMAP_ZERO UINT64_C (0xffffffff00000000)
+
 /* ---- The walk over an L2 table ------------------------------------------------------------ */
 
 struct walk {
@@ -93,7 +97,7 @@ struct walk {
   struct extent run; /* not emitted yet, may grow; len 0: none */
 };
 
-/* One cluster of the guest as its entry has it. */
+/* One cluster of the guest as its entry has it, or a run of such that are alike. */
 struct cluster {
   guest_off guest;
   uint64_t len; /* guest bytes below the virtual size */
@@ -261,22 +265,12 @@ ones (uint32_t bits)
   return ~bits == 0 ? 32 : (unsigned)__builtin_ctz (~bits);
 }
 
-/* Runs of subclusters; bit 0 of the entry is no zero flag here. */
 static int
-add_extended (struct walk *w, const struct cluster *c)
+add_subclusters (struct walk *w, const struct cluster *c, uint64_t off)
 {
   uint32_t alloc = (uint32_t)c->bitmap, zero = (uint32_t)(c->bitmap >> 32);
   unsigned i, n, sub_bits = w->h->cluster_bits - 5;
-  uint64_t off;
 
-  if (check_entry (w, c, &off) == -1)
-    return -1;
-  if ((alloc & zero) != 0 || (alloc != 0 && off == 0))
-    return refuse (w, c, ERR_IMAGE_MALFORMED,
-                   off == 0 ? "allocated subclusters at offset 0"
-                            : "a subcluster is both allocated and zero");
-  if (alloc == 0 && check_unread (w, c, off) == -1)
-    return -1;
   for (i = 0; i < 32 && (uint64_t)i << sub_bits < c->len; i += n) {
     uint64_t skip = (uint64_t)i << sub_bits;
     enum extent_kind kind = EXTENT_HOLE;
@@ -295,12 +289,77 @@ add_extended (struct walk *w, const struct cluster *c)
   return 0;
 }
 
+/* Bit 0 of the entry is no zero flag here. */
+static int
+add_extended (struct walk *w, const struct cluster *c)
+{
+  uint32_t alloc = (uint32_t)c->bitmap, zero = (uint32_t)(c->bitmap >> 32);
+  uint64_t off;
+
+  if (check_entry (w, c, &off) == -1)
+    return -1;
+  if ((alloc & zero) != 0 || (alloc != 0 && off == 0))
+    return refuse (w, c, ERR_IMAGE_MALFORMED,
+                   off == 0 ? "allocated subclusters at offset 0"
+                            : "a subcluster is both allocated and zero");
+  if (alloc == 0 && check_unread (w, c, off) == -1)
+    return -1;
+  switch (c->bitmap) {
+  case 0:
+    return add_part (w, c, EXTENT_HOLE, 0, c->len, off);
+  case BITMAP_ALLOCATED:
+    return add_part (w, c, EXTENT_DATA, 0, c->len, off);
+  case BITMAP_ZERO:
+    return add_part (w, c, EXTENT_ZERO, 0, c->len, off);
+  }
+  return add_subclusters (w, c, off);
+}
+
 static int
 add_cluster (struct walk *w, const struct cluster *c)
 {
   if (c->entry & ENTRY_COMPRESSED)
     return add_compressed (w, c);
   return w->h->extended_l2 ? add_extended (w, c) : add_standard (w, c);
+}
+
+/* Whether C says the same of all its bytes, so that entries like it make a run. */
+static bool
+is_uniform (const struct qcow2_header *h, const struct cluster *c)
+{
+  bool placed = (c->entry & ENTRY_OFFSET) != 0;
+
+  if (c->entry & ENTRY_COMPRESSED)
+    return false;
+  if (!h->extended_l2)
+    return !placed || (c->entry & ENTRY_ZERO) == 0;
+  return placed ? c->bitmap == BITMAP_ALLOCATED : c->bitmap == 0 || c->bitmap == BITMAP_ZERO;
+}
+
+/* How many of the N entries at RAW, the first of which is C, go on as C does: the same without
+ * a place, or data a cluster further each.  Most tables are a few such runs.  What would leave
+ * the file, or the bits of an offset, is no part of a run and so is refused by its own entry. */
+static uint64_t
+run_length (const struct qcow2_header *h, const struct cluster *c, const uint8_t *raw,
+            uint64_t n)
+{
+  uint64_t off = c->entry & ENTRY_OFFSET, end = min_u64 (h->file_len, ENTRY_OFFSET);
+  uint64_t step = off == 0 ? 0 : h->cluster_size, seen = off == 0 ? UINT64_MAX : ~ENTRY_COPIED;
+  uint64_t want = c->entry & seen, i;
+  uint32_t size = qcow2_l2_entry_size (h);
+
+  if (!is_uniform (h, c))
+    return 1;
+  if (off != 0)
+    n = off < end ? min_u64 (n, (end - off) / step) : 1;
+  for (i = 1; i < n; i++) {
+    raw += size;
+    want += step;
+    if ((load_be64 (raw) & seen) != want
+        || (h->extended_l2 && load_be64 (raw + 8) != c->bitmap))
+      break;
+  }
+  return i;
 }
 
 int
@@ -310,18 +369,19 @@ qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk, uint
 {
   struct walk w = { .h = h, .disk = disk, .l2_at = l2_at, .emit = emit, .ctx = ctx, .err = err };
   uint32_t entry_size = qcow2_l2_entry_size (h);
-  uint64_t idx, end;
+  uint64_t idx, end, run;
 
   assert (l1_idx < disk->l1.n);
   end = min_u64 (first + n, qcow2_l2_used (h, disk, l1_idx));
-  for (idx = first; idx < end; idx++, raw += entry_size) {
+  for (idx = first; idx < end; idx += run, raw += run * entry_size) {
     struct cluster c = { .at = l2_at.v + idx * entry_size };
 
-    c.guest.v = l1_idx * qcow2_l1_span (h) + (idx << h->cluster_bits);
-    c.len = min_u64 (h->cluster_size, disk->virtual_size - c.guest.v);
     c.entry = load_be64 (raw);
     if (h->extended_l2)
       c.bitmap = load_be64 (raw + 8);
+    run = run_length (h, &c, raw, end - idx);
+    c.guest.v = l1_idx * qcow2_l1_span (h) + (idx << h->cluster_bits);
+    c.len = min_u64 (run << h->cluster_bits, disk->virtual_size - c.guest.v);
     if (add_cluster (&w, &c) == -1)
       return -1;
   }
