@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * head: the first MiB of a device, which is held back in memory until everything else is
- * durable, in pieces that the caller keeps in its journal meanwhile.  Knows which sectors it
- * has been told, so that one that was forgotten is never written as zeros.
+ * durable, in pieces that the caller may keep in its journal meanwhile.  Knows which sectors it
+ * has been told, so that a piece that was kept and forgotten is never written as zeros.
  */
 #include "target/inner.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "base/bytes.h"
 
 enum { HEAD_MAX = TARGET_HELD_PIECES * TARGET_HELD_DATA };
 
@@ -20,29 +15,11 @@ struct head {
   pthread_mutex_t lock;
   uint64_t len;
   bool blanked; /* what the device held there is gone */
+  bool kept;    /* the caller keeps the pieces: then it must bring all of them back */
   bool changed[TARGET_HELD_PIECES];
   uint8_t known[HEAD_MAX / SECTOR / 8]; /* a bit a sector */
   uint8_t data[HEAD_MAX];
 };
-
-/* --unallocated keep: what the image does not have stays as the device has it. */
-static int
-read_device (struct target *t, struct head *h, struct error *err)
-{
-  uint64_t at = 0;
-
-  while (at < h->len) {
-    ssize_t n = pread (t->fd, h->data + at, h->len - at, (off_t)at);
-
-    if (n == -1 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return fail_errno (err, ERR_TARGET_FAILED, n == 0 ? EIO : errno,
-                         "%s: cannot read at guest offset %" PRIu64, t->place.shown, at);
-    at += (uint64_t)n;
-  }
-  return 0;
-}
 
 int
 target_head_new (struct target *t, struct error *err)
@@ -53,11 +30,7 @@ target_head_new (struct target *t, struct error *err)
     return fail_memory (err, "the first MiB of the target");
   pthread_mutex_init (&h->lock, NULL);
   h->len = min_u64 (HEAD_MAX, t->virtual_size);
-  h->blanked = t->in_place || t->reads_zero;
-  if (t->in_place && read_device (t, h, err) == -1) {
-    target_head_close (h);
-    return -1;
-  }
+  h->blanked = t->reads_zero;
   t->head = h;
   return 0;
 }
@@ -151,7 +124,7 @@ target_head_flush (struct target *t, struct error *err)
 {
   struct head *h = t->head;
 
-  if (!t->in_place && !t->reads_zero && first_unknown (h) < h->len)
+  if (h->kept && !t->reads_zero && first_unknown (h) < h->len)
     return fail (err, ERR_INTERNAL,
                  "%s: what belongs at guest offset %" PRIu64
                  " was never written or restored; this is a fault of qimport, please report it",
@@ -175,6 +148,7 @@ target_held_changed (struct target *t, unsigned piece, void *out)
   if (h == NULL || piece >= TARGET_HELD_PIECES)
     return false;
   pthread_mutex_lock (&h->lock);
+  h->kept = true;
   changed = h->changed[piece];
   if (changed) {
     memcpy (p, h->data + piece * TARGET_HELD_DATA, TARGET_HELD_DATA);
@@ -200,6 +174,7 @@ target_held_restore (struct target *t, unsigned piece, const void *stored, size_
     return fail (err, ERR_INTERNAL, "%s: piece %u of what was held back is malformed",
                  t->place.shown, piece);
   pthread_mutex_lock (&h->lock);
+  h->kept = true;
   for (s = 0; s < TARGET_HELD_DATA / SECTOR; s++) {
     uint64_t at = (uint64_t)piece * TARGET_HELD_DATA + s * SECTOR;
 

@@ -8,6 +8,8 @@ librooms_la_SOURCES += \
 	src/target/place.c \
 	src/target/publish.c \
 	src/target/read.c \
+	src/target/spool.c \
+	src/target/spool.h \
 	src/target/target.c \
 	src/target/target.h \
 	src/target/write.c

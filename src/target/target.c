@@ -70,7 +70,9 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
   t->reads_zero = spec->zero_promised && !spec->in_place;
   if (target_device_open (t, spec, how, err) == -1 || target_identify (t, err) == -1)
     return -1;
-  return recorded == NULL ? 0 : target_identity_check (t, recorded, err);
+  if (recorded != NULL && target_identity_check (t, recorded, err) == -1)
+    return -1;
+  return spec->in_place ? 0 : target_head_new (t, err);
 }
 
 int
@@ -82,12 +84,9 @@ target_create (struct target **out, const struct target_spec *spec, struct error
   if (t == NULL)
     return -1;
   r = target_place_find (&t->place, spec->path, err);
-  if (r == 0 && t->place.kind == TARGET_BLOCK) {
-    r = open_device (t, spec, DEVICE_NEW, NULL, err);
-    if (r == 0)
-      r = target_head_new (t, err);
-  } else if (r == 0)
-    r = target_file_create (t, spec, err);
+  if (r == 0)
+    r = t->place.kind == TARGET_BLOCK ? open_device (t, spec, DEVICE_NEW, NULL, err)
+                                      : target_file_create (t, spec, err);
   if (r == 0)
     r = ready (t, err);
   if (r == -1) {
@@ -135,9 +134,7 @@ reopen (struct target *t, const struct target_spec *spec,
     return target_file_reopen (t, spec, recorded, err);
   if (!is_recorded (recorded))
     return 1;
-  if (open_device (t, spec, DEVICE_AGAIN, recorded, err) == -1)
-    return -1;
-  return target_head_new (t, err);
+  return open_device (t, spec, DEVICE_AGAIN, recorded, err);
 }
 
 int

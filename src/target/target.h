@@ -122,23 +122,28 @@ int target_sync (struct target *t, struct error *err);
  *
  * The first MiB makes a disk bootable, so on a device it is written last, by target_finish.
  * Until then target_write and target_zero keep guest bytes [0, target_holds_back) in memory,
- * and what the device held there before is blanked with the first write (not in place).  So
- * that they may be committed, the caller keeps them in its journal, in the same transaction:
+ * and what the device held there before is blanked with the first write.  Nothing is held back
+ * of a file, or with in_place (there a disk is to be kept, not made).
  *
- *     commit:  target_sync;  for every piece: if target_held_changed, store its bytes;  commit
- *     resume:  target_reopen;  target_held_restore for every piece that is stored
+ * It is lost with the process.  Zeros need no care: what target_finish was not told it writes
+ * as zeros, so zero runs may be committed at once.  With data the caller has the choice:
  *
- * Everything written before target_held_changed was called is in what it hands out (more does
- * no harm, J3).  A piece counts sectors it knows, so a caller that forgets to restore is found
- * out: target_finish refuses (ERR_INTERNAL) a first MiB with unknown sectors, but where
- * target_reads_zero or in_place say what is there. */
+ *   - it commits nothing that reaches into the first MiB before target_finish returned 0, and
+ *     fetches that again at a resume; or
+ *   - it keeps the pieces in its journal, in the transaction that commits them:
+ *       commit:  target_sync;  of every piece: if target_held_changed, store it;  commit
+ *       resume:  target_reopen;  target_held_restore every piece that is stored
+ *     What was written before target_held_changed was called is in what it hands out (more does
+ *     no harm, J3).  A piece says which sectors it knows, so a caller that forgets to restore is
+ *     found out: after either call target_finish refuses (ERR_INTERNAL) a first MiB of which
+ *     some sector was never written, zeroed or restored (but where target_reads_zero). */
 enum {
   TARGET_HELD_PIECES = 16,
   TARGET_HELD_DATA = 65536,
   TARGET_HELD_SIZE = TARGET_HELD_DATA + TARGET_HELD_DATA / SECTOR / 8 /* a piece as stored */
 };
 
-/* 0 for files, and after target_finish. */
+/* 0 for files, with in_place, and after target_finish. */
 uint64_t target_holds_back (const struct target *t);
 /* True if PIECE (0 .. TARGET_HELD_PIECES - 1) changed since this was last asked, with the
  * TARGET_HELD_SIZE bytes to store in OUT. */
