@@ -1,1 +1,42 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# libFuzzer targets:  ./configure CC=clang --enable-fuzz --enable-sanitize && make fuzz-smoke
+# A room adds its own with += here; the corpus of fuzz/fuzz-X is fuzz/corpus/X.
+FUZZ_SECONDS = 60
+fuzz_programs =
+EXTRA_DIST += fuzz/corpus
+
+fuzz_programs += fuzz/fuzz-qcow2-decode fuzz/fuzz-qcow2-header fuzz/fuzz-qcow2-map
+
+if FUZZ
+noinst_PROGRAMS += $(fuzz_programs)
+endif
+
+fuzz_fuzz_qcow2_decode_SOURCES = fuzz/fuzz-qcow2-decode.c
+fuzz_fuzz_qcow2_decode_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_qcow2_decode_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_qcow2_decode_LDADD = librooms.la
+fuzz_fuzz_qcow2_header_SOURCES = fuzz/fuzz-qcow2-header.c
+fuzz_fuzz_qcow2_header_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_qcow2_header_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_qcow2_header_LDADD = librooms.la
+fuzz_fuzz_qcow2_map_SOURCES = fuzz/fuzz-qcow2-map.c
+fuzz_fuzz_qcow2_map_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_qcow2_map_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_qcow2_map_LDADD = librooms.la
+
+# Every target for FUZZ_SECONDS, from its corpus; what it finds new is left in fuzz/found.
+if FUZZ
+fuzz-smoke: $(fuzz_programs)
+	@for f in $(fuzz_programs); do \
+	  name=$$(basename $$f | sed 's/^fuzz-//'); \
+	  $(MKDIR_P) fuzz/found/$$name && \
+	  ./$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -timeout=10 -rss_limit_mb=1024 \
+	    -verbosity=0 -print_final_stats=1 -artifact_prefix=fuzz/found/$$name- \
+	    fuzz/found/$$name $(top_srcdir)/fuzz/corpus/$$name || exit 1; \
+	done
+else
+fuzz-smoke:
+	@echo "configure with CC=clang --enable-fuzz --enable-sanitize first" >&2; exit 1
+endif
+.PHONY: fuzz-smoke
