@@ -186,6 +186,8 @@ int journal_map_begin (struct journal_map **out, struct journal *j,
                        struct error *err);
 void journal_map_close (struct journal_map *m); /* unsealed: what was stored is removed later */
 OWNABLE (journal_map)
+/* journal_map_seal ends with ERR_INTERRUPTED when *STOP becomes true. */
+void journal_map_stop_when (struct journal_map *m, const volatile bool *stop);
 
 /* DATA, COMPRESSED: any order.  ZERO, HOLE: in guest order; neighbours are merged.  HOLE with
  * keep_holes is only counted. */

@@ -1,0 +1,148 @@
+-- Questions of people and programs.
+
+-- :status_json  of import ?1, or of all
+SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))), max (object))
+  FROM (SELECT json_object (
+                 'id', s.id,
+                 'state', shown_state (s.state, i.holder_pid, i.holder_start, i.holder_boot),
+                 'url', s.url,
+                 'target', s.target,
+                 'target_kind', s.target_kind,
+                 'virtual_size', s.virtual_size,
+                 'cluster_size', s.cluster_size,
+                 'image', json_object ('length', s.image_length, 'etag', s.image_etag,
+                                       'last_modified', s.image_last_modified,
+                                       'sha256', s.image_sha256),
+                 'clusters', json_object ('total', s.clusters_total,
+                                          'committed', s.clusters_committed),
+                 'bytes', json_object ('guest_total', s.guest_total,
+                                       'guest_committed', s.guest_committed,
+                                       'image_total', s.image_total, 'fetched', s.fetched),
+                 'segments', json_object ('total', s.segments_total,
+                                          'committed', s.segments_committed),
+                 'attempts', s.attempts,
+                 'error', iif (s.error_code IS NULL, NULL,
+                               json_object ('code', s.error_code,
+                                            'message', s.error_message)),
+                 'started_at', s.started_at,
+                 'updated_at', s.updated_at,
+                 'finished_at', s.finished_at) AS object
+          FROM import AS i
+               CROSS JOIN import_summary AS s
+         WHERE s.id = i.id AND (?1 IS NULL OR i.no = ?1)
+         ORDER BY i.no);
+-- :log_json
+SELECT json_object ('id', i.id, 'events',
+         (SELECT json_group_array (json_object ('at', at, 'kind', kind, 'detail', detail))
+            FROM (SELECT at, kind, detail FROM event
+                   WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 ORDER BY key)))
+  FROM import AS i
+ WHERE i.no = ?1;
+-- :receipt_json
+SELECT json_object (
+         'receipt', 1,
+         'id', i.id,
+         'state', shown_state (i.state, i.holder_pid, i.holder_start, i.holder_boot),
+         'tool', json_object ('name', 'qimport', 'version', i.tool),
+         'host', i.host,
+         'source', (SELECT json_group_array (json (object))
+                      FROM (SELECT json_object (
+                                     'layer', l.key & 255,
+                                     'url', l.url,
+                                     'url_had_secret', json (iif (l.url_had_secret, 'true',
+                                                                  'false')),
+                                     'final_url', nullif (l.final_url, ''),
+                                     'format', l.format,
+                                     'length', l.length,
+                                     'etag', nullif (l.etag, ''),
+                                     'last_modified', nullif (l.last_modified, ''),
+                                     'identity', CASE l.trust WHEN 0 THEN 'strong'
+                                                              WHEN 1 THEN 'weak'
+                                                              ELSE 'length-only' END,
+                                     'tls_certificate_sha256', nullif (l.tls_fingerprint, ''),
+                                     'cluster_size', l.cluster_size,
+                                     'metadata_sha256', lower (hex (l.head_digest))) AS object
+                              FROM layer AS l
+                             WHERE l.key >= i.no << 8 AND l.key < (i.no + 1) << 8
+                             ORDER BY l.key)),
+         'image', json_object ('virtual_size', i.virtual_size,
+                               'cluster_size', i.cluster_size,
+                               'features', nullif (i.format_features, ''),
+                               'snapshot', nullif (i.snapshot, ''),
+                               'read_as_stream', json (iif (i.stream, 'true', 'false'))),
+         'target', json_object ('path', i.target, 'kind', i.target_kind,
+                                'identity', nullif (i.target_identity, ''),
+                                'unallocated', iif (i.keep_holes, 'keep', 'zero')),
+         'bytes', json_object ('guest_total', i.guest_total,
+                               'guest_committed', i.guest_committed,
+                               'image_total', i.image_total, 'fetched', i.fetched),
+         'segments', json_object ('total', i.segments, 'committed', i.segments_committed),
+         'attempts', i.attempts,
+         'error', iif (i.error_code = '', NULL,
+                       json_object ('code', i.error_code, 'message', i.error_message)),
+         'started_at', s.started_at,
+         'updated_at', s.updated_at,
+         'finished_at', s.finished_at,
+         'interruptions', (SELECT count (*) FROM event
+                            WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
+                              AND kind = 'interrupted'),
+         'retries', (SELECT count (*) FROM event
+                      WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 AND kind = 'retry'),
+         'digests', json_object ('map_sha256', nullif (lower (hex (i.map_digest)), ''),
+                                 'image_sha256', nullif (i.image_sha256, ''),
+                                 'image_sha256_expected', nullif (i.expect_sha256, ''),
+                                 'target_root_sha256', nullif (i.root_digest, '')),
+         'events', (SELECT json_group_array (json_object ('at', at, 'kind', kind,
+                                                          'detail', detail))
+                      FROM (SELECT at, kind, detail FROM event
+                             WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
+                               AND kind <> 'committed'
+                             ORDER BY key)))
+  FROM import AS i
+       CROSS JOIN import_summary AS s
+ WHERE i.no = ?1 AND s.id = i.id;
+
+-- :check_import  what does not hold of import ?1, one row each
+WITH counted AS (
+  SELECT i.*,
+         (SELECT count (*) FROM extent
+           WHERE key >= i.no << 40 AND key < (i.no + 1) << 40) AS extent_rows,
+         (SELECT count (*) FROM zero_run
+           WHERE key >= i.no << 40 AND key < (i.no + 1) << 40) AS zero_rows,
+         (SELECT count (*) FROM layer
+           WHERE key >= i.no << 8 AND key < (i.no + 1) << 8) AS layer_rows
+    FROM import AS i
+   WHERE i.no = ?1 AND (i.sealed OR i.stream)
+), piece AS (
+  SELECT count (*) AS n, coalesce (sum (s.committed), 0) AS committed,
+         coalesce (sum (s.extents), 0) AS extents,
+         coalesce (sum (s.guest_bytes), 0) AS guest,
+         coalesce (sum (s.committed_to < s.at OR s.committed_to > s.need_to
+                        OR s.need_from > s.need_to OR s.committed_extents > s.extents
+                        OR s.first_extent <> s.before), 0) AS wrong
+    FROM (SELECT *, coalesce (sum (extents) OVER (ORDER BY key
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+            FROM segment
+           WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40) AS s
+)
+SELECT 'the number of segments is wrong' FROM counted, piece WHERE n <> segments
+UNION ALL
+SELECT 'the number of extents is wrong' FROM counted, piece
+ WHERE extent_rows <> counted.extents OR piece.extents <> counted.extents
+UNION ALL
+SELECT 'the number of zero runs is wrong' FROM counted WHERE sealed AND zero_rows <> zero_runs
+UNION ALL
+SELECT 'the number of layers is wrong' FROM counted WHERE layer_rows <> layers
+UNION ALL
+SELECT 'the number of committed segments is wrong' FROM counted, piece
+ WHERE committed <> segments_committed
+UNION ALL
+SELECT 'the zero runs cursor is beyond its end' FROM counted WHERE sealed AND zero_ord > zero_runs
+UNION ALL
+SELECT 'more is committed than there is' FROM counted WHERE guest_committed > guest_total
+UNION ALL
+SELECT 'a segment contradicts itself' FROM piece WHERE wrong
+UNION ALL
+SELECT 'it is complete, but not all of it is committed' FROM counted
+ WHERE state = 'complete'
+       AND (NOT sealed OR segments_committed <> segments OR zero_ord <> zero_runs);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * holder: see holder.h.  /proc is all that is read.
+ */
+#include "journal/holder.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static void
+read_boot (char boot[40])
+{
+  FILE *f = fopen ("/proc/sys/kernel/random/boot_id", "re");
+
+  boot[0] = '\0';
+  if (f == NULL)
+    return;
+  if (fgets (boot, 40, f) == NULL)
+    boot[0] = '\0';
+  boot[strcspn (boot, "\n")] = '\0';
+  fclose (f);
+}
+
+/* When process PID started, and whether it is more than a zombie.  False if there is none. */
+static bool
+read_start (int64_t pid, int64_t *start)
+{
+  char name[64], line[1024];
+  char state = 'X';
+  const char *p;
+  FILE *f;
+  size_t n;
+
+  *start = 0;
+  snprintf (name, sizeof name, "/proc/%" PRId64 "/stat", pid);
+  f = fopen (name, "re");
+  if (f == NULL)
+    return false;
+  n = fread (line, 1, sizeof line - 1, f);
+  fclose (f);
+  line[n] = '\0';
+  p = strrchr (line, ')'); /* the name before it may hold anything */
+  if (p == NULL
+      || sscanf (p, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+                    " %*s %" SCNd64, &state, start)
+             != 2)
+    return false;
+  return state != 'Z' && state != 'X';
+}
+
+void
+holder_self (struct holder *h)
+{
+  char host[64] = "";
+
+  memset (h, 0, sizeof *h);
+  h->pid = getpid ();
+  read_start (h->pid, &h->start);
+  read_boot (h->boot);
+  if (gethostname (host, sizeof host - 1) == -1)
+    strcpy (host, "?");
+  escape_text (h->host, sizeof h->host, host, strlen (host));
+  snprintf (h->text, sizeof h->text, "pid %" PRId64 " on %s", h->pid, h->host);
+}
+
+bool
+holder_lives (int64_t pid, int64_t start, const char *boot)
+{
+  char now[40];
+  int64_t started;
+
+  if (pid <= 0)
+    return false;
+  read_boot (now);
+  if (strcmp (now, boot) != 0)
+    return false;
+  if (start == 0) /* it had no /proc to tell */
+    return kill ((pid_t)pid, 0) == 0 || errno == EPERM;
+  return read_start (pid, &started) && started == start;
+}

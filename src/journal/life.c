@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * life: what becomes of an import: held and given back, its target named, begun again,
+ * completed, forgotten; and its events.  The map and the work on it are elsewhere.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "journal/map.h"
+#include "journal/record.h"
+
+/* ---- Who works on it --------------------------------------------------------------------- */
+
+static int
+refuse_held (const struct journal_import *imp, struct error *err)
+{
+  if (imp->holder[0] == '\0')
+    return 0;
+  return fail (err, ERR_IMPORT_HELD,
+               "import %s is being worked on by %s; wait for it, or stop that process", imp->id,
+               imp->holder);
+}
+
+/* In a transaction: nobody can come between the question and the answer. */
+static int
+hold (struct journal *j, struct journal_import *imp, struct error *err)
+{
+  enum import_state phase;
+  bool audit;
+
+  if (record_read_import (&j->sql, imp->no, imp, err) == -1 || refuse_held (imp, err) == -1)
+    return -1;
+  audit = imp->state == IMPORT_COMPLETE;
+  phase = record_phase (imp);
+  if (sql_run (&j->sql, SQL_IMPORT_HOLD, err, "itiitiit", imp->no, import_state_word (phase),
+               (int64_t)!audit, audit ? imp->updated_at : wall_ms (), j->self.text,
+               j->self.pid, j->self.start, j->self.boot)
+      == -1)
+    return -1;
+  return audit ? 0 : record_event (&j->sql, imp->no, "resumed", j->self.text, err);
+}
+
+int
+journal_hold (struct journal *j, struct journal_import *imp, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, PROGRESS, err) == -1 || tx_end (j, hold (j, imp, err), err) == -1)
+    return -1;
+  if (!imp->sealed && !imp->stream && map_purge (j, imp->no, err) == -1)
+    return -1;
+  return record_read_import (&j->sql, imp->no, imp, err);
+}
+
+static int
+release (struct journal *j, int64_t no, enum import_state state, const struct error *why,
+         struct error *err)
+{
+  const char *code = why == NULL ? "" : error_word (why->code);
+  char message[1024];
+
+  sql_clean (message, sizeof message, why == NULL ? "" : why->text, 0);
+  if (sql_run (&j->sql, SQL_IMPORT_RELEASE, err, "itttiii", no, import_state_word (state), code,
+               message, wall_ms (), j->self.pid, j->self.start)
+      == -1)
+    return -1;
+  if (sql_changed (&j->sql) == 0 || state == IMPORT_COMPLETE)
+    return 0;
+  return record_event (&j->sql, no, "interrupted", message[0] == '\0' ? "stopped" : message,
+                       err);
+}
+
+int
+journal_release (struct journal *j, int64_t no, enum import_state state,
+                 const struct error *why, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j, release (j, no, state, why, err), err);
+}
+
+/* ---- What it is -------------------------------------------------------------------------- */
+
+int
+journal_set_options (struct journal *j, int64_t no, const char *options, struct error *err)
+{
+  char clean[sizeof ((struct journal_import *)NULL)->options];
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1)
+    return -1;
+  return tx_end (j,
+                 sql_run (&j->sql, SQL_IMPORT_SET_OPTIONS, err, "iti", no,
+                          sql_clean (clean, sizeof clean, options, 1), wall_ms ()),
+                 err);
+}
+
+int
+journal_set_target (struct journal *j, int64_t no, const char *identity, struct error *err)
+{
+  char clean[sizeof ((struct journal_import *)NULL)->target_identity];
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1)
+    return -1;
+  return tx_end (j,
+                 sql_run (&j->sql, SQL_IMPORT_SET_TARGET, err, "iti", no,
+                          sql_clean (clean, sizeof clean, identity, 0), wall_ms ()),
+                 err);
+}
+
+int
+journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1)
+    return -1;
+  return tx_end (
+      j, sql_run (&j->sql, SQL_IMPORT_SET_ROOT, err, "iti", no, root_hex, wall_ms ()), err);
+}
+
+static int
+restart (struct journal *j, int64_t no, struct error *err)
+{
+  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1)
+    return -1;
+  return sql_run (&j->sql, SQL_SEGMENT_RESTART, err, "i", no);
+}
+
+int
+journal_restart (struct journal *j, int64_t no, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1)
+    return -1;
+  return tx_end (j, restart (j, no, err), err);
+}
+
+static int
+unseal (struct journal *j, int64_t no, struct error *err)
+{
+  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1)
+    return -1;
+  return sql_run (&j->sql, SQL_IMPORT_UNSEAL, err, "i", no);
+}
+
+int
+journal_unseal (struct journal *j, int64_t no, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1 || tx_end (j, unseal (j, no, err), err) == -1)
+    return -1;
+  return map_purge (j, no, err);
+}
+
+/* Best effort: a reader must never be able to block "done". */
+static void
+checkpoint (struct journal *j)
+{
+  sqlite3_busy_timeout (j->sql.db, 0);
+  sqlite3_wal_checkpoint_v2 (j->sql.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  sqlite3_busy_timeout (j->sql.db, 10000);
+}
+
+static int
+complete (struct journal *j, int64_t no, const char *image_sha256, struct error *err)
+{
+  if (sql_run (&j->sql, SQL_IMPORT_COMPLETE, err, "iti", no, image_sha256, wall_ms ()) == -1)
+    return -1;
+  if (sql_changed (&j->sql) != 1)
+    return fail (err, ERR_INTERNAL,
+                 "journal %s: the import was to be completed before all of it was committed",
+                 j->sql.path);
+  return record_event (&j->sql, no, "completed", image_sha256, err);
+}
+
+int
+journal_complete (struct journal *j, int64_t no, const char *image_sha256, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1
+      || tx_end (j, complete (j, no, image_sha256, err), err) == -1)
+    return -1;
+  checkpoint (j);
+  return 0;
+}
+
+/* ---- Its end ----------------------------------------------------------------------------- */
+
+/* The import is gone in one transaction; its many rows go after it. */
+static int
+forget (struct journal *j, int64_t no, struct error *err)
+{
+  struct journal_import imp;
+
+  if (record_read_import (&j->sql, no, &imp, err) == -1 || refuse_held (&imp, err) == -1
+      || sql_run (&j->sql, SQL_IMPORT_DELETE, err, "i", no) == -1
+      || sql_run (&j->sql, SQL_LAYER_DELETE, err, "i", no) == -1)
+    return -1;
+  return sql_run (&j->sql, SQL_FORGOTTEN_ADD, err, "i", no);
+}
+
+/* What earlier processes left behind, too. */
+static int
+sweep (struct journal *j, struct error *err)
+{
+  int64_t no;
+
+  for (;;) {
+    if (sql_get (&j->sql, SQL_FORGOTTEN_NEXT, 0, &no, err, "") == -1)
+      return -1;
+    if (no == 0)
+      return 0;
+    if (map_purge (j, no, err) == -1 || map_purge_rows (j, SQL_EVENT_PURGE, no, err) == -1
+        || sql_run (&j->sql, SQL_FORGOTTEN_DONE, err, "i", no) == -1)
+      return -1;
+  }
+}
+
+/* No more rounds than there are free pages now: it ends even beside a busy import. */
+static int
+give_back (struct journal *j, struct error *err)
+{
+  int64_t pages, left;
+
+  if (sql_get (&j->sql, SQL_FREE_PAGES, 0, &pages, err, "") == -1)
+    return -1;
+  for (; pages > 0; pages -= 1000) {
+    if (sql_run (&j->sql, SQL_GIVE_BACK, err, "") == -1
+        || sql_get (&j->sql, SQL_FREE_PAGES, 0, &left, err, "") == -1)
+      return -1;
+    if (left == 0)
+      break;
+  }
+  return 0;
+}
+
+/* Once the import is gone nothing can fail any more: what cannot be swept now is later. */
+int
+journal_forget (struct journal *j, const struct journal_import *imp, struct error *err)
+{
+  struct error unheard;
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1 || tx_end (j, forget (j, imp->no, err), err) == -1)
+    return -1;
+  if (sweep (j, &unheard) == 0 && give_back (j, &unheard) == 0)
+    checkpoint (j);
+  return 0;
+}
+
+/* ---- Events ------------------------------------------------------------------------------ */
+
+/* A verdict must outlast a power cut. */
+static bool
+is_verdict (const char *kind)
+{
+  return strcmp (kind, "audited") == 0 || strcmp (kind, "repaired") == 0;
+}
+
+int
+journal_event (struct journal *j, int64_t no, const char *kind, const char *detail,
+               struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, is_verdict (kind) ? DURABLE : PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j, record_event (&j->sql, no, kind, detail, err), err);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * query: what people and programs ask.  The documents are made by SQLite, from named
+ * statements; here they are only carried.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/record.h"
+
+/* The first column of a statement, with a newline. */
+static int
+one_document (struct journal *j, enum sql_name name, int64_t no, char **json,
+              struct error *err)
+{
+  sqlite3_stmt *row;
+  int r;
+  LOCKED (j);
+
+  *json = NULL;
+  if (sql_start (&j->sql, name, &row, err, "u", no == 0 ? UINT64_MAX : (uint64_t)no) == -1)
+    return -1;
+  r = sql_next (&j->sql, row, err);
+  if (r == -1)
+    return -1;
+  if (r == 0 && sqlite3_column_type (row, 0) != SQLITE_NULL) {
+    if (asprintf (json, "%s\n", (const char *)sqlite3_column_text (row, 0)) == -1)
+      *json = NULL;
+    sql_end (row);
+    return *json == NULL ? fail_memory (err, "a document") : 0;
+  }
+  if (r == 0)
+    sql_end (row);
+  return fail (err, ERR_NO_SUCH_IMPORT, "journal %s: the import is no longer in it",
+               j->sql.path);
+}
+
+int
+journal_status_json (struct journal *j, const struct journal_import *imp, char **json,
+                     struct error *err)
+{
+  return one_document (j, SQL_STATUS_JSON, imp == NULL ? 0 : imp->no, json, err);
+}
+
+struct lines {
+  struct journal *j;
+  enum sql_name name;
+  char *text;
+};
+
+static int
+add_line (void *ctx, const struct journal_import *imp, struct error *err)
+{
+  struct lines *l = ctx;
+  OWN_MEM char *json = NULL;
+  char *longer;
+
+  if (one_document (l->j, l->name, imp->no, &json, err) == -1)
+    return -1;
+  longer = realloc (l->text, strlen (l->text) + strlen (json) + 1);
+  if (longer == NULL)
+    return fail_memory (err, "a document");
+  l->text = strcat (longer, json);
+  return 0;
+}
+
+/* A line for each import. */
+static int
+all_documents (struct journal *j, enum sql_name name, char **json, struct error *err)
+{
+  struct lines l = { .j = j, .name = name, .text = strdup ("") };
+
+  *json = NULL;
+  if (l.text == NULL)
+    return fail_memory (err, "a document");
+  if (journal_list (j, add_line, &l, err) == -1) {
+    free (l.text);
+    return -1;
+  }
+  *json = l.text;
+  return 0;
+}
+
+int
+journal_log_json (struct journal *j, const struct journal_import *imp, char **json,
+                  struct error *err)
+{
+  if (imp == NULL)
+    return all_documents (j, SQL_LOG_JSON, json, err);
+  return one_document (j, SQL_LOG_JSON, imp->no, json, err);
+}
+
+int
+journal_receipt_json (struct journal *j, const struct journal_import *imp, char **json,
+                      struct error *err)
+{
+  if (imp == NULL)
+    return all_documents (j, SQL_RECEIPT_JSON, json, err);
+  return one_document (j, SQL_RECEIPT_JSON, imp->no, json, err);
+}
+
+/* ---- Rows for a callback, on a connection of their own: it may use the journal ------------ */
+
+static void
+read_event (sqlite3_stmt *row, struct journal_event_row *e)
+{
+  e->at = sqlite3_column_int64 (row, 0);
+  snprintf (e->kind, sizeof e->kind, "%s", sqlite3_column_text (row, 1));
+  snprintf (e->detail, sizeof e->detail, "%s", sqlite3_column_text (row, 2));
+}
+
+static int
+each_event (struct sql *s, int64_t no, journal_each_event each, void *ctx, struct error *err)
+{
+  struct journal_event_row e;
+  sqlite3_stmt *row;
+  int r;
+
+  if (sql_start (s, SQL_EVENT_ROWS, &row, err, "i", no) == -1)
+    return -1;
+  while ((r = sql_next (s, row, err)) == 0) {
+    read_event (row, &e);
+    if (each (ctx, &e, err) == -1) {
+      sql_end (row);
+      return -1;
+    }
+  }
+  return r == 1 ? 0 : -1;
+}
+
+int
+journal_events (struct journal *j, const struct journal_import *imp, journal_each_event each,
+                void *ctx, struct error *err)
+{
+  struct sql s;
+  int r;
+
+  if (file_open_reader (&s, j->path, err) == -1)
+    return -1;
+  r = each_event (&s, imp->no, each, ctx, err);
+  sql_close (&s);
+  return r;
+}
+
+static void
+read_guest_extent (sqlite3_stmt *row, struct extent *e)
+{
+  static const enum extent_kind kinds[] = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO,
+                                            EXTENT_HOLE };
+
+  *e = (struct extent){
+    .kind = kinds[sqlite3_column_int64 (row, 2) & 3],
+    .layer = (uint32_t)sqlite3_column_int64 (row, 3),
+    .guest = { (uint64_t)sqlite3_column_int64 (row, 0) * SECTOR },
+    .len = (uint64_t)sqlite3_column_int64 (row, 1) * SECTOR,
+    .host = { (uint64_t)sqlite3_column_int64 (row, 4) },
+    .stored = (uint64_t)sqlite3_column_int64 (row, 5),
+    .skip = (uint32_t)sqlite3_column_int64 (row, 6),
+  };
+  if (e->kind == EXTENT_DATA)
+    e->stored = e->len;
+}
+
+struct guest_walk {
+  journal_each_extent each;
+  void *ctx;
+  struct extent held; /* len 0: none */
+  uint64_t at;        /* guest bytes before it were walked */
+  uint32_t hole_layer;
+};
+
+static bool
+joins (const struct extent *a, const struct extent *b)
+{
+  if (a->len == 0 || a->kind != b->kind || a->layer != b->layer
+      || extent_guest_end (a) != b->guest.v || a->kind == EXTENT_COMPRESSED)
+    return false;
+  return a->kind != EXTENT_DATA || a->host.v + a->len == b->host.v;
+}
+
+static int
+walk_one (struct guest_walk *w, const struct extent *e, struct error *err)
+{
+  w->at = extent_guest_end (e);
+  if (joins (&w->held, e)) {
+    w->held.len += e->len;
+    w->held.stored += e->stored;
+    return 0;
+  }
+  if (w->held.len > 0 && w->each (w->ctx, &w->held, err) == -1)
+    return -1;
+  w->held = *e;
+  return 0;
+}
+
+/* What has no row was left as the target has it (--unallocated keep): a hole. */
+static int
+walk_gap (struct guest_walk *w, uint64_t to, struct error *err)
+{
+  struct extent hole = { .kind = EXTENT_HOLE, .layer = w->hole_layer, .guest = { w->at },
+                         .len = to - w->at };
+
+  return to > w->at ? walk_one (w, &hole, err) : 0;
+}
+
+static int
+walk (struct sql *s, const struct journal_import *imp, struct guest_walk *w, struct error *err)
+{
+  struct extent e;
+  sqlite3_stmt *row;
+  int r;
+
+  if (sql_start (s, SQL_MAP_EACH, &row, err, "i", imp->no) == -1)
+    return -1;
+  while ((r = sql_next (s, row, err)) == 0) {
+    read_guest_extent (row, &e);
+    if (walk_gap (w, e.guest.v, err) == -1 || walk_one (w, &e, err) == -1) {
+      sql_end (row);
+      return -1;
+    }
+  }
+  if (r == -1 || walk_gap (w, imp->virtual_size, err) == -1)
+    return -1;
+  return w->held.len > 0 ? w->each (w->ctx, &w->held, err) : 0;
+}
+
+int
+journal_map_each (struct journal *j, const struct journal_import *imp, journal_each_extent each,
+                  void *ctx, struct error *err)
+{
+  struct guest_walk w = { .each = each, .ctx = ctx, .hole_layer = imp->layers - 1 };
+  struct sql s;
+  int r;
+
+  if (!imp->sealed)
+    return fail (err, ERR_USAGE, "import %s: its map is not complete yet; resume it first",
+                 imp->id);
+  if (file_open_reader (&s, j->path, err) == -1)
+    return -1;
+  r = walk (&s, imp, &w, err);
+  sql_close (&s);
+  return r;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * work: progress is recorded.
+ *
+ *   J1  The caller has synced the target before; this room records what it is told, all of it
+ *       in one transaction, or nothing.
+ */
+#include "base/clock.h"
+#include "journal/record.h"
+
+static int
+commit_segment (struct journal *j, int64_t no, const struct segment_progress *p,
+                struct error *err)
+{
+  if (sql_run (&j->sql, SQL_SEGMENT_COMMIT, err, "iiiiiib", no, (int64_t)p->ord,
+               (int64_t)p->committed_to.v, (int64_t)p->committed_extents,
+               (int64_t)p->committed, (int64_t)p->digest_final, p->hash, p->hash_len)
+      == -1)
+    return -1;
+  if (sql_changed (&j->sql) != 1)
+    return record_corrupt (&j->sql, "a segment to commit is not in it", err);
+  return 0;
+}
+
+/* Somebody took it over, or it was forgotten: what this process knows no longer counts. */
+static int
+not_ours (struct journal *j, int64_t no, struct error *err)
+{
+  struct journal_import now;
+
+  if (record_read_import (&j->sql, no, &now, err) == -1)
+    return -1;
+  return fail (err, ERR_IMPORT_HELD, "import %s is no longer this process's but %s's", now.id,
+               now.holder[0] == '\0' ? "nobody" : now.holder);
+}
+
+static int
+commit_import (struct journal *j, int64_t no, const struct import_progress *p,
+               struct error *err)
+{
+  if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiii", no,
+               (int64_t)p->segments_committed, (int64_t)p->guest_committed,
+               (int64_t)p->fetched, (int64_t)p->zero_ord, (int64_t)p->zero_off,
+               (int64_t)p->done_to, (int64_t)p->image_hashed_to, p->image_hash,
+               p->image_hash_len, wall_ms (), j->self.pid, j->self.start)
+      == -1)
+    return -1;
+  return sql_changed (&j->sql) == 1 ? 0 : not_ours (j, no, err);
+}
+
+static int
+commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, size_t n,
+            const struct import_progress *p, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < n; i++)
+    if (commit_segment (j, no, &segs[i], err) == -1)
+      return -1;
+  return commit_import (j, no, p, err);
+}
+
+int
+journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs, size_t n,
+                const struct import_progress *p, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j, commit_all (j, no, segs, n, p, err), err);
+}
