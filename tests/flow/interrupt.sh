@@ -13,6 +13,7 @@ disk=$scratch/disk
 copying () { # until something is committed
   for _ in $(seq 100); do
     [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && return
+    kill -0 $pid 2>/dev/null || return 1
     sleep 0.1
   done
   return 1
