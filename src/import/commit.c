@@ -235,6 +235,20 @@ zero_run (struct copy *c, const struct extent *run, uint64_t off, const struct j
   return 0;
 }
 
+/* In a stream the zero runs are known at its end. */
+static bool
+wait_for_map (struct copy *c)
+{
+  bool there;
+
+  pthread_mutex_lock (&c->lock);
+  while (!c->all_submitted && !c->quit && !c->failed)
+    pthread_cond_wait (&c->done, &c->lock);
+  there = c->all_submitted;
+  pthread_mutex_unlock (&c->lock);
+  return there;
+}
+
 static int
 zero_all (struct copy *c, struct error *err)
 {
@@ -245,6 +259,8 @@ zero_all (struct copy *c, struct error *err)
   size_t n, i;
   int rc;
 
+  if (!wait_for_map (c))
+    return 1;
   if (journal_reader_open (&reader, journal_path (c->spec.journal), err) == -1)
     return -1;
   for (;;) {

@@ -16,7 +16,7 @@
 
 /* Neighbouring segments of one request may lie this far apart: reading over the gap costs less
  * than a round trip. */
-enum { RUN_GAP = 256 << 10, RUN_BYTES = 16 << 20 };
+enum { RUN_GAP = 256 << 10, RUN_BYTES = 16 << 20, SLOTS_MAX = 4096 };
 
 /* ---- Slots ------------------------------------------------------------------------------ */
 
@@ -492,7 +492,10 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
 void
 copy_submit_end (struct copy *c)
 {
-  c->claimed_all = true;
+  pthread_mutex_lock (&c->lock);
+  c->claimed_all = c->all_submitted = true;
+  pthread_cond_broadcast (&c->done);
+  pthread_mutex_unlock (&c->lock);
 }
 
 void
@@ -527,7 +530,9 @@ open_slots (struct copy *c, struct error *err)
   size_t i;
 
   c->buffer_size = align_up (need, page);
-  n = min_u64 (c->spec.memory / c->buffer_size, max_u64 (c->spec.imp->segments, 2));
+  n = min_u64 (c->spec.memory / c->buffer_size, SLOTS_MAX);
+  if (c->spec.sources != NULL)
+    n = min_u64 (n, max_u64 (c->spec.imp->segments, 2));
   if (n < 2)
     return fail (err, ERR_USAGE, "--memory %s is too little for this image: give at least %s",
                  format_size (have, c->spec.memory), format_size (least, 2 * c->buffer_size));
@@ -630,6 +635,9 @@ copy_open (struct copy **out, const struct copy_spec *spec, struct error *err)
   if (c == NULL)
     return fail_memory (err, "a copy");
   c->spec = *spec;
+  c->imp = *spec->imp;
+  c->spec.imp = &c->imp;
+  c->all_submitted = spec->sources != NULL;
   if (copy_init (c, err) == -1 || open_slots (c, err) == -1)
     return -1;
   init_progress (c);

@@ -169,13 +169,14 @@ looks_raw (unsigned k, const uint8_t *head, size_t len)
 static int
 find_snapshot (struct qimport *q, struct error *err)
 {
+  struct image_reader r = source_reader (q->sources[0], q->layers[0].file_len);
   const char *name = q->options->snapshot;
 
   if (name == NULL) {
     qcow2_active_disk (&q->layers[0].header, &q->layers[0].disk);
     return 0;
   }
-  return import_find_snapshot (q->sources[0], &q->layers[0].header, name, &q->layers[0].disk, err);
+  return import_find_snapshot (&r, &q->layers[0].header, name, &q->layers[0].disk, err);
 }
 
 static int
@@ -253,6 +254,7 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
                    "%s: a backing file must come from a server that honours ranges",
                    source_url (q->sources[k]));
     q->stream = true;
+    q->forced_stream = found.ranges;
   }
   q->layers[k].source = q->sources[k];
   q->layers[k].file_len = found.length;
@@ -264,9 +266,8 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   return check_head_digest (q, k, head, len, recorded, err);
 }
 
-/* Every backing file the chain needs was given, and no more. */
-static int
-check_chain (struct qimport *q, struct error *err)
+int
+import_check_chain (struct qimport *q, struct error *err)
 {
   char name[80];
   unsigned k;
@@ -290,8 +291,8 @@ check_chain (struct qimport *q, struct error *err)
   return 0;
 }
 
-static void
-record_format (struct qimport *q)
+void
+import_record_format (struct qimport *q)
 {
   const struct qcow2_header *h = &q->layers[0].header;
   unsigned k;
@@ -342,12 +343,12 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
   }
   if (q->stream)
     return 0;
-  if (check_chain (q, err) == -1)
+  if (!q->describes && import_check_chain (q, err) == -1)
     return -1;
   if (q->layers[0].header.dirty)
     import_warn (q, "%s: the image was not closed cleanly (dirty bit); its tables are read as "
                  "they are", source_url (q->sources[0]));
-  record_format (q);
+  import_record_format (q);
   q->imp.virtual_size = q->layers[0].disk.virtual_size;
   q->imp.cluster_size = q->layers[0].header.cluster_size;
   q->imp.layers = q->n_layers;

@@ -46,6 +46,10 @@ struct qimport {
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
   bool stream;
+  bool forced_stream; /* --stream: the source honours ranges, but is read forward */
+  struct stream *stream_state;
+  char stream_sha256[DIGEST_HEX]; /* of all that came, when it has ended */
+  bool describes; /* only looks: has neither journal nor target */
 
   struct journal_import imp;
   bool in_journal; /* imp.no is valid, and held by us */
@@ -85,6 +89,9 @@ enum { PHASE_MORE = 1, PHASE_OVER = 0 };
  * anything is made.  RECORDED: compare with what the journal has. */
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
 void import_close_image (struct qimport *q);
+/* Every backing file the chain needs was given, and no more. */
+int import_check_chain (struct qimport *q, struct error *err);
+void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport_options *o, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */
 int import_absolute_url (const char *url, char **out, struct error *err);
@@ -106,6 +113,12 @@ int phase_copy (struct qimport *q, int timeout_ms, struct error *err);
 int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
+
+/* Parts of phases that a stream has in another order: the record in the journal; target and
+ * copy. */
+int import_begin (struct qimport *q, struct error *err);
+int import_open_copy (struct qimport *q, struct error *err);
+void import_close_stream (struct qimport *q);
 
 /* Leave the import as it should be found after ERR: commit, release, or forget. */
 void import_leave (struct qimport *q, const struct error *why);

@@ -5,15 +5,6 @@
 #include "import/import.h"
 
 int
-phase_stream (struct qimport *q, int timeout_ms, struct error *err)
-{
-  (void)timeout_ms;
-  return fail (err, ERR_SOURCE_FAILED,
-               "%s: the server does not honour ranges, and streams are not read yet",
-               source_url (q->sources[0]));
-}
-
-int
 phase_audit (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)q;
@@ -58,34 +49,4 @@ qimport_report (struct qimport_journal *j, const char *id, char **html,
   (void)id;
   (void)html;
   return refuse (error, "report");
-}
-
-int
-qimport_info_json (const char *url, const struct qimport_options *options, char **json,
-                   struct qimport_error *error)
-{
-  (void)url;
-  (void)options;
-  (void)json;
-  return refuse (error, "info");
-}
-
-int
-qimport_map_json (const char *url, const struct qimport_options *options, char **json,
-                  struct qimport_error *error)
-{
-  (void)url;
-  (void)options;
-  (void)json;
-  return refuse (error, "map");
-}
-
-int
-qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
-                         struct qimport_error *error)
-{
-  (void)j;
-  (void)id;
-  (void)json;
-  return refuse (error, "map");
 }

@@ -4,9 +4,12 @@ librooms_la_SOURCES += \
 	src/import/commit.c \
 	src/import/copy.c \
 	src/import/copy.h \
+	src/import/describe.c \
 	src/import/ensure.c \
 	src/import/image.c \
 	src/import/import.h \
+	src/import/json.c \
+	src/import/json.h \
 	src/import/later.c \
 	src/import/map.c \
 	src/import/map.h \
@@ -19,4 +22,7 @@ librooms_la_SOURCES += \
 	src/import/slot.h \
 	src/import/snapshot.c \
 	src/import/snapshot.h \
+	src/import/stream.c \
+	src/import/stream.h \
+	src/import/stream_map.c \
 	src/import/worker.c

@@ -92,8 +92,8 @@ warn_space (struct qimport *q)
                format_size (have, free_bytes));
 }
 
-static int
-begin_record (struct qimport *q, struct error *err)
+int
+import_begin (struct qimport *q, struct error *err)
 {
   const struct qimport_options *o = q->options;
   struct journal_import *imp = &q->imp;
@@ -101,10 +101,11 @@ begin_record (struct qimport *q, struct error *err)
   imp->stream = q->stream;
   imp->keep_holes = o->unallocated_keep;
   imp->digests = o->digest;
-  imp->hash_image = o->sha256 != NULL;
+  imp->hash_image = o->sha256 != NULL && !q->stream; /* a stream is hashed as it comes */
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", o->sha256 ? o->sha256 : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (options_save (o, imp->options, sizeof imp->options, err) == -1
+  if (check_target (q, err) == -1 /* now that its size is known */
+      || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->records, err) == -1)
     return -1;
   q->in_journal = q->fresh = true;
@@ -118,12 +119,12 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
   if (check_target (q, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
-  if (!q->stream && check_target (q, err) == -1) /* now that its size is known */
-    return -1;
-  if (begin_record (q, err) == -1)
-    return -1;
-  q->phase = q->stream ? phase_stream : phase_map;
-  return PHASE_MORE;
+  if (q->stream) {
+    q->phase = phase_stream;
+    return PHASE_MORE;
+  }
+  q->phase = phase_map;
+  return import_begin (q, err) == -1 ? -1 : PHASE_MORE;
 }
 
 /* ---- Resume ------------------------------------------------------------------------------- */
@@ -185,7 +186,8 @@ all_committed (const struct journal_import *imp)
 {
   return imp->sealed && imp->target_identity[0] != '\0'
          && imp->segments_committed == imp->segments && imp->zero_ord == imp->zero_runs
-         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total);
+         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total)
+         && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
 static int
@@ -231,6 +233,21 @@ hold (struct qimport *q, struct error *err)
   return restart_journal (q, err);
 }
 
+/* Where it goes on. */
+static int
+after_resume (struct qimport *q, struct error *err)
+{
+  if (q->imp.stream && !q->stream) /* the server learned to honour ranges since */
+    q->stream = q->forced_stream = true;
+  if (q->stream && !q->imp.stream)
+    return fail (err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
+                 "%s: does not honour ranges any more, but the import began with them; try again "
+                 "later, or `qimport resume --restart %.8s` reads it forward from the start",
+                 source_url (q->sources[0]), q->imp.id);
+  q->phase = q->stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
+  return PHASE_MORE;
+}
+
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -249,8 +266,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   if (recall_sources (q, err) == -1
       || import_open_image (q, !q->options->restart, err) == -1)
     return -1;
-  q->phase = q->stream || q->imp.stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
-  return PHASE_MORE;
+  return after_resume (q, err);
 }
 
 /* ---- Map ---------------------------------------------------------------------------------- */
@@ -336,7 +352,7 @@ create_target (struct qimport *q, struct error *err)
 }
 
 int
-phase_target (struct qimport *q, int timeout_ms, struct error *err)
+import_open_copy (struct qimport *q, struct error *err)
 {
   long cpus = sysconf (_SC_NPROCESSORS_ONLN);
   struct copy_spec spec = {
@@ -352,13 +368,21 @@ phase_target (struct qimport *q, int timeout_ms, struct error *err)
     .may_commit = &q->may_commit,
   };
 
-  (void)timeout_ms;
   if (create_target (q, err) == -1)
     return -1;
   spec.target = q->target;
   if (copy_open (&q->copy, &spec, err) == -1)
     return -1;
   q->fresh = false;
+  return 0;
+}
+
+int
+phase_target (struct qimport *q, int timeout_ms, struct error *err)
+{
+  (void)timeout_ms;
+  if (import_open_copy (q, err) == -1)
+    return -1;
   q->phase = phase_copy;
   return PHASE_MORE;
 }
@@ -393,7 +417,7 @@ image_digest (struct qimport *q, char hex[DIGEST_HEX], struct error *err)
   uint8_t digest[DIGEST_SIZE];
   struct digest d;
 
-  hex[0] = '\0';
+  snprintf (hex, DIGEST_HEX, "%s", q->stream_sha256);
   if (!imp->hash_image)
     return 0;
   if (q->copy != NULL && copy_image_digest (q->copy, q->records[0].length, digest)) {
@@ -476,6 +500,7 @@ import_leave (struct qimport *q, const struct error *why)
   struct error ignored;
 
   q->stop_check = true;
+  import_close_stream (q);
   stop_copy (q);
   if (q->checker_runs)
     pthread_join (q->checker, NULL);

@@ -59,6 +59,7 @@ struct pending {
 
 struct copy {
   struct copy_spec spec;
+  struct journal_import imp; /* as it was at copy_open */
   struct journal_reader *reader; /* the network thread's */
   uint64_t image_len, segment_size; /* of layer 0 */
   uint8_t *buffers;
@@ -98,7 +99,7 @@ struct copy {
   uint64_t unsynced, unsynced_limit;
   uint64_t zero_ord, zero_off;
   bool zero_done;
-  bool all_submitted; /* a stream's end */
+  bool all_submitted; /* of a stream: it has ended, and its zero runs are in the journal */
   bool committing;
 
   /* The image's digest: of one worker at a time (hashing), under the lock otherwise. */

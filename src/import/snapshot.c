@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * snapshot: find an internal snapshot by ID or name in the image's snapshot table, which is
- * read an entry at a time, so that memory does not follow it.
+ * snapshot: see snapshot.h.
  */
 #include "import/snapshot.h"
 
@@ -13,33 +12,48 @@
 
 enum { FIRST_READ = 4096, ENTRY_MAX = 256 << 10 };
 
+static int
+read_source (void *ctx, host_off at, void *buf, size_t len, struct error *err)
+{
+  struct source_want want = { { at, len }, buf };
+
+  return source_read (ctx, &want, 1, err);
+}
+
+struct image_reader
+source_reader (struct source *s, uint64_t file_len)
+{
+  struct image_reader r = { read_source, s, file_len };
+
+  return r;
+}
+
 /* Read the entry at AT; grows what is read until the entry is whole. */
 static int
-read_entry (struct source *s, const struct qcow2_header *h, host_off at,
+read_entry (const struct image_reader *r, const struct qcow2_header *h, host_off at,
             struct qcow2_snapshot *snap, size_t *entry_len, struct error *err)
 {
   size_t want = FIRST_READ;
 
   for (;;) {
     OWN_MEM uint8_t *raw = NULL;
-    struct source_want w = { .range = { at, 0 } };
+    size_t len;
     int rc;
 
-    if (at.v >= h->file_len)
+    if (at.v >= r->end)
       return fail (err, ERR_IMAGE_TRUNCATED,
                    "snapshot table: an entry at %llu lies beyond the end of the file (%llu)",
-                   (unsigned long long)at.v, (unsigned long long)h->file_len);
-    w.range.len = min_u64 (want, h->file_len - at.v);
-    raw = malloc (w.range.len);
+                   (unsigned long long)at.v, (unsigned long long)r->end);
+    len = (size_t)min_u64 (want, r->end - at.v);
+    raw = malloc (len);
     if (raw == NULL)
       return fail_memory (err, "the snapshot table");
-    w.buf = raw;
-    if (source_read (s, &w, 1, err) == -1)
+    if (r->read (r->ctx, at, raw, len, err) == -1)
       return -1;
-    rc = qcow2_snapshot_parse (h, at, raw, w.range.len, snap, entry_len, err);
+    rc = qcow2_snapshot_parse (h, at, raw, len, snap, entry_len, err);
     if (rc <= 0)
       return rc;
-    if (w.range.len < want || *entry_len > ENTRY_MAX || *entry_len <= want)
+    if (len < want || *entry_len > ENTRY_MAX || *entry_len <= want)
       return fail (err, ERR_IMAGE_TRUNCATED,
                    "snapshot table: the entry at %llu reaches beyond the end of the file",
                    (unsigned long long)at.v);
@@ -48,8 +62,8 @@ read_entry (struct source *s, const struct qcow2_header *h, host_off at,
 }
 
 int
-import_each_snapshot (struct source *s, const struct qcow2_header *h, snapshot_each each,
-                      void *ctx, struct error *err)
+import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
+                      snapshot_each each, void *ctx, struct error *err)
 {
   struct qcow2_snapshot snap;
   host_off at = { h->snapshots_at };
@@ -60,7 +74,7 @@ import_each_snapshot (struct source *s, const struct qcow2_header *h, snapshot_e
     size_t len = 0;
     int rc;
 
-    if (read_entry (s, h, at, &snap, &len, err) == -1)
+    if (read_entry (r, h, at, &snap, &len, err) == -1)
       return -1;
     total += len;
     if (total > QCOW2_SNAPSHOT_TABLE_MAX)
@@ -92,15 +106,15 @@ match (void *ctx, const struct qcow2_snapshot *snap, struct error *err)
 }
 
 int
-import_find_snapshot (struct source *s, const struct qcow2_header *h, const char *name,
-                      struct qcow2_disk *disk, struct error *err)
+import_find_snapshot (const struct image_reader *r, const struct qcow2_header *h,
+                      const char *name, struct qcow2_disk *disk, struct error *err)
 {
   char shown[80];
   struct wanted by_id = { name, disk, true }, by_name = { name, disk, false };
-  int rc = import_each_snapshot (s, h, match, &by_id, err);
+  int rc = import_each_snapshot (r, h, match, &by_id, err);
 
   if (rc == 0)
-    rc = import_each_snapshot (s, h, match, &by_name, err);
+    rc = import_each_snapshot (r, h, match, &by_name, err);
   if (rc == 0)
     return fail (err, ERR_USAGE,
                  "the image has no snapshot with the ID or name %s; `qimport info` lists them",

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * describe: what an image is, and its map, from metadata alone.  Fetches no data cluster,
+ * touches no journal and no target.
+ */
+#include "import/import.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "import/json.h"
+#include "import/snapshot.h"
+
+/* An import that will never be one, to open sources with. */
+static int
+open_described (struct qimport *q, const char *url, const struct qimport_options *options,
+                struct error *err)
+{
+  pthread_mutex_init (&q->lock, NULL);
+  q->describes = true;
+  q->records = calloc (LAYERS_MAX, sizeof *q->records);
+  q->options = options_copy (options);
+  q->url = strdup (url);
+  if (q->records == NULL || q->options == NULL || q->url == NULL)
+    return fail_memory (err, "an image");
+  if (import_open_image (q, false, err) == -1)
+    return -1;
+  if (q->stream)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: the server does not honour ranges, so that its tables cannot be read alone; "
+                 "fetch the image first",
+                 source_url (q->sources[0]));
+  return 0;
+}
+
+/* ---- map ---------------------------------------------------------------------------------- */
+
+/* Lines as qemu-img prints them: neighbours that are alike are one. */
+struct map_printer {
+  FILE *out;
+  struct extent last; /* len 0: none yet */
+  unsigned depth;     /* of what no layer has */
+  bool any;
+};
+
+static void
+print_extent (struct map_printer *p)
+{
+  const struct extent *e = &p->last;
+  bool data = e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED;
+
+  if (e->len == 0)
+    return;
+  fprintf (p->out, "%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, ",
+           p->any ? ",\n" : "[", e->guest.v, e->len,
+           e->kind == EXTENT_HOLE ? p->depth : (unsigned)e->layer);
+  fprintf (p->out, "\"present\": %s, \"zero\": %s, \"data\": %s, \"compressed\": %s",
+           json_bool (e->kind != EXTENT_HOLE), json_bool (!data), json_bool (data),
+           json_bool (e->kind == EXTENT_COMPRESSED));
+  if (e->kind == EXTENT_DATA)
+    fprintf (p->out, ", \"offset\": %" PRIu64, e->host.v);
+  fprintf (p->out, "}");
+  p->any = true;
+}
+
+static int
+add_extent (void *ctx, const struct extent *e, struct error *err)
+{
+  struct map_printer *p = ctx;
+  struct extent *last = &p->last;
+
+  (void)err;
+  if (last->len > 0 && last->kind == e->kind && last->layer == e->layer
+      && extent_guest_end (last) == e->guest.v
+      && (e->kind != EXTENT_DATA || last->host.v + last->len == e->host.v)) {
+    last->len += e->len;
+    return 0;
+  }
+  print_extent (p);
+  *last = *e;
+  return 0;
+}
+
+static int
+ignore_table (void *ctx, uint32_t layer, struct host_range r, const char *what, struct error *err)
+{
+  (void)ctx;
+  (void)layer;
+  (void)r;
+  (void)what;
+  (void)err;
+  return 0;
+}
+
+/* Close the document; TEXT is the caller's. */
+static int
+end_document (FILE *out, char **text, int rc, struct error *err)
+{
+  if (fclose (out) != 0 && rc == 0)
+    rc = fail_memory (err, "the document");
+  if (rc == -1) {
+    free (*text);
+    *text = NULL;
+  }
+  return rc;
+}
+
+static int
+finish_map (struct map_printer *p, char **json, int rc, struct error *err)
+{
+  print_extent (p);
+  fputs (p->any ? "]\n" : "[]\n", p->out);
+  return end_document (p->out, json, rc, err);
+}
+
+int
+qimport_map_json (const char *url, const struct qimport_options *options, char **json,
+                  struct qimport_error *error)
+{
+  struct qimport *q = calloc (1, sizeof *q);
+  struct map_printer p = { 0 };
+  const struct map_sink sink = { add_extent, ignore_table, &p };
+  struct error err;
+  size_t size;
+  int rc = -1;
+
+  *json = NULL;
+  if (q == NULL) {
+    fail_memory (&err, "an image");
+    return publish_error (error, &err);
+  }
+  p.out = open_memstream (json, &size);
+  if (p.out == NULL)
+    fail_memory (&err, "the document");
+  else {
+    rc = open_described (q, url, options, &err);
+    p.depth = rc == 0 ? q->n_layers - 1 : 0;
+    if (rc == 0)
+      rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, &err);
+    rc = finish_map (&p, json, rc, &err);
+  }
+  qimport_close (q);
+  return rc == -1 ? publish_error (error, &err) : 0;
+}
+
+int
+qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
+                         struct qimport_error *error)
+{
+  OWN_MEM struct journal_import *imp = malloc (sizeof *imp);
+  struct map_printer p = { 0 };
+  struct error err;
+  size_t size;
+  int rc = -1;
+
+  *json = NULL;
+  if (imp == NULL)
+    fail_memory (&err, "an import");
+  else if (journal_find (j->journal, id, imp, &err) == 0) {
+    p.depth = imp->layers > 0 ? imp->layers - 1 : 0;
+    p.out = open_memstream (json, &size);
+    if (p.out == NULL)
+      fail_memory (&err, "the document");
+    else
+      rc = finish_map (&p, json, journal_map_each (j->journal, imp, add_extent, &p, &err), &err);
+  }
+  return rc == -1 ? publish_error (error, &err) : 0;
+}
+
+/* ---- info --------------------------------------------------------------------------------- */
+
+struct sums {
+  uint64_t data, compressed, zero, stored, tables, table_bytes;
+};
+
+static int
+sum_extent (void *ctx, const struct extent *e, struct error *err)
+{
+  struct sums *s = ctx;
+
+  (void)err;
+  s->stored += e->stored;
+  s->data += e->kind == EXTENT_DATA ? e->len : 0;
+  s->compressed += e->kind == EXTENT_COMPRESSED ? e->len : 0;
+  s->zero += e->kind == EXTENT_ZERO ? e->len : 0;
+  return 0;
+}
+
+static int
+sum_table (void *ctx, uint32_t layer, struct host_range r, const char *what, struct error *err)
+{
+  struct sums *s = ctx;
+
+  (void)layer;
+  (void)what;
+  (void)err;
+  s->tables++;
+  s->table_bytes += r.len;
+  return 0;
+}
+
+struct snapshot_printer {
+  FILE *out;
+  bool any;
+};
+
+static int
+print_snapshot (void *ctx, const struct qcow2_snapshot *s, struct error *err)
+{
+  struct snapshot_printer *p = ctx;
+
+  (void)err;
+  fprintf (p->out, "%s\n        { \"id\": ", p->any ? "," : "");
+  json_string (p->out, s->id);
+  fputs (", \"name\": ", p->out);
+  json_string (p->out, s->name);
+  fprintf (p->out,
+           ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %" PRId64 ", \"vm-clock-sec\": %" PRIu64
+           ", \"vm-clock-nsec\": %" PRIu64 ", \"virtual-size\": %" PRIu64 " }",
+           s->vm_state_size, s->date_s, s->vm_clock_ns / 1000000000, s->vm_clock_ns % 1000000000,
+           s->disk.virtual_size);
+  p->any = true;
+  return 0;
+}
+
+static void
+print_backing (FILE *out, const struct qcow2_header *h)
+{
+  char name[4 * QCOW2_NAME_MAX + 8], format[80];
+
+  if (!h->has_backing)
+    return;
+  fputs ("    \"backing-filename\": ", out);
+  json_string (out, escape_text (name, sizeof name, h->backing_name, h->backing_name_len));
+  fputs (",\n", out);
+  if (h->backing_format[0] == '\0')
+    return;
+  fputs ("    \"backing-filename-format\": ", out);
+  json_string (out, escape_text (format, sizeof format, h->backing_format,
+                                 strnlen (h->backing_format, sizeof h->backing_format)));
+  fputs (",\n", out);
+}
+
+static void
+print_format (FILE *out, const struct qcow2_header *h)
+{
+  fprintf (out,
+           "    \"format\": \"qcow2\",\n"
+           "    \"virtual-size\": %" PRIu64 ",\n"
+           "    \"actual-size\": %" PRIu64 ",\n"
+           "    \"cluster-size\": %" PRIu64 ",\n"
+           "    \"dirty-flag\": %s,\n"
+           "    \"encrypted\": false,\n"
+           "    \"format-specific\": {\n"
+           "        \"type\": \"qcow2\",\n"
+           "        \"data\": {\n"
+           "            \"compat\": \"%s\",\n"
+           "            \"compression-type\": \"%s\",\n"
+           "            \"lazy-refcounts\": %s,\n"
+           "            \"refcount-bits\": %u,\n"
+           "            \"corrupt\": false,\n"
+           "            \"extended-l2\": %s\n"
+           "        }\n"
+           "    },\n",
+           h->virtual_size, h->file_len, h->cluster_size, json_bool (h->dirty),
+           h->version == 2 ? "0.10" : "1.1", h->compression == QCOW2_ZSTD ? "zstd" : "zlib",
+           json_bool (h->compatible & 1), 1u << h->refcount_order, json_bool (h->extended_l2));
+}
+
+/* Whether start would take it, as far as the image says; WHY as start would put it. */
+static void
+print_verdict (FILE *out, const struct sums *s, const struct error *why)
+{
+  enum { REQUEST = 8 << 20 };
+
+  fprintf (out, "    \"data-bytes\": %" PRIu64 ",\n    \"compressed-bytes\": %" PRIu64 ",\n"
+                "    \"zero-bytes\": %" PRIu64 ",\n    \"bytes-to-fetch\": %" PRIu64 ",\n"
+                "    \"requests\": %" PRIu64 ",\n    \"importable\": %s",
+           s->data, s->compressed, s->zero, s->stored + s->table_bytes,
+           1 + (s->tables + 15) / 16 + (s->stored + REQUEST - 1) / REQUEST,
+           json_bool (why->code == ERR_NONE));
+  if (why->code != ERR_NONE) {
+    fputs (",\n    \"reason\": ", out);
+    json_string (out, why->text);
+  }
+  fputs ("\n}\n", out);
+}
+
+static int
+print_info (struct qimport *q, FILE *out, struct error *err)
+{
+  const struct qcow2_header *h = &q->layers[0].header;
+  struct image_reader reader = source_reader (q->sources[0], h->file_len);
+  struct snapshot_printer snapshots = { out, false };
+  struct error why = { .code = ERR_NONE };
+  struct sums sums = { 0 };
+  const struct map_sink sink = { sum_extent, sum_table, &sums };
+
+  fputs ("{\n    \"filename\": ", out);
+  json_string (out, source_url (q->sources[0]));
+  fputs (",\n", out);
+  print_format (out, h);
+  print_backing (out, h);
+  if (h->snapshots > 0) {
+    fputs ("    \"snapshots\": [", out);
+    if (import_each_snapshot (&reader, h, print_snapshot, &snapshots, err) == -1)
+      return -1;
+    fputs ("\n    ],\n", out);
+  }
+  import_check_chain (q, &why);
+  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, &why) == -1
+      && error_status (why.code) != QIMPORT_IMAGE) {
+    *err = why;
+    return -1;
+  }
+  print_verdict (out, &sums, &why);
+  return 0;
+}
+
+int
+qimport_info_json (const char *url, const struct qimport_options *options, char **json,
+                   struct qimport_error *error)
+{
+  struct qimport *q = calloc (1, sizeof *q);
+  struct error err;
+  FILE *out;
+  size_t size;
+  int rc;
+
+  *json = NULL;
+  if (q == NULL || (out = open_memstream (json, &size)) == NULL) {
+    free (q);
+    fail_memory (&err, "the document");
+    return publish_error (error, &err);
+  }
+  rc = open_described (q, url, options, &err);
+  if (rc == 0)
+    rc = print_info (q, out, &err);
+  rc = end_document (out, json, rc, &err);
+  qimport_close (q);
+  return rc == -1 ? publish_error (error, &err) : 0;
+}
