@@ -61,7 +61,7 @@ UPDATE import
 -- :import_seal
 UPDATE import
    SET sealed = 1, segments = ?2, extents = ?3, zero_runs = ?4, guest_total = ?5,
-       need_max = ?6, image_total = ?7, map_digest = ?8, updated_at = ?9,
+       need_max = ?6, image_total = ?7, map_digest = ?8, updated_at = ?9, hash_image = ?10,
        state = iif (target_identity = '', 'mapped', state)
  WHERE no = ?1 AND NOT sealed;
 -- :import_take  a stream's map grows by a segment

@@ -307,10 +307,10 @@ put_seal (struct seal *s, const uint8_t digest[DIGEST_SIZE], struct error *err)
 
   if (tx_begin (j, DURABLE, err) == -1)
     return -1;
-  r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibi", s->m->no, (int64_t)s->segments,
+  r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibii", s->m->no, (int64_t)s->segments,
                (int64_t)s->extents, (int64_t)s->zero_runs, (int64_t)s->guest_total,
                (int64_t)s->need_max, (int64_t)s->image_total, digest, (size_t)DIGEST_SIZE,
-               wall_ms ());
+               wall_ms (), (int64_t)s->m->hash_image);
   if (r == 0 && sql_changed (&j->sql) != 1)
     r = fail (err, ERR_INTERNAL, "journal %s: a map was to be sealed twice", j->sql.path);
   return tx_end (j, r, err);
@@ -360,6 +360,7 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
   uint8_t digest[DIGEST_SIZE];
   struct seal s;
 
+  m->hash_image = imp->hash_image; /* whether all of the file is fetched is known only now */
   seal_start (&s, m, !m->stream && !m->was_sealed);
   if (map_flush (m, err) == -1)
     return -1;
