@@ -40,13 +40,13 @@ tail (char *out, size_t size, const struct qimport_progress *p, const char *gap)
   char rate[HUMAN_SIZE], eta[HUMAN_SIZE], retries[32] = "";
   char note[sizeof p->note];
 
+  if (p->note[0] != '\0') {
+    snprintf (out, size, "%s", clean_text (note, sizeof note, p->note));
+    return;
+  }
   if (p->retries > 0)
     snprintf (retries, sizeof retries, "%s%" PRIu64 " %s", gap, p->retries,
               p->retries == 1 ? "retry" : "retries");
-  if (p->note[0] != '\0') {
-    snprintf (out, size, "%s%s", clean_text (note, sizeof note, p->note), retries);
-    return;
-  }
   human_size (rate, p->rate > 0 ? (uint64_t)p->rate : 0);
   if (p->eta_seconds >= 0)
     snprintf (out, size, "%s/s%sETA %s%s", rate, gap, human_duration (eta, p->eta_seconds),

@@ -105,7 +105,7 @@ human_short_time (char out[HUMAN_SIZE], int64_t unix_ms, int64_t now_ms)
   else if (age >= 0 && age < day)
     n = strftime (out, HUMAN_SIZE, "%H:%M", &tm);
   else if (age >= 0 && age < 300 * day)
-    n = strftime (out, HUMAN_SIZE, "%b %d", &tm);
+    n = strftime (out, HUMAN_SIZE, "%m-%d", &tm);
   else
     n = strftime (out, HUMAN_SIZE, "%Y", &tm);
   if (n == 0)

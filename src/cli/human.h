@@ -18,7 +18,7 @@ char *human_short_size (char out[HUMAN_SIZE], uint64_t bytes);
 char *human_duration (char out[HUMAN_SIZE], double seconds);
 /* "2026-11-22 20:03:38", local */
 char *human_time (char out[HUMAN_SIZE], int64_t unix_ms);
-/* "20:03" of the last day, else "Nov 22", else "2025" */
+/* "20:03" of the last day, else "11-22", else "2025" */
 char *human_short_time (char out[HUMAN_SIZE], int64_t unix_ms, int64_t now_ms);
 /* Rounded down, so that 100.0 means all. */
 double percent_of (uint64_t part, uint64_t whole);

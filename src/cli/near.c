@@ -54,7 +54,9 @@ near_try (struct near *n, const char *word)
   if (na == 0 || na > WORD_MAX || nb > WORD_MAX)
     return;
   d = distance (n->typed, na, word, nb);
-  if (d == 0 || d >= n->distance)
+  if (na >= 3 && na < nb && strncmp (n->typed, word, na) == 0)
+    d = 0; /* cut short */
+  if (d >= n->distance)
     return;
   n->distance = d;
   n->best = word;
