@@ -39,6 +39,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /* Exit statuses of qimport(1), and what qimport_error.status holds. */
 enum qimport_status {
@@ -234,6 +237,9 @@ int qimport_map_json (const char *url, const struct qimport_options *options, ch
 int qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
                              struct qimport_error *err);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
