@@ -12,11 +12,17 @@
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#ifndef EXFAT_SUPER_MAGIC
+#define EXFAT_SUPER_MAGIC 0x2011BAB0
+#endif
 
 enum { VALUE_MAX = 80 };
 
@@ -75,6 +81,16 @@ add_device_number (struct target_identity *id, dev_t dev)
   add (id, "dev", text);
 }
 
+/* FAT makes inode numbers up as it goes: the next mount has others. */
+static bool
+keeps_inode_numbers (int fd)
+{
+  struct statfs fs;
+
+  return fstatfs (fd, &fs) == -1
+         || (fs.f_type != MSDOS_SUPER_MAGIC && fs.f_type != EXFAT_SUPER_MAGIC);
+}
+
 static int
 identify_file (struct target *t, struct error *err)
 {
@@ -88,8 +104,10 @@ identify_file (struct target *t, struct error *err)
   target_mark_get (t->fd, mark);
   add (id, "kind", "file");
   add (id, "uuid", mark);
-  add_number (id, "ino", st.st_ino);
-  add_number (id, "gen", target_generation (t->fd));
+  if (keeps_inode_numbers (t->fd)) {
+    add_number (id, "ino", st.st_ino);
+    add_number (id, "gen", target_generation (t->fd));
+  }
   add_number (id, "size", (uint64_t)st.st_size);
   add_device_number (id, st.st_dev);
   snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over_ino, t->over_gen);
@@ -273,6 +291,8 @@ same_file (const char *was, const char *is)
     return false;
   if (compare (was, is, "uuid") == SAME && compare (was, is, "dev") == DIFFERENT)
     return true; /* mounted anew, or moved to another file system, with its attributes */
+  if (!has (was, "uuid") && !has (was, "ino"))
+    return true; /* FAT: its name and size are all there is; the caller samples its bytes */
   return same_inode (was, is);
 }
 

@@ -35,7 +35,7 @@ enum target_kind { TARGET_FILE, TARGET_BLOCK };
  *   kind=block size=... [serial wwid partuuid start dm md loop]=... dev=...
  * Of a file the UUID in its extended attribute counts, and on the same st_dev its inode and
  * generation too (a copy put in its place is another file); without extended attributes inode
- * and generation.  Of a device all that is known but its number, which counts only where
+ * and generation (FAT has neither: there only name and size are left).  Of a device all that is known but its number, which counts only where
  * nothing else is known.  OVER is the file that the user allowed to be replaced. */
 struct target_identity {
   char text[512];

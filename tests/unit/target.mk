@@ -8,3 +8,23 @@ unit_tests += tests/unit/t-target-device
 tests_unit_t_target_device_SOURCES = tests/unit/t-target-device.c tests/unit/target-room.h
 tests_unit_t_target_device_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_target_device_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-target-faults
+tests_unit_t_target_faults_SOURCES = tests/unit/t-target-faults.c tests/unit/target-room.h
+tests_unit_t_target_faults_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_faults_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-target-refuse
+tests_unit_t_target_refuse_SOURCES = tests/unit/t-target-refuse.c tests/unit/target-room.h
+tests_unit_t_target_refuse_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_refuse_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-target-mounts
+tests_unit_t_target_mounts_SOURCES = tests/unit/t-target-mounts.c tests/unit/target-room.h
+tests_unit_t_target_mounts_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_mounts_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-target-again
+tests_unit_t_target_again_SOURCES = tests/unit/t-target-again.c tests/unit/target-room.h
+tests_unit_t_target_again_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_again_LDADD = $(UNIT_LIBS)
