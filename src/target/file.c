@@ -77,8 +77,8 @@ lock_file (int fd, const char *shown, struct error *err)
 }
 
 /* A file that is to be replaced must not be the disk of a running machine. */
-static int
-refuse_locked (const struct target_place *p, struct error *err)
+int
+target_file_refuse_locked (const struct target_place *p, struct error *err)
 {
   struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
   int fd = target_open_at (p->dir_fd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -154,11 +154,11 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
     if (check_in_place (p, spec->virtual_size, err) == -1
         || check_access (p, p->name, R_OK | W_OK, err) == -1)
       return -1;
-    return refuse_locked (p, err);
+    return target_file_refuse_locked (p, err);
   }
   if (p->exists && !spec->force)
     return refuse_exists (p, err);
-  if (p->exists && refuse_locked (p, err) == -1)
+  if (p->exists && target_file_refuse_locked (p, err) == -1)
     return -1;
   if (!spec->force && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return refuse_part (p, err);
@@ -309,7 +309,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return open_in_place (t, spec, err);
   if (t->place.exists && !spec->force)
     return refuse_exists (&t->place, err);
-  if (t->place.exists && refuse_locked (&t->place, err) == -1)
+  if (t->place.exists && target_file_refuse_locked (&t->place, err) == -1)
     return -1;
   remember_replaced (t);
   t->reads_zero = true;

@@ -116,7 +116,8 @@ identify_file (struct target *t, struct error *err)
   return 0;
 }
 
-/* A line of sysfs; "" if there is none. */
+/* A line of sysfs; "" if there is none.  A SCSI page of vital product data has a header of four
+ * bytes, the first of them zero on a disk. */
 static void
 read_sysfs (dev_t dev, const char *name, char value[PATH_MAX])
 {
@@ -131,6 +132,8 @@ read_sysfs (dev_t dev, const char *name, char value[PATH_MAX])
     close (fd);
   }
   value[n > 0 ? n : 0] = '\0';
+  if (n > 4 && value[0] == '\0')
+    memmove (value, value + 4, (size_t)n - 3);
   value[strcspn (value, "\n")] = '\0';
 }
 
@@ -199,7 +202,8 @@ static int
 identify_device (struct target *t, struct error *err)
 {
   static const char *const serials[]
-      = { "serial", "device/serial", "device/vpd_pg80", "device/cid", NULL };
+      = { "serial", "device/serial", "device/vpd_pg80", "device/cid",
+          "device/../../../../serial" /* of the USB device that a disk hangs on */, NULL };
   static const char *const wwids[] = { "wwid", "device/wwid", "nguid", "eui", NULL };
   static const char *const dms[] = { "dm/uuid", "dm/name", NULL };
   static const char *const mds[] = { "md/uuid", NULL };

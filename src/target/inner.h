@@ -76,6 +76,8 @@ int target_file_reopen (struct target *t, const struct target_spec *spec,
 int target_file_open_whole (struct target *t, const struct target_spec *spec, bool write,
                             struct error *err);
 int target_file_finish (struct target *t, struct error *err);
+/* The file that goes by the target's name must not be the disk of a running machine. */
+int target_file_refuse_locked (const struct target_place *p, struct error *err);
 void target_file_remove (struct target *t);
 
 /* publish.c */

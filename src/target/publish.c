@@ -146,6 +146,8 @@ target_file_publish (struct target *t, struct error *err)
 
   if (there && !both && !may_replace (t, &old))
     return refuse_appeared (t, err);
+  if (there && !both && target_file_refuse_locked (p, err) == -1)
+    return -1;
   if (!both && set_mode (t, there ? &old : NULL, err) == -1)
     return -1;
   if (target_flush (t, true, err) == -1)

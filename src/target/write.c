@@ -251,7 +251,8 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 static int
 zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
-  uint64_t end = at + len, from = align_up (at, ZERO_ALIGN), to = align_down (end, ZERO_ALIGN);
+  uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
+  uint64_t from = align_up (at, align), to = align_down (end, align);
 
   if (from >= to)
     return write_zeros (t, at, len, err);
