@@ -280,10 +280,14 @@ create (const char *path, struct error *err)
   if (open_model (&model, err) == -1)
     return -1;
   image = sqlite3_serialize (model.db, "main", &len, 0);
-  if (image == NULL)
+  if (image == NULL || len < HEADER_LEN)
     fail_memory (err, "a new journal");
-  else
+  else {
+    /* "File format" 1.3.3: a WAL file from its birth, for two processes that made it one at
+     * the same time would not wait for each other. */
+    image[18] = image[19] = 2;
     r = publish (path, image, (size_t)len, err);
+  }
   sqlite3_free (image);
   sql_close (&model);
   return r;

@@ -288,17 +288,18 @@ killed_while_the_map_is_stored (void **state)
 
   fixture_begin (f, UINT64_C (400000) * CLUSTER); /* the map never covers it: not sealed */
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
-  for (i = 0; i < 4; i++) { /* beginning with what the last one left: hold removes it */
+  for (i = 0; i < 4; i++) {
     run_and_kill (f, map_forever, "SELECT count (*) FROM segment", 17000 * (useconds_t)i);
     assert_true (atol (fixture_ask (f, "SELECT count (*) FROM extent")) > 0);
     assert_string_equal (fixture_ask (f, "SELECT count (*) FROM cluster_state"), "0");
+    assert_string_equal (fixture_ask (f, "PRAGMA quick_check"), "ok");
+    fixture_open (f);
+    OK (f, journal_hold (f->j, &f->imp, &f->err));
+    assert_string_equal (fixture_ask (f, "SELECT (SELECT count (*) FROM extent),"
+                                         " (SELECT count (*) FROM segment)"),
+                         "0|0");
+    OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
   }
-  fixture_open (f);
-  OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_string_equal (fixture_ask (f, "SELECT (SELECT count (*) FROM extent),"
-                                       " (SELECT count (*) FROM segment)"),
-                       "0|0");
-  assert_string_equal (fixture_ask (f, "PRAGMA quick_check"), "ok");
 }
 
 static void
@@ -319,6 +320,7 @@ commit_forever (struct fixture *f)
       s[i].committed = i < round % SEGMENTS;
     }
     p.segments_committed = round % SEGMENTS;
+    p.fetched = round + 1;
     if (journal_commit (f->j, f->imp.no, s, SEGMENTS, &p, &f->err) != 0)
       _exit (1);
   }
@@ -333,7 +335,7 @@ killed_while_it_commits (void **state)
   begin_sealed (f);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
   for (i = 0; i < 12; i++) {
-    run_and_kill (f, commit_forever, NULL, 40000 + 7919 * (useconds_t)i);
+    run_and_kill (f, commit_forever, "SELECT fetched FROM import", 40000 + 7919 * (useconds_t)i);
     OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
     assert_string_equal (fixture_ask (f, "SELECT segments_committed = (SELECT sum (committed)"
                                          " FROM segment) FROM import"),
@@ -341,7 +343,7 @@ killed_while_it_commits (void **state)
   }
   fixture_open (f);
   OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_int_equal (f->imp.attempts, 14);
+  assert_in_range (f->imp.attempts, 3, 14);
 }
 
 /* ---- Many -------------------------------------------------------------------------------- */
