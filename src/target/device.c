@@ -136,8 +136,7 @@ refuse_small (const struct target_place *p, int fd, uint64_t virtual_size, struc
   uint64_t size = 0;
 
   if (ioctl (fd, BLKGETSIZE64, &size) == -1)
-    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s: its size cannot be told",
-                       p->shown);
+    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s: its size cannot be told", p->shown);
   if (size >= virtual_size)
     return 0;
   return fail (err, ERR_TARGET_TOO_SMALL,
@@ -162,9 +161,10 @@ refuse_signature (const struct target_place *p, blkid_probe probe, struct error 
     label = "";
   escape_text (shown_type, sizeof shown_type, type, strlen (type));
   escape_text (shown_label, sizeof shown_label, label, strlen (label));
-  return fail (err, ERR_TARGET_EXISTS,
-               "%s holds %s (%s%s%s), which would be lost; name another device, or give --force",
-               p->shown, what, shown_type, label[0] != '\0' ? ", label " : "", shown_label);
+  return fail (
+      err, ERR_TARGET_EXISTS,
+      "%s holds %s (%s%s%s), which would be lost; name another device, or give --force",
+      p->shown, what, shown_type, label[0] != '\0' ? ", label " : "", shown_label);
 }
 
 /* Anything libblkid knows: file systems, RAID and LVM members, partition tables. */
@@ -272,8 +272,7 @@ open_for_reading (struct target *t, struct error *err)
 {
   t->fd = target_open_at (AT_FDCWD, t->place.path, O_RDONLY, 0);
   if (t->fd == -1)
-    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s cannot be opened",
-                       t->place.shown);
+    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s cannot be opened", t->place.shown);
   return refuse_small (&t->place, t->fd, t->virtual_size, err);
 }
 

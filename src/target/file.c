@@ -103,7 +103,8 @@ refuse_limit (const struct target_place *p, uint64_t virtual_size, struct error 
       || limit.rlim_cur >= virtual_size)
     return 0;
   return fail (err, ERR_TARGET_REFUSED,
-               "%s: the disk has %" PRIu64 " bytes, and this process may write files of %" PRIu64
+               "%s: the disk has %" PRIu64
+               " bytes, and this process may write files of %" PRIu64
                " at most; raise the limit (ulimit -f)",
                p->shown, virtual_size, (uint64_t)limit.rlim_cur);
 }
@@ -205,10 +206,9 @@ make_part (struct target *t, bool force, struct error *err)
     t->fd = target_open_at (p->dir_fd, p->part, flags, 0600);
   }
   if (t->fd == -1)
-    return fail_errno (err,
-                       errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL
-                                                          : ERR_TARGET_REFUSED,
-                       errno, "%s: its part file cannot be made there", p->shown);
+    return fail_errno (
+        err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
+        "%s: its part file cannot be made there", p->shown);
   t->created = true;
   return lock_file (t->fd, p->shown, err);
 }
@@ -228,8 +228,7 @@ reserve (struct target *t, struct error *err)
                  "%s: the file system cannot reserve space; leave --preallocate away",
                  t->place.shown);
   return fail_errno (err,
-                     errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL
-                                                        : ERR_TARGET_REFUSED,
+                     errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED,
                      errno, "%s: %" PRIu64 " bytes cannot be reserved; make room there",
                      t->place.shown, t->virtual_size);
 }
@@ -246,13 +245,10 @@ size_part (struct target *t, const struct target_spec *spec, struct error *err)
     r = ftruncate (t->fd, (off_t)t->virtual_size);
   while (r == -1 && errno == EINTR);
   if (r == -1)
-    return fail_errno (err,
-                       errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL
-                                                          : ERR_TARGET_REFUSED,
-                       errno,
-                       "%s: the file system there cannot hold a file of %" PRIu64
-                       " bytes; choose another",
-                       t->place.shown, t->virtual_size);
+    return fail_errno (
+        err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
+        "%s: the file system there cannot hold a file of %" PRIu64 " bytes; choose another",
+        t->place.shown, t->virtual_size);
   t->preallocated = spec->preallocate;
   return spec->preallocate && t->virtual_size > 0 ? reserve (t, err) : 0;
 }

@@ -99,8 +99,7 @@ identify_file (struct target *t, struct error *err)
   struct stat st;
 
   if (fstat (t->fd, &st) == -1)
-    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at",
-                       t->place.shown);
+    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at", t->place.shown);
   target_mark_get (t->fd, mark);
   add (id, "kind", "file");
   add (id, "uuid", mark);
@@ -202,8 +201,12 @@ static int
 identify_device (struct target *t, struct error *err)
 {
   static const char *const serials[]
-      = { "serial", "device/serial", "device/vpd_pg80", "device/cid",
-          "device/../../../../serial" /* of the USB device that a disk hangs on */, NULL };
+      = { "serial",
+          "device/serial",
+          "device/vpd_pg80",
+          "device/cid",
+          "device/../../../../serial" /* of the USB device that a disk hangs on */,
+          NULL };
   static const char *const wwids[] = { "wwid", "device/wwid", "nguid", "eui", NULL };
   static const char *const dms[] = { "dm/uuid", "dm/name", NULL };
   static const char *const mds[] = { "md/uuid", NULL };
@@ -214,8 +217,7 @@ identify_device (struct target *t, struct error *err)
   struct stat st;
 
   if (fstat (t->fd, &st) == -1 || ioctl (t->fd, BLKGETSIZE64, &size) == -1)
-    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at",
-                       t->place.shown);
+    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be looked at", t->place.shown);
   add (id, "kind", "block");
   add_number (id, "size", size);
   read_sysfs (st.st_rdev, "partition", partition);
@@ -327,10 +329,11 @@ target_identity_check (const struct target *t, const struct target_identity *rec
               && (t->place.kind == TARGET_FILE ? same_file (was, is) : same_device (was, is));
 
   if (!same)
-    return fail (err, ERR_TARGET_CHANGED,
-                 "%s is not the %s that the import began with (then %s, now %s); put that back, "
-                 "or begin anew with resume --restart",
-                 t->place.shown, t->place.kind == TARGET_FILE ? "file" : "device", was, is);
+    return fail (
+        err, ERR_TARGET_CHANGED,
+        "%s is not the %s that the import began with (then %s, now %s); put that back, "
+        "or begin anew with resume --restart",
+        t->place.shown, t->place.kind == TARGET_FILE ? "file" : "device", was, is);
   if (compare (was, is, "size") == DIFFERENT) {
     char before[VALUE_MAX], now[VALUE_MAX];
 

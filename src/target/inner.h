@@ -48,8 +48,8 @@ struct target {
   int raw_fd; /* for reading; -1: fd */
   bool raw_direct;
   uint32_t direct_align;
-  bool created;  /* by this object: target_discard removes it */
-  bool in_place; /* no part file: the target itself is written */
+  bool created;      /* by this object: target_discard removes it */
+  bool in_place;     /* no part file: the target itself is written */
   bool in_its_place; /* a part file that has been renamed */
   bool reads_zero, preallocated;
   uint64_t over_ino, over_gen; /* the file that may be replaced; ino 0: none */
@@ -63,7 +63,7 @@ int target_place_find (struct target_place *p, const char *path, struct error *e
 void target_place_release (struct target_place *p);
 /* Opens never land on descriptors 0 to 2 (P12); O_CLOEXEC always. */
 int target_open_at (int dir_fd, const char *name, int flags, mode_t mode);
-/* The name of the part file of NAME, in a file system whose names have at most NAME_LEN bytes. */
+/* The name of the part file of NAME; names there have at most NAME_LEN bytes. */
 void target_part_name (char part[NAME_MAX + 1], const char *name, size_t name_len);
 
 /* file.c */
@@ -88,8 +88,8 @@ int target_sync_dir (struct target *t, struct error *err);
 int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);
 enum device_open { DEVICE_NEW, DEVICE_AGAIN, DEVICE_READ };
-int target_device_open (struct target *t, const struct target_spec *spec,
-                        enum device_open how, struct error *err);
+int target_device_open (struct target *t, const struct target_spec *spec, enum device_open how,
+                        struct error *err);
 int target_device_finish (struct target *t, struct error *err);
 
 /* identity.c */

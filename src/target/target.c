@@ -117,9 +117,9 @@ check_kind (const struct target *t, const struct target_identity *recorded, stru
                "%s %s; the import began with a %s: put that back, or begin anew with resume "
                "--restart",
                t->place.shown,
-               !t->place.exists                 ? "is missing"
+               !t->place.exists               ? "is missing"
                : t->place.kind == TARGET_FILE ? "is a regular file now"
-                                                : "is a block device now",
+                                              : "is a block device now",
                kind[0] == 'f' ? "regular file" : "block device");
 }
 

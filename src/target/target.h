@@ -12,9 +12,9 @@
  * target_next may be called from several threads at once; target_sync and target_held_changed
  * from one thread beside them; the rest from one thread with nothing else going on.
  *
- * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.  ERR_TARGET_FULL
- * from a write is no verdict on the object: the same write may be tried again (J3).  Any other
- * failure to write, and any failure to sync, is final (T3, T4).
+ * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.
+ * ERR_TARGET_FULL from a write is no verdict on the object: the same write may be tried again
+ * (J3).  Any other failure to write, and any failure to sync, is final (T3, T4).
  */
 #ifndef QIMPORT_TARGET_H
 #define QIMPORT_TARGET_H
@@ -35,8 +35,9 @@ enum target_kind { TARGET_FILE, TARGET_BLOCK };
  *   kind=block size=... [serial wwid partuuid start dm md loop]=... dev=...
  * Of a file the UUID in its extended attribute counts, and on the same st_dev its inode and
  * generation too (a copy put in its place is another file); without extended attributes inode
- * and generation (FAT has neither: there only name and size are left).  Of a device all that is known but its number, which counts only where
- * nothing else is known.  OVER is the file that the user allowed to be replaced. */
+ * and generation (FAT has neither: there only name and size are left).  Of a device all that
+ * is known but its number, which counts only where nothing else is known.  OVER is the file
+ * that the user allowed to be replaced. */
 struct target_identity {
   char text[512];
 };
@@ -56,10 +57,10 @@ struct target_spec {
 struct target;
 
 /* What can be refused before anything is fetched or created: kind of file, existing file
- * without force, a part file that is there already, mounted, read-only, in use, size if it is
- * known already.  virtual_size 0: not known yet.  KIND tells what it would be; CANONICAL
+ * without force, a part file that is there already, mounted, read-only, in use, size if it
+ * is known already.  virtual_size 0: not known yet.  KIND tells what it would be; CANONICAL
  * (PATH_MAX) the absolute path that names it for good: the directory resolved, the last
- * component as given, so that /dev/disk/by-id/... still names the same device after a reboot. */
+ * component as given, so that /dev/disk/by-id/... is still the same device after a reboot. */
 int target_preflight (const struct target_spec *spec, enum target_kind *kind,
                       char *canonical, struct error *err);
 
@@ -134,8 +135,8 @@ int target_sync (struct target *t, struct error *err);
  *       commit:  target_sync;  of every piece: if target_held_changed, store it;  commit
  *       resume:  target_reopen;  target_held_restore every piece that is stored
  *     What was written before target_held_changed was called is in what it hands out (more does
- *     no harm, J3).  A piece says which sectors it knows, so a caller that forgets to restore is
- *     found out: after either call target_finish refuses (ERR_INTERNAL) a first MiB of which
+ *     no harm, J3).  A piece says which sectors it knows: a caller that forgets to restore is
+ *     found out, after either call target_finish refuses (ERR_INTERNAL) a first MiB of which
  *     some sector was never written, zeroed or restored (but where target_reads_zero). */
 enum {
   TARGET_HELD_PIECES = 16,

@@ -22,8 +22,7 @@ enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096, IOV_AT_O
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
 
 int
-target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at,
-                struct error *err)
+target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct error *err)
 {
   const char *shown = t->place.shown;
   char words[128];
@@ -309,7 +308,9 @@ target_flush (struct target *t, bool metadata, struct error *err)
 {
   int r = 0;
 
-#ifndef SEEDED_BUG_NO_FDATASYNC
+#ifdef SEEDED_BUG_NO_FDATASYNC
+  (void)metadata;
+#else
   do
     r = metadata ? fsync (t->fd) : fdatasync (t->fd);
   while (r == -1 && errno == EINTR);

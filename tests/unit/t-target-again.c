@@ -17,7 +17,8 @@ create (const char *path, uint64_t size)
   return t;
 }
 
-/* ---- finding it again ---------------------------------------------------------------------- */
+/* ---- finding it again ----------------------------------------------------------------------
+ */
 
 static void
 test_reopen_goes_on (void **state)
@@ -201,7 +202,8 @@ test_discard_leaves_nothing (void **state)
   assert_int_equal (sh ("test -z \"$(ls -A '%s')\"", room), 0);
 }
 
-/* ---- which file it is --------------------------------------------------------------------- */
+/* ---- which file it is ---------------------------------------------------------------------
+ */
 
 static bool
 same (enum target_kind kind, const char *was, const char *is)
@@ -257,7 +259,8 @@ test_what_makes_a_device_the_same (void **state)
                       "kind=block size=9 start=2048 dev=8:2"));
 }
 
-/* ---- locks --------------------------------------------------------------------------------- */
+/* ---- locks ---------------------------------------------------------------------------------
+ */
 
 /* Runs WORK in a child that then waits to be killed; the lock must go with it. */
 static pid_t
@@ -339,7 +342,8 @@ test_disk_of_a_running_machine_is_refused (void **state)
   target_close (t);
 }
 
-/* ---- in place ------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------
+ */
 
 static void
 test_in_place_keeps_what_is_there (void **state)

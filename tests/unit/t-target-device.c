@@ -35,12 +35,12 @@ attach (const char *name, uint64_t len, const char *options)
   return loop[0] != '\0';
 }
 
-#define need_loop(name, len, options)                                                        \
-  do {                                                                                       \
-    if (!attach (name, len, options)) {                                                      \
-      print_message ("no loop device can be had here\n");                                    \
-      skip ();                                                                               \
-    }                                                                                        \
+#define need_loop(name, len, options)                     \
+  do {                                                    \
+    if (!attach (name, len, options)) {                   \
+      print_message ("no loop device can be had here\n"); \
+      skip ();                                            \
+    }                                                     \
   } while (0)
 
 static void
@@ -97,7 +97,8 @@ first_mib_last (const char *options)
   assert_true (stale (loop, 0, LONGER)); /* made, and nothing touched */
   write_all (t);
   must (target_sync (t, &err));
-  assert_true (holds (loop, 0, MIB, 0)); /* neither the old disk's beginning nor the new one's */
+  assert_true (
+      holds (loop, 0, MIB, 0)); /* neither the old disk's beginning nor the new one's */
   assert_true (holds (loop, MIB, MIB, -1));
   must (target_finish (t, &err));
   assert_int_equal (target_holds_back (t), 0);

@@ -12,8 +12,19 @@
 enum { SIZE = 4 * MIB };
 
 /* The calls that can be made to fail, and how. */
-enum call { PWRITE, PWRITEV, FDATASYNC, FSYNC, DIR_FSYNC, RENAMEAT2, LINKAT, FALLOCATE,
-            FTRUNCATE, SETXATTR, CALLS };
+enum call {
+  PWRITE,
+  PWRITEV,
+  FDATASYNC,
+  FSYNC,
+  DIR_FSYNC,
+  RENAMEAT2,
+  LINKAT,
+  FALLOCATE,
+  FTRUNCATE,
+  SETXATTR,
+  CALLS
+};
 
 static struct {
   int after;   /* calls that still work */
@@ -142,7 +153,8 @@ put_fails (struct target *t, uint64_t at, size_t len)
   return target_write (t, guest (at), buf, len, &err);
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------
+ */
 
 static void
 test_short_writes_and_interruptions_lose_nothing (void **state)
@@ -192,7 +204,8 @@ test_failed_write_is_final (void **state)
   static const struct {
     int errnum;
     enum error_code code;
-  } kinds[] = { { EIO, ERR_TARGET_FAILED }, { EROFS, ERR_TARGET_FAILED },
+  } kinds[] = { { EIO, ERR_TARGET_FAILED },
+                { EROFS, ERR_TARGET_FAILED },
                 { EFBIG, ERR_TARGET_REFUSED } };
   size_t i;
 
@@ -214,7 +227,8 @@ test_failed_write_is_final (void **state)
   }
 }
 
-/* ---- syncing ------------------------------------------------------------------------------ */
+/* ---- syncing ------------------------------------------------------------------------------
+ */
 
 /* T3: the kernel has thrown the data away; a second sync would say 0. */
 static void
@@ -321,7 +335,8 @@ test_directory_is_synced_after_creation_and_rename (void **state)
   target_close (t);
 }
 
-/* ---- what a file system may lack -------------------------------------------------------------- */
+/* ---- what a file system may lack
+ * -------------------------------------------------------------- */
 
 static void
 test_zeros_without_fallocate_are_written (void **state)

@@ -185,7 +185,8 @@ test_empty_disk (void **state)
   assert_int_equal (st.st_size, 0);
 }
 
-/* ---- names -------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------
+ */
 
 static void
 test_name_that_appears_meanwhile_is_left_alone (void **state)
@@ -330,7 +331,8 @@ test_part_name_cuts_no_character (void **state)
   assert_int_equal ((p - part) % 3, 0);
 }
 
-/* ---- the process ---------------------------------------------------------------------------- */
+/* ---- the process ----------------------------------------------------------------------------
+ */
 
 static void
 test_descriptors_below_three_are_never_used (void **state)

@@ -23,7 +23,8 @@ make_and_mount (const char *mkfs, const char *size)
   char options[600];
 
   snprintf (options, sizeof options, "-o loop '%s/fs'", room);
-  return sh ("truncate -s %s '%s/fs' && %s '%s/fs' >/dev/null 2>&1", size, room, mkfs, room) == 0
+  return sh ("truncate -s %s '%s/fs' && %s '%s/fs' >/dev/null 2>&1", size, room, mkfs, room)
+             == 0
          && mount_it (options);
 }
 
@@ -36,12 +37,12 @@ remount (void)
   return sh ("umount '%s'", mnt) == 0 && mount_it (options);
 }
 
-#define need(what)                                                                           \
-  do {                                                                                       \
-    if (!(what)) {                                                                           \
-      print_message ("no such file system can be mounted here\n");                           \
-      skip ();                                                                               \
-    }                                                                                        \
+#define need(what)                                                 \
+  do {                                                             \
+    if (!(what)) {                                                 \
+      print_message ("no such file system can be mounted here\n"); \
+      skip ();                                                     \
+    }                                                              \
   } while (0)
 
 static int
