@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/source/credentials.c \
+	src/source/engine.h \
+	src/source/fetch.c \
+	src/source/file.c \
+	src/source/mirror.c \
+	src/source/outcome.c \
+	src/source/place.c \
+	src/source/probe.c \
+	src/source/rate.c \
+	src/source/rate.h \
+	src/source/read.c \
+	src/source/response.c \
+	src/source/response.h \
+	src/source/retry.c \
+	src/source/retry.h \
+	src/source/source.c \
+	src/source/source.h \
+	src/source/stream.c \
+	src/source/transfer.c

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * engine: what the files of this room share, and nobody else sees.
+ *
+ *   place   somewhere the image can be had: the URL, or a mirror of it.  Knows where requests
+ *           go now (redirects are followed by hand, once, and pinned) and what the image is
+ * there. job     a range somebody wants, from the first request until its last byte is
+ * delivered. Lives over any number of requests. answer  one request of a job and what came of
+ * it.
+ *
+ * While a place is not settled (its redirects not known, or no longer right) only one job, its
+ * scout, may ask it; the first answer that is accepted settles it.
+ */
+#ifndef QIMPORT_SOURCE_ENGINE_H
+#define QIMPORT_SOURCE_ENGINE_H
+
+#include <curl/curl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "source/rate.h"
+#include "source/response.h"
+#include "source/retry.h"
+#include "source/source.h"
+
+enum {
+  REDIRECTS_MAX = 5,
+  META_MAX = 32,  /* metadata requests in flight */
+  POLL_MS = 100,  /* the longest that the stop flag goes unseen */
+  OVERLAP = 4096, /* compared again where the identity is weak */
+  SAMPLE = 65536, /* of a mirror, at its head and at its tail */
+  STREAM_BUFFER = 1 << 20,
+  SHOWN_MAX = 512
+};
+
+struct place {
+  char *original;                                 /* without userinfo */
+  char *origin;                                   /* scheme://host:port of original */
+  char *pinned;                                   /* where requests go */
+  char *user, *password;                          /* from the URL; may be NULL */
+  char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
+  bool own; /* the credentials of the options are meant for its origin */
+  bool settled, known, no_if_range;
+  bool vetted; /* serves the bytes the import belongs to */
+  bool dead;
+  bool resolved_again; /* since the last accepted answer */
+  unsigned hops, generation, fails;
+  int64_t not_before_ms;
+  struct source_identity id; /* if known: what every answer is held against (J4) */
+  struct job *scout;
+  struct job *vet;  /* sample in flight */
+  uint8_t *samples; /* head, tail: 2 * SAMPLE bytes; NULL: none yet */
+  size_t sampled;   /* how many are there */
+};
+
+enum job_kind { JOB_PROBE, JOB_DATA, JOB_META, JOB_STREAM, JOB_VET };
+enum job_state { JOB_FREE, JOB_WAITING, JOB_RUNNING };
+
+struct answer {
+  struct place *place;
+  unsigned generation; /* of the place when it was asked */
+  struct request request;
+  uint64_t skip;     /* bytes at its beginning that were delivered before */
+  uint64_t received; /* body bytes accepted */
+  uint64_t fresh;    /* of them: delivered, never seen before */
+  bool headed;       /* its headers are all there */
+  bool judged, accepted, paused, overlong;
+  struct judgement j;
+  int64_t started_ms;
+  int64_t slow_since_ms, slow_at_ms; /* the stall watch */
+  uint64_t slow_bytes;
+  struct curl_slist *headers;
+  struct digest skipped; /* a stream read again: of its first bytes */
+  char words[CURL_ERROR_SIZE];
+};
+
+struct job {
+  struct source *s;
+  enum job_state state;
+  enum job_kind kind;
+  struct host_range range; /* len INT64_MAX: to the end, wherever that is */
+  uint64_t done;
+  source_sink sink;
+  void *ctx;
+  struct place *bound; /* ask only there; NULL: anywhere */
+  unsigned tries, wrong;
+  int64_t due_ms;
+  uint8_t *tail; /* the last bytes delivered, at most OVERLAP */
+  size_t tail_len;
+  CURL *easy;
+  struct answer answer;
+};
+
+struct stream {
+  uint8_t *buf;
+  size_t start, fill;
+  struct job *job; /* NULL: not begun, or ended */
+  bool begun, ended;
+  uint64_t taken; /* by source_stream_read */
+  size_t cap;
+  struct digest seen; /* of all that was put into buf */
+};
+
+struct credentials {
+  struct curl_slist *headers; /* "Name: value", Authorization: Bearer among them */
+  char *user, *password;
+};
+
+enum source_kind { SOURCE_HTTP, SOURCE_FILE, SOURCE_PIPE };
+
+struct source {
+  enum source_kind kind;
+  struct source_options options; /* its strings are copies */
+  struct credentials credentials;
+  char shown[SHOWN_MAX];
+  char fingerprint[DIGEST_HEX];
+  struct source_identity id; /* as found by the probe */
+  bool probed;
+  CURLM *multi;
+  atomic_bool woken;
+  struct job *jobs;
+  size_t n_jobs, first_job;
+  struct place *places;
+  size_t n_places, next_place;
+  struct place *reference; /* the place that was probed */
+  bool failed;             /* in a callback; error says how */
+  struct error error;
+  struct retry_budget budget;
+  struct rate rate;
+  uint64_t fetched, retries;
+  uint32_t random;
+  struct stream stream;
+  size_t busy_data;
+  int fd; /* file, pipe */
+  struct stat st;
+  uint8_t *buf; /* file: what is read at a time */
+};
+
+/* credentials.c: fill C from the files of the options */
+int credentials_read (struct source *s, struct error *err);
+void credentials_release (struct credentials *c);
+
+/* place.c */
+int place_init (struct place *p, const char *url, struct error *err);
+void place_release (struct place *p);
+/* Requests go to URL from now on, which the place answered with a redirect. */
+int place_redirect (struct place *p, const char *url, struct error *err);
+/* Back to the original URL, to be resolved again. */
+int place_unsettle (struct place *p, struct error *err);
+/* May credentials be sent to where requests go now (A1)? */
+bool place_at_origin (const struct place *p);
+/* The place for JOB's next request, or NULL: none that may be asked now. */
+struct place *place_pick (struct source *s, const struct job *job, int64_t now);
+/* Is there another place than P that may serve JOB, now or later? */
+bool place_other (const struct source *s, const struct job *job, const struct place *p);
+/* The path of a file: URL, percent-decoded; the caller's to free. */
+int file_url_path (const char *url, char **path, struct error *err);
+bool url_is_http (const char *url);
+
+/* transfer.c: one request on the wire */
+int transfer_start (struct job *job, struct place *place, struct error *err);
+void transfer_stop (struct job *job);
+/* Judge the answer (J5), unless that is done. */
+void transfer_judge (struct job *job);
+/* Let go on what waits for the rate limit or for room in the stream. */
+void transfer_unpause (struct job *job);
+
+/* outcome.c: what becomes of a job whose request ended */
+int outcome_ended (struct job *job, CURLcode code, struct error *err);
+int outcome_stalled (struct job *job, struct error *err);
+
+/* fetch.c: the jobs and the loop */
+struct job *job_new (struct source *s, enum job_kind kind, struct host_range range,
+                     source_sink sink, void *ctx);
+void job_finish (struct job *job);
+/* Ask again at DUE_MS. */
+void job_again (struct job *job, int64_t due_ms);
+/* One turn: start what is due, let the network go on, wait at most TIMEOUT_MS. 1: something
+ * happened that a caller may wait for. */
+int engine_turn (struct source *s, int timeout_ms, struct error *err);
+int engine_stopped (const struct source *s, struct error *err);
+void source_tell (struct source *s, const char *kind, const char *fmt, ...)
+    __attribute__ ((format (printf, 3, 4)));
+
+/* stream.c */
+bool stream_room (const struct source *s, size_t len);
+int stream_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err);
+/* The job goes on as the stream: the answer to the probe is the whole image. */
+int stream_adopt (struct job *job, uint64_t total, struct error *err);
+int stream_alloc (struct source *s, size_t head_max, struct error *err);
+int stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
+                 struct error *err);
+
+/* file.c: paths, and pipes of every kind */
+int file_open (struct source *s, const char *path, struct error *err);
+int file_probe (struct source *s, const struct source_identity *recorded,
+                bool accept_new_validator, struct error *err);
+int pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err);
+/* Wait until the rate limit lets bytes through. */
+int file_pace (struct source *s, struct error *err);
+int file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error *err);
+int file_step (struct source *s, int timeout_ms, struct error *err);
+
+/* mirror.c: are the mirrors what they are said to be? */
+int mirror_vet (struct source *s, struct error *err);
+
+#endif

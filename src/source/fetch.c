@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * fetch: the jobs, and the loop that moves them: start what is due, let libcurl work, see what
+ * ended, watch for stalls.  Everything happens on the thread that calls.
+ */
+#include "source/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* --stall-time: less than this in a second is slow. */
+enum { SLOW_PER_S = 1024 };
+
+void
+source_tell (struct source *s, const char *kind, const char *fmt, ...)
+{
+  char text[1024];
+  va_list ap;
+
+  if (s->options.event == NULL)
+    return;
+  va_start (ap, fmt);
+  vsnprintf (text, sizeof text, fmt, ap);
+  va_end (ap);
+  s->options.event (s->options.event_ctx, kind, text);
+}
+
+int
+engine_stopped (const struct source *s, struct error *err)
+{
+  if (s->options.stop == NULL || !atomic_load (s->options.stop))
+    return 0;
+  return fail (err, ERR_INTERRUPTED, "%s: interrupted; `qimport resume` goes on", s->shown);
+}
+
+struct job *
+job_new (struct source *s, enum job_kind kind, struct host_range range, source_sink sink,
+         void *ctx)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    struct job *job = &s->jobs[i];
+
+    if (job->state != JOB_FREE)
+      continue;
+    *job = (struct job){ .s = s,
+                         .state = JOB_WAITING,
+                         .kind = kind,
+                         .range = range,
+                         .sink = sink,
+                         .ctx = ctx,
+                         .easy = job->easy,
+                         .due_ms = monotonic_ms () };
+    if (kind == JOB_DATA)
+      s->busy_data++;
+    return job;
+  }
+  return NULL;
+}
+
+void
+job_finish (struct job *job)
+{
+  struct source *s = job->s;
+
+  transfer_stop (job);
+  if (job->kind == JOB_DATA)
+    s->busy_data--;
+  if (job->kind == JOB_VET)
+    job->bound->vet = NULL;
+  if (s->stream.job == job) {
+    s->stream.job = NULL;
+    s->stream.ended = true;
+  }
+  free (job->tail);
+  job->tail = NULL;
+  job->state = JOB_FREE;
+}
+
+void
+job_again (struct job *job, int64_t due_ms)
+{
+  job->due_ms = due_ms;
+}
+
+/* *WAIT_MS becomes at most the time until the next job is due. */
+static int
+start_due (struct source *s, int *wait_ms, struct error *err)
+{
+  int64_t now = monotonic_ms ();
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    struct job *job = &s->jobs[i];
+    struct place *place;
+
+    if (job->state != JOB_WAITING)
+      continue;
+    if (job->due_ms > now) {
+      *wait_ms = (int)min_u64 ((uint64_t)*wait_ms, (uint64_t)(job->due_ms - now));
+      continue;
+    }
+    place = place_pick (s, job, now);
+    if (place != NULL && transfer_start (job, place, err) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+/* Slow is less than SLOW_PER_S in a second, or than half of what --limit-rate leaves to each.
+ */
+static bool
+is_stalled (struct source *s, struct job *job, int64_t now)
+{
+  struct answer *a = &job->answer;
+  uint64_t least = SLOW_PER_S;
+  curl_off_t sent_us = 0;
+
+  if (a->paused || now - a->slow_at_ms < 1000) {
+    if (a->paused)
+      a->slow_since_ms = now;
+    return false;
+  }
+  if (s->rate.per_s != 0)
+    least = min_u64 (least, s->rate.per_s / 2 / (s->options.connections + META_MAX) + 1);
+  /* connecting has a time limit of its own */
+  curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+  if (sent_us == 0 || a->slow_bytes * 1000 >= least * (uint64_t)(now - a->slow_at_ms))
+    a->slow_since_ms = now;
+  a->slow_at_ms = now;
+  a->slow_bytes = 0;
+  return now - a->slow_since_ms >= (int64_t)s->options.stall_time_s * 1000;
+}
+
+static int
+watch (struct source *s, int *wait_ms, struct error *err)
+{
+  int64_t now = monotonic_ms (), rate_ms = rate_wait_ms (&s->rate, now);
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    /* a different one first each time, or the first would take all of the rate */
+    struct job *job = &s->jobs[(s->first_job + i) % s->n_jobs];
+
+    if (job->state != JOB_RUNNING)
+      continue;
+    if (s->options.stall_time_s != 0 && is_stalled (s, job, now)) {
+      if (outcome_stalled (job, err) == -1)
+        return -1;
+      continue;
+    }
+    if (!job->answer.paused)
+      continue;
+    if (rate_ms > 0)
+      *wait_ms = (int)min_u64 ((uint64_t)*wait_ms, (uint64_t)rate_ms);
+    else if (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE))
+      transfer_unpause (job);
+  }
+  s->first_job = (s->first_job + 1) % s->n_jobs;
+  return 0;
+}
+
+/* 1 when a job ended, well or not. */
+static int
+reap (struct source *s, struct error *err)
+{
+  CURLMsg *msg;
+  int left, ended = 0;
+
+  while ((msg = curl_multi_info_read (s->multi, &left)) != NULL) {
+    struct job *job = NULL;
+    CURLcode code = msg->data.result;
+
+    if (msg->msg != CURLMSG_DONE)
+      continue;
+    curl_easy_getinfo (msg->easy_handle, CURLINFO_PRIVATE, (char **)&job);
+    if (outcome_ended (job, code, err) == -1)
+      return -1;
+    ended = 1;
+  }
+  return ended;
+}
+
+static int
+engine_failed (struct source *s, struct error *err)
+{
+  *err = s->error;
+  return -1;
+}
+
+int
+engine_turn (struct source *s, int timeout_ms, struct error *err)
+{
+  int wait_ms = timeout_ms < POLL_MS ? timeout_ms : POLL_MS, running, ended;
+  CURLMcode rc;
+
+  if (engine_stopped (s, err) == -1)
+    return -1;
+  if (mirror_vet (s, err) == -1 || start_due (s, &wait_ms, err) == -1
+      || watch (s, &wait_ms, err) == -1)
+    return -1;
+  rc = curl_multi_perform (s->multi, &running);
+  if (rc != CURLM_OK)
+    return rc == CURLM_OUT_OF_MEMORY ? fail_memory (err, "transfers")
+                                     : fail (err, ERR_INTERNAL, "%s: libcurl: %s", s->shown,
+                                             curl_multi_strerror (rc));
+  ended = reap (s, err);
+  if (ended != 0)
+    return ended;
+  if (s->failed)
+    return engine_failed (s, err);
+  if (wait_ms > 0)
+    curl_multi_poll (s->multi, NULL, 0, wait_ms, NULL);
+  return 0;
+}
+
+int
+source_get (struct source *s, struct host_range range, source_sink sink, void *ctx,
+            struct error *err)
+{
+  if (!host_range_within (range, s->id.length) || range.len == 0 || !s->id.ranges)
+    return fail (err, ERR_INTERNAL, "%s: a range outside the image was asked for", s->shown);
+  if (source_idle (s) == 0 || job_new (s, JOB_DATA, range, sink, ctx) == NULL)
+    return fail (err, ERR_INTERNAL, "%s: more ranges than connections", s->shown);
+  return 0;
+}
+
+unsigned
+source_busy (const struct source *s)
+{
+  return (unsigned)s->busy_data;
+}
+
+unsigned
+source_idle (const struct source *s)
+{
+  unsigned busy = source_busy (s);
+
+  return busy < s->options.connections ? s->options.connections - busy : 0;
+}
+
+int
+source_step (struct source *s, int timeout_ms, struct error *err)
+{
+  int64_t until = monotonic_ms () + timeout_ms, left;
+  int happened;
+
+  do {
+    left = until - monotonic_ms ();
+    if (left < 0)
+      left = 0;
+    happened = s->kind == SOURCE_HTTP ? engine_turn (s, (int)left, err)
+                                      : file_step (s, (int)left, err);
+    if (happened == -1)
+      source_cancel (s);
+    if (atomic_exchange (&s->woken, false))
+      happened |= 1;
+  } while (happened == 0 && left > 0);
+  return happened == -1 ? -1 : 0;
+}
+
+void
+source_wake (struct source *s)
+{
+  atomic_store (&s->woken, true);
+  curl_multi_wakeup (s->multi);
+}
+
+void
+source_cancel (struct source *s)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    if (s->jobs[i].state != JOB_FREE)
+      job_finish (&s->jobs[i]);
+  }
+  s->failed = false;
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * outcome: what becomes of a job whose request ended: done, asked again, asked elsewhere, or
+ * the end of everything.  The only place that decides which failures pass (see also
+ * response.c, which does so for statuses).
+ */
+#include "source/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* Fewer bytes than this out of a whole answer are no way to go on. */
+enum { CRUMBS = 1024, PLENTY = 16384 };
+
+static uint64_t
+where (const struct job *job)
+{
+  return job->range.at.v + job->done;
+}
+
+static const char *
+shown (const struct job *job)
+{
+  return job->answer.place->shown_pinned;
+}
+
+/* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
+static int
+place_failed (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+  struct place *p = job->answer.place;
+
+  p->dead = true;
+  if (job->kind == JOB_VET) {
+    source_tell (s, "mirror", "%s", err->text);
+    job_finish (job);
+    return 0;
+  }
+  if (!place_other (s, job, p))
+    return -1;
+  source_tell (s, "mirror", "%s; going on with another one", err->text);
+  job_again (job, monotonic_ms ());
+  return 0;
+}
+
+static int
+spent (struct job *job, unsigned retry_after_s, const char *why, struct error *err)
+{
+  struct source *s = job->s;
+
+  if (retry_after_s > 0)
+    return fail (err, ERR_RETRY_BUDGET,
+                 "%s at host offset %" PRIu64
+                 ": %s, to be tried again after %u s, later than --retry-time %u allows; "
+                 "`qimport resume` goes on",
+                 shown (job), where (job), why, retry_after_s, s->options.retry_time_s);
+  if (s->options.retry_time_s == 0)
+    return fail (err, ERR_RETRY_BUDGET,
+                 "%s at host offset %" PRIu64 ": %s; `qimport resume` goes on", shown (job),
+                 where (job), why);
+  return fail (err, ERR_RETRY_BUDGET,
+               "%s at host offset %" PRIu64
+               ": %s; given up after %u s without a new byte; `qimport resume` goes on",
+               shown (job), where (job), why, s->options.retry_time_s);
+}
+
+/* Something that may pass: wait and ask again, or at once elsewhere. */
+static int
+passing (struct job *job, unsigned retry_after_s, const char *why, struct error *err)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+  int64_t now = monotonic_ms (), backoff = 0, wait;
+
+  if (a->fresh > 0)
+    job->tries = 0;
+  s->random = s->random * 1664525u + 1013904223u;
+  if (a->fresh < PLENTY)
+    backoff = retry_backoff_ms (job->tries++, s->random >> 8);
+  if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, retry_after_s, &wait)) {
+    spent (job, retry_after_s, why, err);
+    return job->kind == JOB_VET ? place_failed (job, err) : -1;
+  }
+  s->retries++;
+  if (retry_after_s > 0 || s->n_places > 1) {
+    p->fails++;
+    p->not_before_ms = now + wait;
+  }
+  source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; again in %.1f s", shown (job),
+               where (job), why, (double)wait / 1000);
+  job_again (job, place_other (s, job, p) ? now : now + wait);
+  return 0;
+}
+
+/* Ask once more at once; when that was done before, refuse. */
+static int
+wrong (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+
+  if (job->wrong++ == 0) {
+    job->s->retries++;
+    source_tell (job->s, "retry", "%s at host offset %" PRIu64 ": %s; asking once more",
+                 shown (job), where (job), a->j.why);
+    job_again (job, monotonic_ms ());
+    return 0;
+  }
+  fail (err, ERR_SOURCE_CONTRADICTS,
+        "%s at host offset %" PRIu64
+        ": %s, twice; nothing of it was used; try another server or --stream",
+        shown (job), where (job), a->j.why);
+  return place_failed (job, err);
+}
+
+static int
+contradicts (struct job *job, const char *why, struct error *err)
+{
+  fail (err, ERR_SOURCE_CONTRADICTS,
+        "%s at host offset %" PRIu64
+        ": %s; the server or a proxy before it is not to be trusted with ranges",
+        shown (job), where (job), why);
+  return place_failed (job, err);
+}
+
+static int
+image_changed (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+
+  fail (err, ERR_SOURCE_CHANGED,
+        "%s at host offset %" PRIu64
+        ": the image changed since the import began: %s; `qimport resume --restart` begins "
+        "anew, --accept-new-validator goes on if the bytes prove to be the same",
+        shown (job), where (job), a->j.why);
+  if (s->reference != NULL && a->place != s->reference)
+    return place_failed (job, err);
+  source_tell (s, "source_changed", "%s: %s", shown (job), a->j.why);
+  return -1;
+}
+
+/* The pinned URL no longer serves: the original one is resolved again, once (N9, C10). */
+static bool
+resolve_again (struct job *job, struct error *err, int *result)
+{
+  struct place *p = job->answer.place;
+
+  *result = 0;
+  if (job->answer.generation != p->generation) {
+    job_again (job, monotonic_ms ()); /* it was moved while this one was under way */
+    return true;
+  }
+  if (p->resolved_again || !p->settled || p->hops == 0)
+    return false;
+  *result = place_unsettle (p, err);
+  p->resolved_again = true;
+  job_again (job, monotonic_ms ());
+  return true;
+}
+
+static int
+denied (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+  int result;
+
+  if (resolve_again (job, err, &result))
+    return result;
+  if (job->s->probed)
+    fail (err, ERR_SOURCE_DENIED,
+          "%s at host offset %" PRIu64
+          ": %s: URL no longer authorised; `qimport resume --url NEW ID` keeps the progress "
+          "if the validators match",
+          shown (job), where (job), a->j.why);
+  else
+    fail (err, ERR_SOURCE_DENIED,
+          "%s: %s: not authorised; renew the URL (resume: --url NEW), or "
+          "give --header-file, --user-file, --bearer-file or --netrc again",
+          shown (job), a->j.why);
+  return place_failed (job, err);
+}
+
+static int
+not_found (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+  int result;
+
+  if (resolve_again (job, err, &result))
+    return result;
+  if (job->s->probed)
+    fail (err, ERR_SOURCE_NOT_FOUND,
+          "%s at host offset %" PRIu64
+          ": %s: the image is no longer there; `qimport resume --url NEW ID` keeps the "
+          "progress if the validators match",
+          shown (job), where (job), a->j.why);
+  else
+    fail (err, ERR_SOURCE_NOT_FOUND,
+          "%s: %s: there is no image; check the URL (resume: --url NEW)", shown (job),
+          a->j.why);
+  return place_failed (job, err);
+}
+
+static int
+redirected (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+  struct place *p = job->answer.place;
+  char *url = NULL;
+  int result;
+
+  if (resolve_again (job, err, &result))
+    return result;
+  curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
+  if (url == NULL) {
+    fail (err, ERR_SOURCE_CONTRADICTS, "%s: %s without a Location that can be followed",
+          shown (job), job->answer.j.why);
+    return place_failed (job, err);
+  }
+  if (place_redirect (p, url, err) == -1)
+    return err->code == ERR_NO_MEMORY ? -1 : place_failed (job, err);
+  p->settled = false;
+  source_tell (s, "redirected", "%s: to %s", p->shown, p->shown_pinned);
+  job_again (job, monotonic_ms ());
+  return 0;
+}
+
+/* 200 to a ranged request whose validators are equal (S1). */
+static int
+no_range (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+
+  if (a->request.if_range) {
+    a->place->no_if_range = true;
+    job_again (job, monotonic_ms ());
+    return 0;
+  }
+  return passing (job, 0,
+                  "the server sends the whole image instead of the range; if it goes on "
+                  "doing so, --stream reads it from the start",
+                  err);
+}
+
+/* An answer that passed its checks is over: is all of it there? */
+static int
+part_ended (struct job *job, CURLcode code, struct error *err)
+{
+  struct answer *a = &job->answer;
+  bool open_end = a->j.len == LENGTH_UNKNOWN;
+  char why[320];
+
+  if (a->overlong)
+    return contradicts (job, "more bytes came than the answer said", err);
+  if (open_end ? code == CURLE_OK : a->received == a->j.len) {
+    if (job->kind != JOB_VET)
+      a->place->fails = 0;
+    if (job->done == job->range.len || open_end) {
+      job_finish (job);
+      return 0;
+    }
+    if (a->fresh < CRUMBS && a->request.ranged)
+      return passing (job, 0, "the server sends less than 1 KiB at a time", err);
+    job_again (job, monotonic_ms ());
+    return 0;
+  }
+  if (a->words[0] == '\0')
+    snprintf (a->words, sizeof a->words, "%s",
+              code == CURLE_OK ? "closed early" : curl_easy_strerror (code));
+  snprintf (why, sizeof why, "the connection broke off: ");
+  escape_text (why + strlen (why), sizeof why - strlen (why), a->words, strlen (a->words));
+  return passing (job, 0, why, err);
+}
+
+enum transport_failure {
+  TRANSPORT_PASSING,
+  TRANSPORT_TLS,
+  TRANSPORT_MEMORY,
+  TRANSPORT_DENIED,
+  TRANSPORT_PERMANENT
+};
+
+/* CURLcode is no enum of ours: what is not named here may pass. */
+static enum transport_failure
+transport_failure (CURLcode code, long connect_status)
+{
+  if (connect_status == 407 || connect_status == 403 || connect_status == 401)
+    return TRANSPORT_DENIED;
+  switch ((int)code) {
+  case CURLE_OUT_OF_MEMORY:
+    return TRANSPORT_MEMORY;
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CRL_BADFILE:
+  case CURLE_SSL_ENGINE_INITFAILED:
+  case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_ENGINE_SETFAILED:
+  case CURLE_SSL_INVALIDCERTSTATUS:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+  case CURLE_SSL_CLIENTCERT:
+  case CURLE_USE_SSL_FAILED:
+    return TRANSPORT_TLS;
+  case CURLE_LOGIN_DENIED:
+  case CURLE_AUTH_ERROR:
+    return TRANSPORT_DENIED;
+  case CURLE_URL_MALFORMAT:
+  case CURLE_NOT_BUILT_IN:
+  case CURLE_FAILED_INIT:
+  case CURLE_UNKNOWN_OPTION:
+  case CURLE_BAD_FUNCTION_ARGUMENT:
+  case CURLE_READ_ERROR:
+  case CURLE_FILE_COULDNT_READ_FILE:
+    return TRANSPORT_PERMANENT;
+  default:
+    return TRANSPORT_PASSING;
+  }
+}
+
+/* No answer to judge came. */
+static int
+no_answer (struct job *job, CURLcode code, struct error *err)
+{
+  struct answer *a = &job->answer;
+  const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
+  char why[320];
+  long connect_status = 0;
+
+  escape_text (why, sizeof why, words, strlen (words));
+  curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  switch (transport_failure (code, connect_status)) {
+  case TRANSPORT_PASSING:
+    return passing (job, 0, why, err);
+  case TRANSPORT_MEMORY:
+    return fail_memory (err, "a transfer");
+  case TRANSPORT_TLS:
+    fail (err, ERR_SOURCE_TLS, "%s: not trusted: %s; see --cacert and --pinnedpubkey",
+          shown (job), why);
+    break;
+  case TRANSPORT_DENIED:
+    fail (err, ERR_SOURCE_DENIED, "%s: refused: %s; see --proxy and the credentials",
+          shown (job), why);
+    break;
+  case TRANSPORT_PERMANENT:
+    fail (err, ERR_SOURCE_FAILED, "%s: %s", shown (job), why);
+    break;
+  }
+  return place_failed (job, err);
+}
+
+static int
+judged (struct job *job, CURLcode code, struct error *err)
+{
+  struct answer *a = &job->answer;
+  char why[SHOWN_MAX];
+
+  switch (a->j.verdict) {
+  case RESPONSE_PART:
+  case RESPONSE_WHOLE:
+    return part_ended (job, code, err);
+  case RESPONSE_EMPTY:
+    job_finish (job);
+    return 0;
+  case RESPONSE_NO_RANGE:
+    return no_range (job, err);
+  case RESPONSE_WRONG:
+    return wrong (job, err);
+  case RESPONSE_CONTRADICTS:
+    return contradicts (job, a->j.why, err);
+  case RESPONSE_CHANGED:
+    return image_changed (job, err);
+  case RESPONSE_REDIRECT:
+    return redirected (job, err);
+  case RESPONSE_DENIED:
+    return denied (job, err);
+  case RESPONSE_NOT_FOUND:
+    return not_found (job, err);
+  case RESPONSE_FAILED:
+    fail (err, ERR_SOURCE_FAILED, "%s at host offset %" PRIu64 ": %s; check the URL",
+          shown (job), where (job), a->j.why);
+    return place_failed (job, err);
+  case RESPONSE_PASSING:
+    snprintf (why, sizeof why, "%s", a->j.why);
+    return passing (job, a->j.retry_after_s, why, err);
+  }
+  return -1;
+}
+
+int
+outcome_ended (struct job *job, CURLcode code, struct error *err)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+
+  if (code == CURLE_OK && !a->headed)
+    code = CURLE_GOT_NOTHING;
+  if (!s->failed && !a->judged && code == CURLE_OK)
+    transfer_judge (job);
+  if (s->failed) {
+    *err = s->error;
+    transfer_stop (job);
+    return -1;
+  }
+  transfer_stop (job);
+  return a->judged ? judged (job, code, err) : no_answer (job, code, err);
+}
+
+int
+outcome_stalled (struct job *job, struct error *err)
+{
+  char why[64];
+
+  snprintf (why, sizeof why, "slower than 1 KiB/s for %u s", job->s->options.stall_time_s);
+  transfer_stop (job);
+  return passing (job, 0, why, err);
+}

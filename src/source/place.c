@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * place: URLs.  Splits userinfo off, tells origins apart, follows a redirect if it may be
+ * followed, and chooses whom to ask.  Sends nothing itself.
+ */
+#include "source/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/own.h"
+#include "base/text.h"
+
+bool
+url_is_http (const char *url)
+{
+  return strncasecmp (url, "http://", 7) == 0 || strncasecmp (url, "https://", 8) == 0;
+}
+
+/* Take userinfo and fragment out of U. */
+static int
+split_userinfo (CURLU *u, char **user, char **password)
+{
+  char *part = NULL;
+
+  if (curl_url_get (u, CURLUPART_USER, &part, CURLU_URLDECODE) == CURLUE_OK) {
+    *user = strdup (part);
+    curl_free (part);
+    if (*user == NULL)
+      return -1;
+  }
+  if (curl_url_get (u, CURLUPART_PASSWORD, &part, CURLU_URLDECODE) == CURLUE_OK) {
+    *password = strdup (part);
+    curl_free (part);
+    if (*password == NULL)
+      return -1;
+  }
+  if (curl_url_set (u, CURLUPART_USER, NULL, 0) != CURLUE_OK
+      || curl_url_set (u, CURLUPART_PASSWORD, NULL, 0) != CURLUE_OK
+      || curl_url_set (u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK)
+    return -1;
+  return 0;
+}
+
+static char *
+url_part (CURLU *u, CURLUPart part, unsigned flags)
+{
+  char *text = NULL, *copy;
+
+  if (curl_url_get (u, part, &text, flags) != CURLUE_OK)
+    return NULL;
+  copy = strdup (text);
+  curl_free (text);
+  return copy;
+}
+
+/* scheme://host:port, lower case. */
+static char *
+url_origin (CURLU *u)
+{
+  OWN_MEM char *scheme = url_part (u, CURLUPART_SCHEME, 0);
+  OWN_MEM char *host = url_part (u, CURLUPART_HOST, 0);
+  OWN_MEM char *port = url_part (u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  char *origin = NULL, *p;
+
+  if (scheme == NULL || host == NULL || port == NULL
+      || asprintf (&origin, "%s://%s:%s", scheme, host, port) == -1)
+    return NULL;
+  for (p = origin; *p != '\0'; p++) {
+    if (*p >= 'A' && *p <= 'Z')
+      *p = (char)(*p - 'A' + 'a');
+  }
+  return origin;
+}
+
+struct parsed_url {
+  char *text, *origin, *user, *password;
+};
+
+static void
+parsed_url_release (struct parsed_url *p)
+{
+  if (p->password != NULL)
+    explicit_bzero (p->password, strlen (p->password));
+  free (p->text);
+  free (p->origin);
+  free (p->user);
+  free (p->password);
+  *p = (struct parsed_url){ 0 };
+}
+
+/* URL is http or https.  Words that fail are shown without what may be secret. */
+static int
+parse_url (const char *url, struct parsed_url *out, struct error *err)
+{
+  char shown[SHOWN_MAX];
+  CURLU *u = curl_url ();
+  CURLUcode rc;
+
+  if (u == NULL)
+    return fail_memory (err, "a URL");
+  rc = curl_url_set (u, CURLUPART_URL, url, 0);
+  if (rc != CURLUE_OK) {
+    curl_url_cleanup (u);
+    if (rc == CURLUE_OUT_OF_MEMORY)
+      return fail_memory (err, "a URL");
+    return fail (err, ERR_USAGE, "%s: not a URL (%s); check how it is written",
+                 redact_url (shown, sizeof shown, url), curl_url_strerror (rc));
+  }
+  if (split_userinfo (u, &out->user, &out->password) == 0) {
+    out->text = url_part (u, CURLUPART_URL, 0);
+    out->origin = url_origin (u);
+  }
+  curl_url_cleanup (u);
+  if (out->text == NULL || out->origin == NULL) {
+    parsed_url_release (out);
+    return fail_memory (err, "a URL");
+  }
+  return 0;
+}
+
+int
+place_init (struct place *p, const char *url, struct error *err)
+{
+  struct parsed_url u = { 0 };
+
+  *p = (struct place){ 0 };
+  if (parse_url (url, &u, err) == -1)
+    return -1;
+  p->original = u.text;
+  p->origin = u.origin;
+  p->user = u.user;
+  p->password = u.password;
+  redact_url (p->shown, sizeof p->shown, p->original);
+  return place_unsettle (p, err);
+}
+
+void
+place_release (struct place *p)
+{
+  if (p->password != NULL)
+    explicit_bzero (p->password, strlen (p->password));
+  free (p->original);
+  free (p->origin);
+  free (p->pinned);
+  free (p->user);
+  free (p->password);
+  free (p->samples);
+  *p = (struct place){ 0 };
+}
+
+int
+place_unsettle (struct place *p, struct error *err)
+{
+  char *copy = strdup (p->original);
+
+  if (copy == NULL)
+    return fail_memory (err, "a URL");
+  free (p->pinned);
+  p->pinned = copy;
+  redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  p->settled = false;
+  p->hops = 0;
+  p->generation++;
+  return 0;
+}
+
+/* A2, A3: http and https only, and https never falls to http. */
+static int
+redirect_allowed (const struct place *p, const char *url, struct error *err)
+{
+  char to[SHOWN_MAX];
+  size_t n = strcspn (url, ":?#/");
+
+  if (!url_is_http (url)) {
+    escape_text (to, sizeof to, url, n > 32 ? 32 : n);
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: redirected to %s:, which is not followed; "
+                 "only http and https are",
+                 p->shown_pinned, to);
+  }
+  if (strncasecmp (p->pinned, "https:", 6) == 0 && strncasecmp (url, "https:", 6) != 0)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: redirected from https to %s, which is not followed; give that URL if it "
+                 "is meant",
+                 p->shown_pinned, redact_url (to, sizeof to, url));
+  if (p->hops >= REDIRECTS_MAX)
+    return fail (err, ERR_SOURCE_FAILED, "%s: more than %d redirects, the last one to %s",
+                 p->shown, REDIRECTS_MAX, redact_url (to, sizeof to, url));
+  return 0;
+}
+
+int
+place_redirect (struct place *p, const char *url, struct error *err)
+{
+  struct parsed_url u = { 0 };
+
+  if (redirect_allowed (p, url, err) == -1)
+    return -1;
+  if (parse_url (url, &u, err) == -1) {
+    err->code = err->code == ERR_USAGE ? ERR_SOURCE_FAILED : err->code;
+    return -1;
+  }
+  free (p->pinned);
+  p->pinned = u.text;
+  u.text = NULL;
+  parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
+  redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  p->hops++;
+  p->generation++;
+  return 0;
+}
+
+bool
+place_at_origin (const struct place *p)
+{
+  struct parsed_url u = { 0 };
+  struct error err;
+  bool same;
+
+  if (strcmp (p->pinned, p->original) == 0)
+    return true;
+  if (parse_url (p->pinned, &u, &err) == -1)
+    return false;
+  same = strcmp (u.origin, p->origin) == 0;
+  parsed_url_release (&u);
+  return same;
+}
+
+/* A place that may be asked for JOB at all. */
+static bool
+place_serves (const struct place *p, const struct job *job)
+{
+  if (p->dead)
+    return false;
+  if (job->bound != NULL)
+    return job->bound == p;
+  return p->vetted || job->kind == JOB_PROBE;
+}
+
+/* The one that failed least, in rotation; the probe prefers the first that was named. */
+struct place *
+place_pick (struct source *s, const struct job *job, int64_t now)
+{
+  struct place *best = NULL;
+  size_t i, first = job->kind == JOB_PROBE ? 0 : s->next_place;
+
+  for (i = 0; i < s->n_places; i++) {
+    struct place *p = &s->places[(first + i) % s->n_places];
+
+    if (!place_serves (p, job) || p->not_before_ms > now || (!p->settled && p->scout != NULL))
+      continue;
+    if (best == NULL || p->fails < best->fails)
+      best = p;
+  }
+  if (best != NULL)
+    s->next_place = (size_t)(best - s->places + 1) % s->n_places;
+  return best;
+}
+
+bool
+place_other (const struct source *s, const struct job *job, const struct place *p)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    const struct place *other = &s->places[i];
+
+    /* one that is being vetted may yet serve */
+    if (other != p && !other->dead && (job->bound == NULL || job->bound == other))
+      return true;
+  }
+  return false;
+}
+
+int
+file_url_path (const char *url, char **path, struct error *err)
+{
+  char shown[SHOWN_MAX];
+  CURLU *u = curl_url ();
+
+  if (u == NULL)
+    return fail_memory (err, "a URL");
+  *path = NULL;
+  if (curl_url_set (u, CURLUPART_URL, url, 0) == CURLUE_OK)
+    *path = url_part (u, CURLUPART_PATH, CURLU_URLDECODE);
+  curl_url_cleanup (u);
+  if (*path == NULL)
+    return fail (err, ERR_USAGE, "%s: not a file: URL; write file:///path",
+                 redact_url (shown, sizeof shown, url));
+  return 0;
+}

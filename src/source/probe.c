@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * probe: the first request of a source: what is there, and is it what was there before?  A
+ * ranged GET, never HEAD: only the answer to what will be asked later proves anything.
+ */
+#include "source/engine.h"
+
+#include <string.h>
+
+struct head {
+  uint8_t *buf;
+};
+
+static int
+head_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
+{
+  struct head *head = ctx;
+
+  (void)err;
+  memcpy (head->buf + at.v, data, len);
+  return 0;
+}
+
+/* J4.  What the first answers are held against: all that was recorded at the URL itself; the
+ * length alone at a mirror, or where new validators are welcome. */
+static void
+expect_recorded (struct source *s, const struct source_identity *recorded,
+                 bool accept_new_validator)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    struct place *p = &s->places[i];
+
+    p->known = recorded != NULL;
+    if (recorded == NULL)
+      continue;
+    p->id = *recorded;
+    if (i > 0 || accept_new_validator) {
+      p->id.etag[0] = p->id.last_modified[0] = '\0';
+      p->id.trust = SOURCE_TRUST_LENGTH;
+    }
+  }
+}
+
+/* A mirror that answered in place of the URL an import began with: its own validators say
+ * nothing about what was recorded, unless they are the same strong tag. */
+static void
+found_identity (const struct source *s, const struct source_identity *recorded,
+                struct source_identity *found)
+{
+  *found = s->id;
+  if (recorded == NULL || s->n_places == 0 || s->reference == &s->places[0])
+    return;
+  if (s->id.trust == SOURCE_TRUST_STRONG && recorded->etag[0] != '\0'
+      && strcmp (s->id.etag, recorded->etag) == 0)
+    return;
+  *found = *recorded;
+  found->ranges = s->id.ranges;
+  found->trust = SOURCE_TRUST_LENGTH;
+}
+
+static int
+probe_http (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
+            struct error *err)
+{
+  struct host_range range = { { 0 }, head_max };
+  struct head ctx = { head };
+  struct job *job = job_new (s, JOB_PROBE, range, head_sink, &ctx);
+
+  if (job == NULL)
+    return fail (err, ERR_INTERNAL, "%s: no room for the probe", s->shown);
+  while (job->state != JOB_FREE && !s->stream.begun) {
+    if (engine_turn (s, POLL_MS, err) == -1)
+      return -1;
+  }
+  s->id = s->reference->id;
+  s->id.ranges = !s->stream.begun;
+  s->probed = true;
+  if (s->stream.begun)
+    return stream_peek (s, head, head_max, head_len, err);
+  *head_len = (size_t)min_u64 (head_max, s->id.length);
+  return 0;
+}
+
+static int
+probe_file (struct source *s, const struct source_identity *recorded, bool accept_new_validator,
+            uint8_t *head, size_t head_max, size_t *head_len, struct error *err)
+{
+  if (file_probe (s, recorded, accept_new_validator, err) == -1)
+    return -1;
+  s->probed = true;
+  if (s->kind == SOURCE_PIPE)
+    return stream_peek (s, head, head_max, head_len, err);
+  *head_len = (size_t)min_u64 (head_max, s->id.length);
+  return file_read (s, 0, head, *head_len, err);
+}
+
+int
+source_probe (struct source *s, const struct source_identity *recorded,
+              bool accept_new_validator, struct source_identity *found, uint8_t *head,
+              size_t head_max, size_t *head_len, struct error *err)
+{
+  int r;
+
+  if (s->probed || head_max == 0)
+    return fail (err, ERR_INTERNAL, "%s: probed twice, or for nothing", s->shown);
+  *head_len = 0;
+  if (stream_alloc (s, head_max, err) == -1)
+    return -1;
+  expect_recorded (s, recorded, accept_new_validator);
+  if (s->kind == SOURCE_HTTP)
+    r = probe_http (s, head, head_max, head_len, err);
+  else
+    r = probe_file (s, recorded, accept_new_validator, head, head_max, head_len, err);
+  if (r == -1) {
+    source_cancel (s);
+    return -1;
+  }
+  found_identity (s, recorded, found);
+  return 0;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * response: see response.h.
+ */
+#include "source/response.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/text.h"
+
+/* A date is strong when it is this much older than the answer: two changes within its one
+ * second of resolution would go unseen otherwise (RFC 9110 8.8.2.2). */
+enum { STRONG_DATE_MARGIN_S = 60 };
+
+static const char *
+skip_spaces (const char *p)
+{
+  while (*p == ' ' || *p == '\t')
+    p++;
+  return p;
+}
+
+/* Digits only, at least one, no overflow.  Returns what follows, or NULL. */
+static const char *
+parse_number (const char *p, uint64_t *out)
+{
+  uint64_t v = 0;
+
+  if (*p < '0' || *p > '9')
+    return NULL;
+  for (; *p >= '0' && *p <= '9'; p++) {
+    if (__builtin_mul_overflow (v, (uint64_t)10, &v)
+        || __builtin_add_overflow (v, (uint64_t)(*p - '0'), &v))
+      return NULL;
+  }
+  *out = v;
+  return p;
+}
+
+/* "first-last" or a star. */
+static const char *
+parse_span (const char *p, struct content_range *c)
+{
+  if (*p == '*') {
+    c->has_range = false;
+    return p + 1;
+  }
+  c->has_range = true;
+  p = parse_number (p, &c->first);
+  if (p == NULL || *p != '-')
+    return NULL;
+  return parse_number (p + 1, &c->last);
+}
+
+int
+content_range_parse (const char *text, struct content_range *out)
+{
+  struct content_range c = { .total = LENGTH_UNKNOWN };
+  const char *p = skip_spaces (text);
+
+  if (strncasecmp (p, "bytes", 5) != 0 || (p[5] != ' ' && p[5] != '\t'))
+    return -1;
+  p = parse_span (skip_spaces (p + 5), &c);
+  if (p == NULL || *p++ != '/')
+    return -1;
+  if (*p == '*')
+    p++;
+  else
+    p = parse_number (p, &c.total);
+  if (p == NULL || *skip_spaces (p) != '\0')
+    return -1;
+  if (!c.has_range && c.total == LENGTH_UNKNOWN)
+    return -1;
+  /* an end behind 2^63 is no file's, and keeps every later sum within 64 bits */
+  if (c.total != LENGTH_UNKNOWN && c.total > INT64_MAX)
+    return -1;
+  if (c.has_range && (c.first > c.last || c.last >= c.total || c.last >= INT64_MAX))
+    return -1;
+  *out = c;
+  return 0;
+}
+
+/* IMF-fixdate only ("Sun, 06 Nov 1994 08:49:37 GMT"), which is all that may be sent today. */
+static bool
+parse_date (const char *text, int64_t *out)
+{
+  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  struct tm tm = { 0 };
+  char month[4], zone[4];
+  const char *m;
+  int end = 0;
+
+  if (text == NULL)
+    return false;
+  if (sscanf (text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %3s%n", &tm.tm_mday, month,
+              &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone, &end)
+          != 7
+      || *skip_spaces (text + end) != '\0' || strcmp (zone, "GMT") != 0)
+    return false;
+  m = strstr (months, month);
+  if (m == NULL || strlen (month) != 3 || (m - months) % 3 != 0 || tm.tm_year < 1900)
+    return false;
+  tm.tm_mon = (int)(m - months) / 3;
+  tm.tm_year -= 1900;
+  *out = (int64_t)timegm (&tm);
+  return true;
+}
+
+unsigned
+retry_after_parse (const char *text, const char *date)
+{
+  int64_t then, now;
+  const char *end, *p;
+  uint64_t n;
+
+  if (text == NULL)
+    return 0;
+  p = skip_spaces (text);
+  end = parse_number (p, &n);
+  if (end != NULL && *skip_spaces (end) == '\0')
+    return n > INT_MAX ? INT_MAX : (unsigned)n;
+  /* digits that fit no number still say "very long" */
+  if (p[0] != '\0' && p[strspn (p, "0123456789")] == '\0')
+    return INT_MAX;
+  if (!parse_date (text, &then) || !parse_date (date, &now) || then <= now)
+    return 0;
+  return then - now > INT_MAX ? INT_MAX : (unsigned)(then - now);
+}
+
+static bool
+is_given (const char *text)
+{
+  return text != NULL && text[0] != '\0';
+}
+
+static bool
+etag_is_strong (const char *etag)
+{
+  size_t n = strlen (etag);
+
+  return n >= 2 && etag[0] == '"' && etag[n - 1] == '"';
+}
+
+enum source_trust
+response_trust (const char *etag, const char *last_modified, const char *date)
+{
+  int64_t changed, now;
+
+  if (is_given (etag))
+    return etag_is_strong (etag) ? SOURCE_TRUST_STRONG : SOURCE_TRUST_WEAK;
+  if (!is_given (last_modified))
+    return SOURCE_TRUST_LENGTH;
+  if (parse_date (last_modified, &changed) && parse_date (date, &now)
+      && changed <= now - STRONG_DATE_MARGIN_S)
+    return SOURCE_TRUST_STRONG;
+  return SOURCE_TRUST_WEAK;
+}
+
+void
+response_identity (const struct response *r, uint64_t total, struct source_identity *id)
+{
+  const char *etag = r->etag != NULL ? r->etag : "";
+  const char *date = r->last_modified != NULL ? r->last_modified : "";
+
+  /* one that does not fit is as good as none: half of a tag would compare equal too easily */
+  if (strlen (etag) >= sizeof id->etag)
+    etag = "";
+  if (strlen (date) >= sizeof id->last_modified)
+    date = "";
+  memcpy (id->etag, etag, strlen (etag) + 1);
+  memcpy (id->last_modified, date, strlen (date) + 1);
+  id->length = total;
+  id->trust = response_trust (etag, date, r->date);
+}
+
+const char *
+response_if_range (const struct source_identity *id)
+{
+  if (id->trust != SOURCE_TRUST_STRONG)
+    return NULL;
+  return id->etag[0] != '\0' ? id->etag : id->last_modified;
+}
+
+static void judge (struct judgement *j, enum response_verdict v, const char *fmt, ...)
+    __attribute__ ((format (printf, 3, 4)));
+
+static void
+judge (struct judgement *j, enum response_verdict v, const char *fmt, ...)
+{
+  va_list ap;
+
+  va_start (ap, fmt);
+  j->verdict = v;
+  vsnprintf (j->why, sizeof j->why, fmt, ap);
+  va_end (ap);
+}
+
+/* J4.  A tag that was recorded must be there and equal.  A date must be equal where it is
+ * sent (an answer to If-Range may leave it out), unless a strong tag has spoken.  */
+static bool
+validators_differ (const struct response *r, const struct source_identity *known,
+                   struct judgement *j)
+{
+  char was[64], is[64];
+
+  if (known->etag[0] != '\0') {
+    if (!is_given (r->etag)) {
+      judge (j, RESPONSE_CHANGED, "the ETag it had is gone");
+      return true;
+    }
+    if (strcmp (r->etag, known->etag) != 0) {
+      judge (j, RESPONSE_CHANGED, "its ETag was %s and is %s",
+             escape_text (was, sizeof was, known->etag, strlen (known->etag)),
+             escape_text (is, sizeof is, r->etag, strlen (r->etag)));
+      return true;
+    }
+    if (etag_is_strong (known->etag))
+      return false;
+  }
+  if (known->last_modified[0] == '\0' || !is_given (r->last_modified)
+      || strcmp (r->last_modified, known->last_modified) == 0)
+    return false;
+  judge (j, RESPONSE_CHANGED, "it was last modified %s and is %s",
+         escape_text (was, sizeof was, known->last_modified, strlen (known->last_modified)),
+         escape_text (is, sizeof is, r->last_modified, strlen (r->last_modified)));
+  return true;
+}
+
+static bool
+length_differs (uint64_t total, const struct source_identity *known, struct judgement *j)
+{
+  if (known->length == LENGTH_UNKNOWN || total == LENGTH_UNKNOWN || total == known->length)
+    return false;
+  judge (j, RESPONSE_CHANGED, "its length was %" PRIu64 " and is %" PRIu64, known->length,
+         total);
+  return true;
+}
+
+/* True, with J filled, for a body that is not the image's bytes as they are. */
+static bool
+body_is_foreign (const struct response *r, struct judgement *j)
+{
+  char text[64];
+  const char *p = r->content_encoding;
+
+  if (p != NULL && strcasecmp (skip_spaces (p), "identity") != 0 && p[0] != '\0') {
+    judge (j, RESPONSE_CONTRADICTS, "Content-Encoding %s although identity was asked for",
+           escape_text (text, sizeof text, p, strlen (p)));
+    return true;
+  }
+  p = r->content_type;
+  if (p != NULL && strncasecmp (skip_spaces (p), "multipart/", 10) == 0) {
+    judge (j, RESPONSE_CONTRADICTS, "a multipart answer to a single range");
+    return true;
+  }
+  return false;
+}
+
+/* False: there is a Content-Length and it is no number. */
+static bool
+content_length (const struct response *r, uint64_t *len)
+{
+  const char *end;
+
+  *len = LENGTH_UNKNOWN;
+  if (r->content_length == NULL)
+    return true;
+  end = parse_number (skip_spaces (r->content_length), len);
+  return end != NULL && *skip_spaces (end) == '\0' && *len <= INT64_MAX;
+}
+
+/* The range of a 206 against the one asked for; the end may be an earlier one. */
+static void
+check_range (const struct content_range *c, uint64_t body, const struct request *q,
+             struct judgement *j)
+{
+  uint64_t len = c->last - c->first + 1;
+
+  if (c->first != q->from || len > q->len)
+    judge (j, RESPONSE_WRONG,
+           "asked for bytes %" PRIu64 "-%" PRIu64 ", got %" PRIu64 "-%" PRIu64, q->from,
+           q->from + q->len - 1, c->first, c->last);
+  else if (body != LENGTH_UNKNOWN && body != len)
+    judge (j, RESPONSE_WRONG, "Content-Range says %" PRIu64 " bytes, Content-Length %" PRIu64,
+           len, body);
+  else {
+    j->verdict = RESPONSE_PART;
+    j->len = len;
+    j->total = c->total;
+  }
+}
+
+static void
+check_206 (const struct response *r, const struct request *q, struct judgement *j)
+{
+  struct content_range c;
+  char text[64];
+  uint64_t body;
+
+  if (body_is_foreign (r, j))
+    return;
+  if (!q->ranged)
+    judge (j, RESPONSE_CONTRADICTS, "206 although no range was asked for");
+  else if (r->content_range == NULL)
+    judge (j, RESPONSE_CONTRADICTS, "206 without Content-Range");
+  else if (content_range_parse (r->content_range, &c) == -1 || !c.has_range)
+    judge (j, RESPONSE_CONTRADICTS, "Content-Range %s makes no sense",
+           escape_text (text, sizeof text, r->content_range, strlen (r->content_range)));
+  else if (c.total == LENGTH_UNKNOWN)
+    judge (j, RESPONSE_CONTRADICTS, "the server does not state the size of the image");
+  else if (!content_length (r, &body))
+    judge (j, RESPONSE_CONTRADICTS, "Content-Length makes no sense");
+  else if (q->known != NULL
+           && (length_differs (c.total, q->known, j) || validators_differ (r, q->known, j)))
+    return;
+  else
+    check_range (&c, body, q, j);
+}
+
+static void
+check_200 (const struct response *r, const struct request *q, struct judgement *j)
+{
+  uint64_t body;
+
+  if (body_is_foreign (r, j))
+    return;
+  if (!content_length (r, &body)) {
+    judge (j, RESPONSE_CONTRADICTS, "Content-Length makes no sense");
+    return;
+  }
+  if (q->known != NULL
+      && (length_differs (body, q->known, j) || validators_differ (r, q->known, j)))
+    return;
+  j->len = body;
+  j->total = body;
+  if (!q->ranged || q->whole_welcome)
+    j->verdict = RESPONSE_WHOLE;
+  else if (body != LENGTH_UNKNOWN && q->from == 0 && q->len == body)
+    j->verdict = RESPONSE_PART; /* the whole is what was asked for */
+  else
+    judge (j, RESPONSE_NO_RANGE, "it sends the whole image instead of the range");
+}
+
+static void
+check_416 (const struct response *r, const struct request *q, struct judgement *j)
+{
+  struct content_range c;
+  bool said = r->content_range != NULL && content_range_parse (r->content_range, &c) == 0
+              && !c.has_range;
+
+  if (said && q->known != NULL && length_differs (c.total, q->known, j))
+    return;
+  if (said && q->whole_welcome && c.total == 0) {
+    j->verdict = RESPONSE_EMPTY;
+    j->total = 0;
+    j->len = 0;
+    return;
+  }
+  judge (j, RESPONSE_CONTRADICTS,
+         "HTTP 416 for bytes %" PRIu64 "-%" PRIu64 ", which the image has", q->from,
+         q->from + q->len - 1);
+}
+
+static enum response_verdict
+status_verdict (long status)
+{
+  switch (status) {
+  case 301:
+  case 302:
+  case 303:
+  case 307:
+  case 308:
+    return RESPONSE_REDIRECT;
+  case 401:
+  case 403:
+  case 407:
+    return RESPONSE_DENIED;
+  case 404:
+  case 410:
+    return RESPONSE_NOT_FOUND;
+  case 408:
+  case 425:
+  case 429:
+    return RESPONSE_PASSING;
+  default:
+    break;
+  }
+  if (status >= 500 && status <= 599)
+    return RESPONSE_PASSING;
+  return status >= 400 && status <= 499 ? RESPONSE_FAILED : RESPONSE_CONTRADICTS;
+}
+
+void
+response_check (const struct response *r, const struct request *q, struct judgement *j)
+{
+  *j = (struct judgement){ .len = LENGTH_UNKNOWN, .total = LENGTH_UNKNOWN };
+  if (r->status == 200 || r->status == 206) {
+    if (r->copies_differ)
+      judge (j, RESPONSE_WRONG, "a header is sent twice with different values");
+    else if (r->status == 200)
+      check_200 (r, q, j);
+    else
+      check_206 (r, q, j);
+  } else if (r->status == 416 && q->ranged) {
+    check_416 (r, q, j);
+  } else {
+    judge (j, status_verdict (r->status), "HTTP %ld", r->status);
+    j->retry_after_s = retry_after_parse (r->retry_after, r->date);
+  }
+}

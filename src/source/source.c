@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * source: opening and closing.  What kind of source a URL is, its options, and everything
+ * that lives as long as it does.  No request is made here.
+ */
+#include "source/engine.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+/* libcurl's global state is made once in a process, and stays: another library may use it. */
+static void
+curl_begin (void)
+{
+  curl_global_init (CURL_GLOBAL_DEFAULT);
+}
+
+static char **
+option_string (struct source_options *o, size_t i)
+{
+  const char **strings[]
+      = { &o->header_file, &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
+          &o->cert,        &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4 };
+
+  return i < sizeof strings / sizeof strings[0] ? (char **)strings[i] : NULL;
+}
+
+/* On failure the rest is NULL, for options_release. */
+static int
+options_copy (struct source_options *to, const struct source_options *from, struct error *err)
+{
+  bool ok = true;
+  char **p;
+  size_t i;
+
+  *to = *from;
+  to->mirrors = NULL; /* places are made of them */
+  for (i = 0; (p = option_string (to, i)) != NULL; i++) {
+    if (*p == NULL)
+      continue;
+    *p = ok ? strdup (*p) : NULL;
+    ok = ok && *p != NULL;
+  }
+  if (to->connections == 0)
+    to->connections = 1;
+  return ok ? 0 : fail_memory (err, "options");
+}
+
+static void
+options_release (struct source_options *o)
+{
+  char **p;
+  size_t i;
+
+  for (i = 0; (p = option_string (o, i)) != NULL; i++)
+    free (*p);
+}
+
+static size_t
+count (const char *const *list)
+{
+  size_t n = 0;
+
+  while (list != NULL && list[n] != NULL)
+    n++;
+  return n;
+}
+
+static int
+open_places (struct source *s, const char *url, const char *const *mirrors, struct error *err)
+{
+  size_t i, n = count (mirrors) + 1;
+  char shown[SHOWN_MAX];
+
+  s->places = calloc (n, sizeof *s->places);
+  if (s->places == NULL)
+    return fail_memory (err, "mirrors");
+  for (i = 0; i < n; i++) {
+    const char *text = i == 0 ? url : mirrors[i - 1];
+
+    if (!url_is_http (text))
+      return fail (err, ERR_USAGE, "%s: a mirror must be http or https",
+                   redact_url (shown, sizeof shown, text));
+    s->n_places++;
+    if (place_init (&s->places[i], text, err) == -1)
+      return -1;
+    s->places[i].own = strcmp (s->places[i].origin, s->places[0].origin) == 0;
+  }
+  return 0;
+}
+
+static int
+open_jobs (struct source *s, struct error *err)
+{
+  s->n_jobs = s->options.connections + META_MAX + s->n_places + 1;
+  s->jobs = calloc (s->n_jobs, sizeof *s->jobs);
+  s->multi = curl_multi_init ();
+  if (s->jobs == NULL || s->multi == NULL
+      || curl_multi_setopt (s->multi, CURLMOPT_MAXCONNECTS, (long)s->n_jobs) != CURLM_OK
+      || curl_multi_setopt (s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX)
+             != CURLM_OK)
+    return fail_memory (err, "transfers");
+  return 0;
+}
+
+/* "-", a path, file: or http.  Another scheme is refused, a path with a colon is not. */
+static int
+open_kind (struct source *s, const char *url, const char *const *mirrors, struct error *err)
+{
+  char *path = NULL;
+  int r;
+
+  if (url_is_http (url))
+    return open_places (s, url, mirrors, err);
+  if (strncasecmp (url, "file:", 5) == 0) {
+    if (file_url_path (url, &path, err) == -1)
+      return -1;
+    r = file_open (s, path, err);
+    free (path);
+    return r;
+  }
+  if (strstr (url, "://") != NULL && access (url, F_OK) == -1)
+    return fail (err, ERR_USAGE, "%s: only http, https and file are read", s->shown);
+  return file_open (s, url, err);
+}
+
+static int
+open_all (struct source *s, const char *url, const struct source_options *options,
+          struct error *err)
+{
+  if (options_copy (&s->options, options, err) == -1
+      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1)
+    return -1;
+  return s->kind == SOURCE_HTTP ? credentials_read (s, err) : 0;
+}
+
+int
+source_open (struct source **out, const char *url, const struct source_options *options,
+             struct error *err)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  struct source *s;
+  int64_t now = monotonic_ms ();
+
+  *out = NULL;
+  pthread_once (&once, curl_begin);
+  s = calloc (1, sizeof *s);
+  if (s == NULL)
+    return fail_memory (err, "a source");
+  s->fd = -1;
+  redact_url (s->shown, sizeof s->shown, url);
+  retry_budget_init (&s->budget, options->retry_time_s, now);
+  rate_init (&s->rate, options->limit_rate, now);
+  if (getrandom (&s->random, sizeof s->random, GRND_NONBLOCK) != sizeof s->random)
+    s->random = (uint32_t)now; /* jitter needs no more */
+  if (open_all (s, url, options, err) == -1) {
+    source_close (s);
+    return -1;
+  }
+  *out = s;
+  return 0;
+}
+
+void
+source_close (struct source *s)
+{
+  size_t i;
+
+  if (s == NULL)
+    return;
+  for (i = 0; s->jobs != NULL && i < s->n_jobs; i++) {
+    if (s->jobs[i].state != JOB_FREE)
+      job_finish (&s->jobs[i]);
+    if (s->jobs[i].easy != NULL)
+      curl_easy_cleanup (s->jobs[i].easy);
+  }
+  curl_multi_cleanup (s->multi);
+  for (i = 0; i < s->n_places; i++)
+    place_release (&s->places[i]);
+  if (s->fd != -1)
+    close (s->fd);
+  credentials_release (&s->credentials);
+  options_release (&s->options);
+  free (s->places);
+  free (s->jobs);
+  free (s->stream.buf);
+  free (s->buf);
+  free (s);
+}
+
+const char *
+source_url (const struct source *s)
+{
+  return s->shown;
+}
+
+const char *
+source_final_url (const struct source *s)
+{
+  return s->reference != NULL ? s->reference->shown_pinned : s->shown;
+}
+
+const char *
+source_tls_fingerprint (const struct source *s)
+{
+  return s->fingerprint;
+}
+
+uint64_t
+source_fetched (const struct source *s)
+{
+  return s->fetched;
+}
+
+uint64_t
+source_retries (const struct source *s)
+{
+  return s->retries;
+}

@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""lying-server: an HTTP/1.1 server that serves one file, honestly or not.
+
+    lying-server.py --file IMAGE [--log LOG] [--control FILE] [--port N] [--tls CERT KEY]
+
+Prints its port on standard output, serves until SIGTERM. With --log every request is appended as
+one line of JSON: n, path, method, range, if_range, headers, status, sent (body bytes), conn.
+
+An honest answer knows ranges, If-Range, keep-alive; has a strong ETag, Last-Modified, Date.
+Lies are asked for in the path, /b/LIE[+LIE...]/anything, or by the text of the control file,
+which is read anew at each request and holds for all paths (LIE[+LIE...]; empty: none).
+
+A LIE is NAME[,ARG...][@FROM[-[TO]]]; arguments are percent-decoded; @ says for which requests to
+this path, counted from 1: @3 the third, @3- from the third on, @2-4.
+
+    etag,VALUE        that ETag, as it is; etag,none: none; etag,weak: W/"weak"
+    modified,VALUE    that Last-Modified; modified,none; modified,now: a date too recent to be strong
+    no-date           no Date
+    ignore-range      200 and all of it, whatever was asked
+    if-range-200      200 to any request with If-Range
+    if-range-ignored  206 although If-Range does not match
+    shift,N           the range and its Content-Range begin N bytes later
+    short,N           at most N bytes of the range, honestly
+    no-content-range  206 with the first bytes of the file, unlabelled
+    content-range,T   206 with that Content-Range
+    total,N           Content-Range with total N (or: double, star)
+    416[,N]           416 with Content-Range bytes */N
+    length,N          Content-Length N, whatever is sent
+    two-lengths,N     a second Content-Length N
+    long              a body twice as long as its range says (length of the body is told)
+    long-chunked      the same, chunked
+    chunked           chunked, honest
+    no-length         no Content-Length, ended by closing
+    cut,N             closed after N body bytes
+    rst,N             reset after N body bytes
+    cut-headers,N     closed after N bytes of the headers
+    break,SEED,LO,HI  closed after LO..HI bytes, headers included, by a seeded generator
+    stall,N           silent for ever after N body bytes
+    slow,N            N bytes a second
+    delay,S           S seconds before the answer
+    multipart         206 as multipart/byteranges
+    encoding,NAME     Content-Encoding NAME
+    html              200 with a small HTML page
+    status,N[,RETRY]  that status, with Retry-After if given
+    redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
+    big-headers,N     N bytes of junk headers
+    flip,AT           the byte at AT of the file is another
+    other             all bytes are others
+    auth,USER:PASS    401 without these Basic credentials
+    need,NAME,VALUE   403 without that header
+    refuse-header,NAME  418 when that header is sent: a leak
+"""
+import argparse, base64, email.utils, hashlib, json, os, random, re, signal, socket, ssl, struct
+import sys, threading, time
+
+from urllib.parse import unquote
+
+LOCK = threading.Lock()
+
+
+class Done(Exception):
+    """The connection is over."""
+
+
+def parse_lies(text):
+    lies = []
+    for item in filter(None, text.split("+")):
+        name, _, when = item.partition("@")
+        lo, hi = 1, 1 << 60
+        if when:
+            a, dash, b = when.partition("-")
+            lo = int(a)
+            hi = int(b) if b else (1 << 60 if dash else lo)
+        parts = [unquote(p) for p in name.split(",")]
+        lies.append((parts[0], parts[1:], lo, hi))
+    return lies
+
+
+class Server:
+    def __init__(self, args):
+        self.args = args
+        self.counts = {}
+        self.n = 0
+        self.rng = {}
+        self.log = open(args.log, "a", buffering=1) if args.log else None
+        self.sock = socket.create_server(("127.0.0.1", args.port), backlog=128)
+        self.port = self.sock.getsockname()[1]
+        self.tls = None
+        if args.tls:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*args.tls)
+
+    def lies_for(self, path):
+        with LOCK:
+            self.counts[path] = self.counts.get(path, 0) + 1
+            count = self.counts[path]
+            self.n += 1
+            n = self.n
+        m = re.match(r"/b/([^/?]*)", path)
+        text = m.group(1) if m else ""
+        if self.args.control:
+            try:
+                text += "+" + open(self.args.control).read().strip()
+            except FileNotFoundError:
+                pass
+        lies = {name: args for name, args, lo, hi in parse_lies(text) if lo <= count <= hi}
+        return n, lies
+
+    def random_between(self, seed, lo, hi):
+        with LOCK:
+            return self.rng.setdefault(seed, random.Random(seed)).randint(lo, hi)
+
+    def record(self, entry):
+        if self.log:
+            with LOCK:
+                self.log.write(json.dumps(entry) + "\n")
+
+    def run(self):
+        print(self.port, flush=True)
+        number = 0
+        while True:
+            conn, _ = self.sock.accept()
+            number += 1
+            threading.Thread(target=self.serve, args=(conn, number), daemon=True).start()
+
+    def serve(self, conn, number):
+        try:
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls:
+                conn = self.tls.wrap_socket(conn, server_side=True)
+            rest = b""
+            while True:
+                while b"\r\n\r\n" not in rest:
+                    got = conn.recv(65536)
+                    if not got:
+                        return
+                    rest += got
+                head, _, rest = rest.partition(b"\r\n\r\n")
+                Answer(self, conn, number, head.decode("latin-1")).go()
+        except (Done, OSError):
+            pass
+        finally:
+            conn.close()
+
+
+class Answer:
+    def __init__(self, server, conn, number, head):
+        self.server, self.conn = server, conn
+        lines = head.split("\r\n")
+        self.method, self.path, _ = lines[0].split(" ", 2)
+        self.headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            self.headers[name.strip().lower()] = value.strip()
+        self.n, self.lies = server.lies_for(self.path)
+        self.size = os.path.getsize(server.args.file)
+        self.sent = 0
+        self.budget = None
+        self.entry = {"n": self.n, "conn": number, "path": self.path, "method": self.method,
+                      "range": self.headers.get("range"),
+                      "if_range": self.headers.get("if-range"), "headers": self.headers}
+        if "break" in self.lies:
+            self.budget = server.random_between(*map(int, self.lies["break"]))
+        if "cut-headers" in self.lies:
+            self.budget = int(self.lies["cut-headers"][0])
+
+    # ---- what is said
+
+    def etag(self):
+        arg = self.lies.get("etag", [None])[0]
+        if arg is None:
+            return '"%s"' % hashlib.sha256(self.server.args.file.encode()).hexdigest()[:16]
+        return {"none": None, "weak": 'W/"weak"'}.get(arg, arg)
+
+    def modified(self):
+        arg = self.lies.get("modified", [None])[0]
+        if arg == "none":
+            return None
+        if arg == "now":
+            return email.utils.formatdate(self.server.started, usegmt=True)
+        return arg or "Sat, 03 Feb 2024 04:05:06 GMT"
+
+    def common(self):
+        h = [("Server", "lying"), ("Accept-Ranges", "bytes"),
+             ("Content-Type", "application/octet-stream")]
+        if "no-date" not in self.lies:
+            h.append(("Date", email.utils.formatdate(usegmt=True)))
+        if self.etag():
+            h.append(("ETag", self.etag()))
+        if self.modified():
+            h.append(("Last-Modified", self.modified()))
+        if "encoding" in self.lies:
+            h.append(("Content-Encoding", self.lies["encoding"][0]))
+        if "big-headers" in self.lies:
+            h += [("X-Junk-%d" % i, "j" * 1000)
+                  for i in range(int(self.lies["big-headers"][0]) // 1000)]
+        return h
+
+    def wanted(self):
+        """(first, end) asked for, or None for the whole."""
+        m = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
+        if not m or "ignore-range" in self.lies:
+            return None
+        tag = self.headers.get("if-range")
+        if tag is not None and "if-range-ignored" not in self.lies:
+            if "if-range-200" in self.lies or tag not in (self.etag(), self.modified()) \
+                    or tag.startswith("W/"):
+                return None
+        first = int(m.group(1))
+        end = min(int(m.group(2)) + 1 if m.group(2) else self.size, self.size)
+        return first, end
+
+    def go(self):
+        try:
+            if "delay" in self.lies:
+                time.sleep(float(self.lies["delay"][0]))
+            self.answer()
+        finally:
+            self.entry["sent"] = self.sent
+            self.server.record(self.entry)
+
+    def refused(self):
+        lies = self.lies
+        if "auth" in lies:
+            want = "Basic " + base64.b64encode(lies["auth"][0].encode()).decode()
+            if self.headers.get("authorization") != want:
+                return 401
+        if "need" in lies and self.headers.get(lies["need"][0].lower()) != lies["need"][1]:
+            return 403
+        if "refuse-header" in lies and lies["refuse-header"][0].lower() in self.headers:
+            return 418
+        return None
+
+    def answer(self):
+        lies = self.lies
+        status = self.refused()
+        if status:
+            return self.small(status)
+        if "status" in lies:
+            extra = [("Retry-After", lies["status"][1])] if len(lies["status"]) > 1 else []
+            return self.small(int(lies["status"][0]), extra)
+        if "redirect" in lies:
+            url = lies["redirect"][0].replace("%PORT%", str(self.server.port))
+            code = int(lies["redirect"][1]) if len(lies["redirect"]) > 1 else 302
+            return self.small(code, [("Location", url)])
+        if "416" in lies:
+            total = lies["416"][0] if lies["416"] else str(self.size)
+            return self.small(416, [("Content-Range", "bytes */" + total)])
+        if "html" in lies:
+            return self.send(200, [("Content-Type", "text/html")], b"<html>Log in</html>")
+        self.serve_file()
+
+    def serve_file(self):
+        lies, span = self.lies, self.wanted()
+        if span is None:
+            return self.send(200, self.common(), (0, self.size))
+        first, end = span
+        if first >= self.size:
+            return self.small(416, [("Content-Range", "bytes */%d" % self.size)])
+        if "shift" in lies:
+            n = int(lies["shift"][0])
+            first, end = first + n, min(end + n, self.size)
+        if "short" in lies:
+            end = min(end, first + int(lies["short"][0]))
+        total = lies.get("total", [str(self.size)])[0]
+        total = {"double": str(2 * self.size), "star": "*"}.get(total, total)
+        label = lies.get("content-range", ["bytes %d-%d/%s" % (first, end - 1, total)])[0]
+        headers = self.common()
+        if "multipart" in lies:
+            body = ("--X\r\nContent-Range: %s\r\n\r\n" % label).encode() \
+                + self.read(first, end - first) + b"\r\n--X--\r\n"
+            headers = [h for h in headers if h[0] != "Content-Type"]
+            return self.send(206, headers + [("Content-Type", "multipart/byteranges; boundary=X")],
+                             body)
+        if "no-content-range" in lies:
+            return self.send(206, headers, (0, end - first))
+        if "long" in lies or "long-chunked" in lies:
+            body = self.read(first, end - first) * 2
+        else:
+            body = (first, end)
+        self.send(206, headers + [("Content-Range", label)], body)
+
+    def small(self, status, extra=()):
+        self.send(status, [("Content-Type", "text/plain"),
+                           ("Date", email.utils.formatdate(usegmt=True))] + list(extra),
+                  b"status %d\n" % status)
+
+    # ---- the bytes
+
+    def read(self, at, n):
+        with open(self.server.args.file, "rb") as f:
+            f.seek(at)
+            data = bytearray(f.read(n))
+        if "other" in self.lies:
+            data = bytearray(b ^ 0xff for b in data)
+        if "flip" in self.lies:
+            i = int(self.lies["flip"][0]) - at
+            if 0 <= i < len(data):
+                data[i] ^= 0xff
+        return bytes(data)
+
+    def raw(self, data):
+        """Everything goes through here, so that a connection can break anywhere."""
+        if self.budget is not None and len(data) >= self.budget:
+            self.conn.sendall(data[:self.budget])
+            raise Done
+        if self.budget is not None:
+            self.budget -= len(data)
+        self.conn.sendall(data)
+
+    def send(self, status, headers, body):
+        lies = self.lies
+        self.entry["status"] = status
+        length = body[1] - body[0] if isinstance(body, tuple) else len(body)
+        chunked = "chunked" in lies or "long-chunked" in lies
+        lines = ["HTTP/1.1 %d Whatever" % status] + ["%s: %s" % h for h in headers]
+        if chunked:
+            lines.append("Transfer-Encoding: chunked")
+        elif "no-length" not in lies:
+            lines.append("Content-Length: %s" % lies.get("length", [length])[0])
+        else:
+            lines.append("Connection: close")
+        if "two-lengths" in lies:
+            lines.append("Content-Length: %s" % lies["two-lengths"][0])
+        self.raw(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        if status != 204 and self.method != "HEAD":
+            self.body(body, length, chunked)
+        if "no-length" in lies:
+            raise Done
+
+    def body(self, body, length, chunked):
+        lies = self.lies
+        stop = min(int(lies[k][0]) for k in ("cut", "rst", "stall") if k in lies) \
+            if {"cut", "rst", "stall"} & set(lies) else None
+        piece = 65536
+        if "slow" in lies:
+            piece = max(1, int(lies["slow"][0]) // 20)
+        at, begun = 0, time.monotonic()
+        while at < length:
+            n = min(piece, length - at)
+            if stop is not None:
+                n = min(n, stop - at)
+                if n <= 0:
+                    break
+            data = self.read(body[0] + at, n) if isinstance(body, tuple) else body[at:at + n]
+            self.raw(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
+            at += n
+            self.sent += n
+            if "slow" in lies:
+                time.sleep(max(0, begun + at / int(lies["slow"][0]) - time.monotonic()))
+        if stop is not None and at < length:
+            self.break_off()
+        if chunked:
+            self.raw(b"0\r\n\r\n")
+
+    def break_off(self):
+        if "stall" in self.lies:
+            while self.conn.recv(4096):
+                pass
+        if "rst" in self.lies:
+            self.conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Done
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("--file", required=True)
+    p.add_argument("--log")
+    p.add_argument("--control")
+    p.add_argument("--port", type=int, default=0)
+    p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    server = Server(p.parse_args())
+    server.started = time.time()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    server.run()
+
+
+if __name__ == "__main__":
+    main()
