@@ -59,6 +59,8 @@ refused 5 "an empty file" "$start" "$serve_url/empty.qcow2" "$disk"
 refused 5 "71 bytes of an image" "$start" "$serve_url/stub.qcow2" "$disk"
 refused 5 "noise" "$start" "$serve_url/noise.qcow2" "$disk"
 refused 5 "a truncated image" "$start" "$serve_url/cut.qcow2" "$disk"
+refused 5 "the same once more, since nothing was written" "$start" "$serve_url/cut.qcow2" "$disk"
+qimport forget "$disk" 2>/dev/null
 refused 5 "an image with a backing file that was not given" "$start" "$serve_url/backed.qcow2" "$disk"
 refused 5 "a disk larger than --max-size" "$start" --max-size 1M "$serve_url/whole.qcow2" "$disk"
 

@@ -24,7 +24,10 @@
 #
 # Start what is to be killed as "$QIMPORT" ... & (a function would put a shell in between).
 set -u
-: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+case $0 in
+  */flow/* | */long/*) : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" ;;
+  *) : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}" ;;
+esac
 : "${top_builddir:=$(pwd)}"
 . "$top_srcdir/tests/flow/serve.sh"
 . "$top_srcdir/tests/flow/guest.sh"
