@@ -17,3 +17,12 @@ tests_unit_t_qcow2_map_LDADD = $(UNIT_LIBS)
 tests_unit_t_qcow2_snapshot_SOURCES = tests/unit/t-qcow2-snapshot.c tests/unit/qcow2-image.h
 tests_unit_t_qcow2_snapshot_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_qcow2_snapshot_LDADD = $(UNIT_LIBS)
+
+# The room alone, as a program; two flows hold it against qemu-img.
+check_PROGRAMS += tests/tools/qcow2-decode
+tests_tools_qcow2_decode_SOURCES = tests/tools/qcow2-decode.c
+tests_tools_qcow2_decode_CPPFLAGS = $(AM_CPPFLAGS)
+tests_tools_qcow2_decode_LDADD = librooms.la
+TESTS += tests/flow/qcow2-verdicts.sh tests/flow/qcow2-zoo.sh
+EXTRA_DIST += tests/flow/qcow2-verdicts.sh tests/flow/qcow2-zoo.sh \
+	tests/tools/qcow2-mutate.py tests/tools/qcow2-writer.py
