@@ -37,8 +37,8 @@ static const struct command commands[] = {
     "the first that is not 0.\n",
     RESUME, QIMPORT_FOR_RESUME, 0, SIZE_MAX, run_resume },
   { "ensure", "URL TARGET", "start it, resume it, or do nothing if complete",
-    "Exits 0 when TARGET holds the image, whatever had to be done for it: for systemd,\n"
-    "Ansible and Kubernetes Jobs.  Quiet when there was nothing to do.\n",
+    "Exits 0 when TARGET holds the image, whatever had to be done for it: for\n"
+    "systemd, Ansible and Kubernetes Jobs.  Quiet when there was nothing to do.\n",
     ENSURE, QIMPORT_FOR_ENSURE, 0, 2, run_ensure },
   { "status", "[ID...]", "all imports, or these",
     "A line an import; with one ID everything that is known of it.\n", STATUS, 0, 0, SIZE_MAX,
@@ -47,8 +47,8 @@ static const struct command commands[] = {
     "Exits 0 when the target is as it was imported, 8 when it differs.\n", AUDIT,
     QIMPORT_FOR_AUDIT, 1, 1, run_audit },
   { "receipt", "ID", "a JSON document of what was imported",
-    "What was imported, from where, when, how often it was interrupted, and with which\n"
-    "digests.  The same bytes at every call, so that it can be signed.\n",
+    "What was imported, from where, when, how often it was interrupted, and with\n"
+    "which digests.\n",
     RECEIPT, 0, 0, 1, run_receipt },
   { "report", "ID -o FILE.html", "the same for people, with pictures",
     "One self-contained HTML page.  FILE is replaced at once or not at all; - is\n"
@@ -56,8 +56,8 @@ static const struct command commands[] = {
     REPORT, 0, 1, 1, run_report },
   { "log", "ID", "the events of an import, oldest first", "", LOG, 0, 1, 1, run_log },
   { "info", "URL", "what the image is, from its metadata alone",
-    "As qemu-img info tells it, and whether it can be imported, how much would have to\n"
-    "be fetched, and in how many requests.  Nothing is written.\n",
+    "As qemu-img info tells it, and whether it can be imported, how much would have\n"
+    "to be fetched, and in how many requests.  Nothing is written.\n",
     INFO, QIMPORT_FOR_INFO, 1, 1, run_info },
   { "map", "URL|ID", "guest extents, as qemu-img map shows them",
     "Where the bytes of the disk are stored in the image.  Without --json only what\n"

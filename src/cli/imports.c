@@ -34,7 +34,7 @@ import_list_add (struct import_list *l, struct qimport_journal *j, const char *i
 
   if (qimport_list (j, id, add, l, &err) == 0)
     return 0;
-  return err.message[0] == '\0' ? out_of_memory () : complain (&err);
+  return err.status == QIMPORT_INTERRUPTED ? out_of_memory () : complain (&err); /* by add () */
 }
 
 void

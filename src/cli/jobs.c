@@ -85,32 +85,37 @@ journal_option (char *out, size_t size, const char *path)
   snprintf (out + n, size - n, "'");
 }
 
+/* One line: why it ended (a signal needs no words), how much is safe, how to go on. */
+static void
+tell_interrupted (struct display *d, const struct arguments *a, struct qimport_journal *j,
+                  const struct qimport_progress *p, const char *why)
+{
+  char id[SHORT_ID_SIZE], done[HUMAN_SIZE], all[HUMAN_SIZE];
+  char safe[96] = "nothing is written yet", journal[4200], how[4400] = "";
+
+  if (p->guest_total > 0)
+    snprintf (safe, sizeof safe, "%s of %s are safe", human_size (done, p->guest_committed),
+              human_size (all, p->guest_total));
+  journal_option (journal, sizeof journal, a->journal);
+  if (strstr (why, "qimport resume") == NULL)
+    snprintf (how, sizeof how, "; go on with: qimport resume %s%s", short_id (id, j, p->id),
+              journal);
+  display_message (d, "%s; %s%s", why, safe, how);
+}
+
 int
 tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
               const struct qimport_progress *p, const struct qimport_error *err)
 {
-  char id[SHORT_ID_SIZE], safe[HUMAN_SIZE], all[HUMAN_SIZE], journal[4200], how[4400];
+  const char *why = stop_requested () ? "interrupted" : err->message;
 
-  if (err->status != QIMPORT_INTERRUPTED) {
-    display_message (d, "%s", err->message);
-    return exit_status (err);
-  }
-  if (p->id[0] == '\0') {
-    display_message (d, "%s; nothing was begun yet: run the same command again",
-                     stop_requested () ? "interrupted" : err->message);
-    return QIMPORT_INTERRUPTED;
-  }
-  journal_option (journal, sizeof journal, a->journal);
-  snprintf (how, sizeof how, "go on with: qimport resume %s%s", short_id (id, j, p->id),
-            journal);
-  if (!stop_requested ())
-    display_message (d, "%s", err->message);
-  if (p->guest_total == 0)
-    display_message (d, "interrupted; nothing is written yet; %s", how);
+  if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
+    tell_interrupted (d, a, j, p, why);
+  else if (err->status == QIMPORT_INTERRUPTED)
+    display_message (d, "%s; nothing was begun yet: run the same command again", why);
   else
-    display_message (d, "interrupted; %s of %s are safe; %s", human_size (safe, p->guest_committed),
-                     human_size (all, p->guest_total), how);
-  return QIMPORT_INTERRUPTED;
+    display_message (d, "%s", err->message);
+  return exit_status (err);
 }
 
 /* How far the source is known to be what it was taken for. */

@@ -44,6 +44,8 @@ clean_text (char *out, size_t size, const char *in)
   return out;
 }
 
+static void vmessage (const char *fmt, va_list ap) __attribute__ ((format (printf, 1, 0)));
+
 static void
 vmessage (const char *fmt, va_list ap)
 {

@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What is typed wrongly ends with status 2 and one line that says so; help fits a screen; a
+# result that could not be written is no success; secrets are not said again.  No network.
+# TAP.
+: "${top_builddir:=.}"
+run=$top_builddir/run
+dir=$(mktemp -d) || exit 99
+trap 'rm -rf "$dir"' EXIT
+QIMPORT_JOURNAL=$dir/journal.db
+export QIMPORT_JOURNAL
+n=0
+
+ok () { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    echo "not ok $n - $2"
+    sed 's/^/# /' "$dir/out" "$dir/err"
+  fi
+}
+
+q () {
+  "$run" qimport "$@" >"$dir/out" 2>"$dir/err"
+}
+
+# Status 2, nothing on standard output, one line "qimport: ..." that has the words $1.
+refused () {
+  words=$1
+  shift
+  q "$@"
+  [ $? -eq 2 ] && [ ! -s "$dir/out" ] && [ "$(wc -l <"$dir/err")" -eq 1 ] &&
+    grep -q '^qimport: ' "$dir/err" && grep -q 'qimport help' "$dir/err" &&
+    grep -qF -- "$words" "$dir/err"
+  ok $? "refused: qimport $*"
+}
+
+refused 'no command'
+refused 'unknown command' frobnicate
+refused 'did you mean status?' stat
+refused 'did you mean resume?' resmue
+refused 'did you mean --connections?' start --conections 3 a b
+refused 'qimport help status' status --workers 3
+refused '--memory needs a value' start --memory
+refused '--memory' start --memory=12Q a b
+refused '--connections' start --connections=-1 a b
+refused '--force takes no value' start --force=yes a b
+refused '--progress' start --progress=loud a b
+refused '--jobs' resume --jobs 0
+refused '--older-than' forget --older-than soon
+refused 'unknown option -x' start -x a b
+refused 'needs URL TARGET' start a
+refused 'one word too many' start a b c
+refused 'needs ID' audit
+refused 'needs ID' receipt
+refused 'needs -o' report abcd1234
+refused 'exclude each other' resume --all abcd1234
+refused 'exclude each other' start -f list a b
+refused 'exclude each other' status --json --prometheus
+refused 'one word too many' start -- --force a b
+refused 'unknown command' help frobnicate
+
+printf 'http://127.0.0.1:1/a\n' >"$dir/list"
+refused 'line 1' start -f "$dir/list"
+
+q help && [ "$(wc -l <"$dir/out")" -le 24 ] && ! grep -q '.\{81\}' "$dir/out"
+ok $? "help fits 24 lines of 80 columns"
+
+q --help && mv "$dir/out" "$dir/help" && q help && cmp -s "$dir/out" "$dir/help"
+ok $? "--help is help"
+
+for c in start resume ensure status audit receipt report log info map forget; do
+  q help $c && grep -q "^qimport $c" "$dir/out" && ! grep -q '.\{81\}' "$dir/out" &&
+    mv "$dir/out" "$dir/help" && q $c --help && cmp -s "$dir/out" "$dir/help"
+  ok $? "help $c is $c --help, in 80 columns"
+done
+
+q --version && grep -qx 'qimport [0-9][0-9.]*' "$dir/out"
+ok $? "--version"
+
+q -q --journal "$dir/none/../journal.db" --version
+ok $? "options of every command stand before the command too"
+
+# What every program of the core utilities does with a full disk.
+"$run" qimport help >/dev/full 2>"$dir/err"
+[ $? -eq 1 ] && grep -q '^qimport: standard output: ' "$dir/err"
+ok $? "a result that does not fit the disk is status 1"
+
+"$run" qimport help >&- 2>"$dir/err"
+[ $? -eq 1 ] && grep -q '^qimport: standard output: ' "$dir/err"
+ok $? "a result without standard output is status 1"
+
+{ sleep 0.2; "$run" qimport help start 2>"$dir/err"; echo $? >"$dir/status"; } | true
+[ "$(cat "$dir/status")" -eq 0 ] && [ ! -s "$dir/err" ]
+ok $? "a reader that went away is no failure, and quiet"
+
+q start a b 'https://user:pa55word@example.org/disk?sig=s3cret'
+! grep -qE 'pa55word|s3cret' "$dir/err" && grep -q 'example.org' "$dir/err"
+ok $? "userinfo and query of a URL are not repeated in a message"
+
+q start a b "$(printf 'c\033[2Jd')"
+! grep -q "$(printf '\033')" "$dir/err" && grep -qF 'c\x1b[2Jd' "$dir/err"
+ok $? "control characters are escaped"
+
+[ ! -e "$QIMPORT_JOURNAL" ]
+ok $? "nothing of this made a journal"
+
+echo "1..$n"
