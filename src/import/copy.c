@@ -110,7 +110,9 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->seg = *seg;
   s->base = fetch_base (c, seg);
   s->len = host_end (seg->need) - s->base.v;
-  atomic_store (&s->filled, 0);
+  s->carry = 0;
+  atomic_store (&s->carried, 0);
+  atomic_store (&s->fetched, 0);
   s->written = seg->committed;
   s->hashed = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
   s->changed = s->held = false;
@@ -152,40 +154,72 @@ slot_take (struct copy *c, const struct segment *seg, struct error *err)
 
 /* ---- What came over the network ------------------------------------------------------------ */
 
+/* The part of S that RUN brings, and where in it the next byte belongs. */
+struct part {
+  uint64_t from, to; /* host offsets */
+  _Atomic uint64_t *there;
+};
+
+static struct part
+part_of (const struct run *run, struct slot *s)
+{
+  uint64_t split = s->base.v + s->carry;
+
+  if (run->carries == s)
+    return (struct part){ s->base.v, split, &s->carried };
+  return (struct part){ split, s->base.v + s->len, &s->fetched };
+}
+
+static bool
+part_whole (const struct part *p)
+{
+  return atomic_load_explicit (p->there, memory_order_relaxed) == p->to - p->from;
+}
+
+/* S has all its bytes. */
+static void
+slot_complete (struct copy *c, struct slot *s)
+{
+  pthread_mutex_lock (&c->lock);
+  if (s->written)
+    pthread_cond_signal (&c->work);
+  else
+    slot_queue (c, s);
+  pthread_mutex_unlock (&c->lock);
+}
+
 /* Bytes for the slots of a run.  The tail of one segment's last cluster is the head of the next
  * segment: both get it. */
 static int
 run_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
 {
   struct run *run = ctx;
-  struct copy *c = run->c;
   uint64_t end = at.v + len;
   size_t i;
 
   (void)err;
   for (i = run->first; i < run->n; i++) {
     struct slot *s = run->slots[i];
-    uint64_t filled = atomic_load_explicit (&s->filled, memory_order_relaxed);
-    uint64_t from = s->base.v + filled, to = min_u64 (end, s->base.v + s->len);
+    struct part p = part_of (run, s);
+    uint64_t from = p.from + atomic_load_explicit (p.there, memory_order_relaxed);
+    uint64_t to = min_u64 (end, p.to);
 
-    if (s->base.v >= end)
+    if (p.from >= end)
       break;
     if (from >= to)
       continue;
-    memcpy (s->buf + filled, data + (from - at.v), to - from);
-    atomic_store_explicit (&s->filled, to - s->base.v, memory_order_release);
-    if (to == s->base.v + s->len) {
-      pthread_mutex_lock (&c->lock);
-      if (s->written)
-        pthread_cond_signal (&c->work);
-      else
-        slot_queue (c, s);
-      pthread_mutex_unlock (&c->lock);
-    }
+    memcpy (s->buf + (from - s->base.v), data + (from - at.v), to - from);
+    atomic_store_explicit (p.there, to - p.from, memory_order_release);
+    if (slot_filled (s) == s->len)
+      slot_complete (run->c, s);
   }
-  while (run->first < run->n
-         && atomic_load (&run->slots[run->first]->filled) == run->slots[run->first]->len)
+  while (run->first < run->n) {
+    struct part p = part_of (run, run->slots[run->first]);
+
+    if (!part_whole (&p))
+      break;
     run->first++;
+  }
   if (run->first == run->n)
     run->n = 0;
   return 0;
@@ -269,23 +303,68 @@ run_collect (struct run *run, size_t max, struct error *err)
   return 0;
 }
 
+/* The host range that RUN asks for, as far as its own slots go. */
+static struct host_range
+run_range (const struct run *run)
+{
+  struct host_range r = { { run->slots[0]->base.v + run->slots[0]->carry }, 0 };
+  size_t i;
+
+  for (i = 0; i < run->n; i++)
+    r.len = max_u64 (r.len, run->slots[i]->base.v + run->slots[i]->len - r.at.v);
+  return r;
+}
+
+/* A segment that begins within R, the request before its own, gets its first bytes from it. */
+static int
+run_carry (struct run *run, struct host_range r, struct error *err)
+{
+  struct copy *c = run->c;
+  const struct segment *seg;
+  struct slot *s;
+
+  if (peek_claim (c, &seg, err) == -1)
+    return -1;
+  if (seg == NULL || !continues (run, c, seg) || fetch_base (c, seg).v >= host_end (r))
+    return 0;
+  pthread_mutex_lock (&c->lock);
+  if (free_slots (c) == 0) {
+    pthread_mutex_unlock (&c->lock);
+    return 0;
+  }
+  s = slot_take (c, seg, err);
+  c->planned_ord = seg->ord + 1;
+  if (s != NULL)
+    s->carry = min_u64 (host_end (r) - s->base.v, s->len);
+  pthread_mutex_unlock (&c->lock);
+  if (s == NULL)
+    return -1;
+  drop_claim (c);
+  run->slots[run->n++] = run->carries = s;
+  c->carry = s->carry < s->len ? s : NULL;
+  return 0;
+}
+
 static int
 run_start (struct copy *c, size_t max, struct error *err)
 {
   struct run *run = c->runs;
   struct host_range r;
-  size_t i;
 
   while (run->n > 0)
     run++; /* there are more than ranges in flight */
   run->c = c;
   run->first = 0;
+  run->carries = NULL;
+  if (c->carry != NULL) {
+    run->slots[run->n++] = c->carry;
+    c->carry = NULL;
+  }
   if (run_collect (run, max, err) == -1)
     return -1;
-  r.at = run->slots[0]->base;
-  r.len = 0;
-  for (i = 0; i < run->n; i++)
-    r.len = max_u64 (r.len, run->slots[i]->base.v + run->slots[i]->len - r.at.v);
+  r = run_range (run);
+  if (run_carry (run, r, err) == -1)
+    return -1;
   return source_get (c->spec.sources[c->layer], r, run_sink, run, err);
 }
 
@@ -302,9 +381,9 @@ refill (struct copy *c, struct error *err)
       return 0;
     if (peek_claim (c, &seg, err) == -1)
       return -1;
-    if (seg == NULL)
+    if (seg == NULL && c->carry == NULL)
       return 0;
-    if (seg->layer != c->layer) {
+    if (c->carry == NULL && seg->layer != c->layer) {
       if (source_busy (source) > 0)
         return 0;
       c->layer = seg->layer;
@@ -314,7 +393,8 @@ refill (struct copy *c, struct error *err)
     pthread_mutex_lock (&c->lock);
     room = free_slots (c);
     pthread_mutex_unlock (&c->lock);
-    if (room == 0 || (room < want && source_busy (source) > 0))
+    room += c->carry != NULL;
+    if (room == 0 || (room < want && source_busy (source) > 0 && c->carry == NULL))
       return 0;
     if (run_start (c, room < want ? room : want, err) == -1)
       return -1;
@@ -331,7 +411,7 @@ hand_over (struct copy *c)
   pthread_mutex_lock (&c->lock);
   for (i = 0; i < c->n_slots; i++)
     if (c->slots[i].state != SLOT_FREE && !c->slots[i].written
-        && atomic_load (&c->slots[i].filled) > 0)
+        && slot_filled (&c->slots[i]) > 0)
       slot_queue (c, &c->slots[i]);
   c->hash_early = true;
   pthread_cond_broadcast (&c->work);
@@ -387,7 +467,7 @@ step_network (struct copy *c, int timeout_ms, struct error *err)
 {
   int64_t now;
 
-  if (!c->claimed_all || c->claim_n > 0)
+  if (!c->claimed_all || c->claim_n > 0 || c->carry != NULL)
     if (refill (c, err) == -1)
       return -1;
   if (source_step (c->spec.sources[c->layer], timeout_ms, err) == -1)
@@ -480,7 +560,7 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
   else if ((s = slot_take (c, seg, err)) != NULL) {
     s->hashed = true; /* a stream is hashed as it comes */
     memcpy (s->buf, bytes + (s->base.v - seg->need.at.v), s->len);
-    atomic_store (&s->filled, s->len);
+    atomic_store (&s->fetched, s->len);
     c->planned_ord = max_u64 (c->planned_ord, seg->ord + 1);
     slot_queue (c, s);
     rc = 0;

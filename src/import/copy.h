@@ -64,6 +64,9 @@ int copy_stop (struct copy *c, struct error *err);
 /* After target_finish: commit what it held back. */
 int copy_commit_held (struct copy *c, struct error *err);
 
+/* Of a segment that is written, but not committed because the target holds some of it back. */
+bool copy_held (struct copy *c, uint64_t ord, struct segment_progress *out);
+
 /* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer. */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,
                  struct error *err);

@@ -159,7 +159,7 @@ qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
   *json = NULL;
   if (imp == NULL)
     fail_memory (&err, "an import");
-  else if (journal_find (j->journal, id, imp, &err) == 0) {
+  else if (import_find (j->journal, id, imp, &err) == 0) {
     p.depth = imp->layers > 0 ? imp->layers - 1 : 0;
     p.out = open_memstream (json, &size);
     if (p.out == NULL)

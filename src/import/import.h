@@ -123,6 +123,10 @@ void import_close_stream (struct qimport *q);
 /* Leave the import as it should be found after ERR: commit, release, or forget. */
 void import_leave (struct qimport *q, const struct error *why);
 
+/* queries.c: the import that a user means by ID: UUID, prefix, or target however it is spelt. */
+int import_find (struct journal *j, const char *id, struct journal_import *out,
+                 struct error *err);
+
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 void import_warn (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));

@@ -4,7 +4,7 @@
  */
 #include "import/import.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +126,24 @@ list_one (void *ctx, const struct journal_import *imp, struct error *err)
   return rc == 0 ? 0 : fail (err, ERR_INTERRUPTED, "stopped by the caller");
 }
 
+int
+import_find (struct journal *j, const char *id, struct journal_import *out, struct error *err)
+{
+  struct target_spec spec = { .path = id };
+  char canonical[PATH_MAX] = "";
+  enum target_kind kind;
+  struct error ignored;
+
+  if (journal_find (j, id, out, err) == 0)
+    return 0;
+  if (err->code != ERR_NO_SUCH_IMPORT)
+    return -1;
+  target_preflight (&spec, &kind, canonical, &ignored);
+  if (canonical[0] == '\0' || strcmp (canonical, id) == 0)
+    return -1;
+  return journal_find (j, canonical, out, &ignored) == 0 ? 0 : -1;
+}
+
 /* The import ID means, or NULL for all. */
 static int
 find (struct qimport_journal *j, const char *id, struct journal_import **out, struct error *err)
@@ -136,7 +154,7 @@ find (struct qimport_journal *j, const char *id, struct journal_import **out, st
   *out = malloc (sizeof **out);
   if (*out == NULL)
     return fail_memory (err, "an import");
-  return journal_find (j->journal, id, *out, err);
+  return import_find (j->journal, id, *out, err);
 }
 
 int

@@ -254,7 +254,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   bool already;
 
   (void)timeout_ms;
-  if (q->imp.no == 0 && journal_find (q->journal, q->id, &q->imp, err) == -1)
+  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
     return -1;
   if (hold (q, err) == -1 || reopen_target (q, &already, err) == -1
       || start_check (q, err) == -1)

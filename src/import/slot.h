@@ -23,7 +23,8 @@ struct slot {
   uint8_t *buf;
   host_off base; /* of buf[0] */
   uint64_t len;  /* bytes that will be there */
-  _Atomic uint64_t filled;
+  uint64_t carry; /* the first so many come at the end of the request before this segment's */
+  _Atomic uint64_t carried, fetched; /* bytes that are there, of CARRY and of the rest */
 
   /* Under copy.lock. */
   enum slot_state state;
@@ -43,12 +44,25 @@ struct slot {
   struct digest digest;
 };
 
-/* One request: the slots that its bytes belong to, in host order. */
+/* One request: the slots that its bytes belong to, in host order.  What it has of a segment
+ * that begins before it ends, but that the next request asks for, is carried over. */
 struct run {
   struct copy *c;
-  struct slot *slots[RUN_MAX];
+  struct slot *slots[RUN_MAX + 1];
   size_t n, first; /* those before FIRST have all their bytes; N 0: not in use */
+  struct slot *carries; /* the last of SLOTS, if it is only begun here */
 };
+
+/* How many bytes from BASE on are there. */
+static inline uint64_t
+slot_filled (struct slot *s)
+{
+  uint64_t carried = atomic_load_explicit (&s->carried, memory_order_acquire);
+
+  if (carried < s->carry)
+    return carried;
+  return carried + atomic_load_explicit (&s->fetched, memory_order_acquire);
+}
 
 /* Progress whose slot is gone, until a commit took it. */
 struct pending {
@@ -72,6 +86,7 @@ struct copy {
   size_t claim_first, claim_n;
   bool claimed_all;
   struct run runs[COPY_RUNS];
+  struct slot *carry; /* begun by the last request; the next begins with it */
   uint64_t next_ord;    /* the next segment to be claimed from the journal */
   uint64_t planned_ord; /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */

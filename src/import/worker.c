@@ -288,7 +288,7 @@ publish (struct copy *c, struct slot *s, const struct segment_progress *p)
 static int
 write_slot (struct worker *w, struct slot *s, struct segment_progress *p, struct error *err)
 {
-  uint64_t have = s->base.v + atomic_load_explicit (&s->filled, memory_order_acquire);
+  uint64_t have = s->base.v + slot_filled (s);
   int more = 1;
 
   while (s->next < s->seg.extents && more == 1) {
@@ -317,7 +317,7 @@ hash_candidate (struct copy *c)
     return NULL;
   for (i = 0; i < c->n_slots; i++) {
     struct slot *s = &c->slots[i];
-    uint64_t filled = atomic_load (&s->filled);
+    uint64_t filled = slot_filled (s);
 
     if (s->state == SLOT_FREE || s->seg.ord != c->hash_ord || s->seg.layer != 0)
       continue;
@@ -341,7 +341,7 @@ hash_slot (struct copy *c, struct slot *s)
 {
   struct digest d = c->image;
   uint64_t from = c->hashed_to;
-  uint64_t to = min_u64 (s->base.v + atomic_load (&s->filled), piece_end (c, s));
+  uint64_t to = min_u64 (s->base.v + slot_filled (s), piece_end (c, s));
 
   c->hashing = true;
   c->hash_early = false;

@@ -281,6 +281,10 @@ target_preflight (const struct target_spec *spec, enum target_kind *kind, char *
   struct target_place p;
   int r = target_place_find (&p, spec->path, err);
 
+  if (r == 0) {
+    *kind = p.kind;
+    snprintf (canonical, PATH_MAX, "%s", p.path);
+  }
   if (r == 0 && spec->journal_path != NULL)
     r = refuse_journal (&p, spec->journal_path, err);
   if (r == 0 && spec->source_path != NULL && is_same (&p, spec->source_path))
@@ -288,10 +292,6 @@ target_preflight (const struct target_spec *spec, enum target_kind *kind, char *
   if (r == 0)
     r = p.kind == TARGET_BLOCK ? target_device_preflight (spec, &p, err)
                                : target_file_preflight (spec, &p, err);
-  if (r == 0) {
-    *kind = p.kind;
-    snprintf (canonical, PATH_MAX, "%s", p.path);
-  }
   target_place_release (&p);
   return r;
 }
