@@ -137,7 +137,7 @@ is_stalled (struct source *s, struct job *job, int64_t now)
 }
 
 static int
-watch (struct source *s, int *wait_ms, struct error *err)
+watch (struct source *s, struct error *err)
 {
   int64_t now = monotonic_ms (), rate_ms = rate_wait_ms (&s->rate, now);
   size_t i;
@@ -155,9 +155,7 @@ watch (struct source *s, int *wait_ms, struct error *err)
     }
     if (!job->answer.paused)
       continue;
-    if (rate_ms > 0)
-      *wait_ms = (int)min_u64 ((uint64_t)*wait_ms, (uint64_t)rate_ms);
-    else if (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE))
+    if (rate_ms == 0 && (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE)))
       transfer_unpause (job);
   }
   s->first_job = (s->first_job + 1) % s->n_jobs;
@@ -185,6 +183,23 @@ reap (struct source *s, struct error *err)
   return ended;
 }
 
+/* Until what the rate limit holds back may go on, at most WAIT_MS. */
+static int
+paused_wait_ms (struct source *s, int wait_ms)
+{
+  int64_t rate_ms = rate_wait_ms (&s->rate, monotonic_ms ());
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    const struct job *job = &s->jobs[i];
+
+    if (job->state == JOB_RUNNING && job->answer.paused
+        && (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE)))
+      return (int)min_u64 ((uint64_t)wait_ms, (uint64_t)rate_ms);
+  }
+  return wait_ms;
+}
+
 static int
 engine_failed (struct source *s, struct error *err)
 {
@@ -200,8 +215,7 @@ engine_turn (struct source *s, int timeout_ms, struct error *err)
 
   if (engine_stopped (s, err) == -1)
     return -1;
-  if (mirror_vet (s, err) == -1 || start_due (s, &wait_ms, err) == -1
-      || watch (s, &wait_ms, err) == -1)
+  if (mirror_vet (s, err) == -1 || start_due (s, &wait_ms, err) == -1 || watch (s, err) == -1)
     return -1;
   rc = curl_multi_perform (s->multi, &running);
   if (rc != CURLM_OK)
@@ -213,6 +227,7 @@ engine_turn (struct source *s, int timeout_ms, struct error *err)
     return ended;
   if (s->failed)
     return engine_failed (s, err);
+  wait_ms = paused_wait_ms (s, wait_ms);
   if (wait_ms > 0)
     curl_multi_poll (s->multi, NULL, 0, wait_ms, NULL);
   return 0;

@@ -42,7 +42,8 @@ static unsigned case_number;
 /* ---- the server ---- */
 
 static void
-server_start (struct server *v, const char *name, const char *file)
+server_start (struct server *v, const char *name, const char *file, const char *cert,
+              const char *key)
 {
   int out[2];
   char line[32] = "";
@@ -57,7 +58,8 @@ server_start (struct server *v, const char *name, const char *file)
   if (v->pid == 0) {
     dup2 (out[1], 1);
     close (out[0]);
-    execlp ("python3", "python3", script, "--file", file, "--log", v->log, (char *)NULL);
+    execlp ("python3", "python3", script, "--file", file, "--log", v->log,
+            cert != NULL ? "--tls" : NULL, cert, key, (char *)NULL);
     _exit (127);
   }
   close (out[1]);
@@ -95,7 +97,7 @@ set_up (void **state)
   f = fopen (image_path, "wb");
   assert_int_equal (fwrite (image, 1, IMAGE, f), IMAGE);
   assert_int_equal (fclose (f), 0);
-  server_start (&server, "main", image_path);
+  server_start (&server, "main", image_path, NULL, NULL);
   return 0;
 }
 
@@ -788,6 +790,70 @@ test_bad_credential_files_are_refused_without_showing_them (void **state)
   }
 }
 
+/* A server with a certificate of its own making; false where openssl(1) is not there. */
+static bool
+tls_server_start (struct server *v, char *cert, size_t size)
+{
+  char key[128], command[700];
+
+  snprintf (cert, size, "%s/cert.pem", dir);
+  snprintf (key, sizeof key, "%s/key.pem", dir);
+  snprintf (command, sizeof command,
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+            "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout '%s' -out '%s' "
+            "2>/dev/null",
+            key, cert);
+  if (system (command) != 0)
+    return false;
+  server_start (v, "tls", image_path, cert, key);
+  return true;
+}
+
+static void
+test_certificates_are_checked_and_https_never_falls (void **state)
+{
+  RUN trusted = run_new ("");
+  RUN untrusted = run_new ("");
+  RUN other_name = run_new ("");
+  RUN falls = run_new ("redirect,http:%2F%2Flocalhost:1%2F");
+  RUN insecure = run_new ("");
+  struct server v;
+  char cert[128];
+
+  (void)state;
+  if (!tls_server_start (&v, cert, sizeof cert))
+    skip ();
+  snprintf (trusted->url, sizeof trusted->url, "https://localhost:%d%s", v.port, trusted->path);
+  snprintf (insecure->url, sizeof insecure->url, "%s", trusted->url);
+  snprintf (untrusted->url, sizeof untrusted->url, "https://localhost:%d%s", v.port,
+            untrusted->path);
+  snprintf (other_name->url, sizeof other_name->url, "https://127.0.0.1:%d/x", v.port);
+  snprintf (falls->url, sizeof falls->url, "https://localhost:%d%s", v.port, falls->path);
+  trusted->options.cacert = other_name->options.cacert = falls->options.cacert = cert;
+  insecure->options.insecure = true;
+  must_probe (trusted);
+  assert_int_equal (strlen (source_tls_fingerprint (trusted->s)), 64);
+  expect_all (trusted);
+  must_probe (insecure);
+  expect_error (untrusted, probe (untrusted), ERR_SOURCE_TLS);
+  assert_int_equal (logged_at (&v, untrusted, "GET"), 0);
+  expect_error (other_name, probe (other_name), ERR_SOURCE_TLS);
+  expect_error (falls, probe (falls), ERR_SOURCE_FAILED);
+  assert_non_null (strstr (falls->err.text, "https"));
+  server_stop (&v);
+}
+
+static void
+test_a_handshake_that_breaks_off_passes (void **state)
+{
+  RUN r = run_new ("");
+
+  (void)state;
+  snprintf (r->url, sizeof r->url, "https://127.0.0.1:%d/x", server.port);
+  r->options.retry_time_s = 1;
+  expect_error (r, probe (r), ERR_RETRY_BUDGET);
+}
+
 /* ---- identity over runs ---- */
 
 static void
@@ -1192,6 +1258,8 @@ main (int argc, char **argv)
     cmocka_unit_test (test_credentials_reach_the_origin_and_nobody_else),
     cmocka_unit_test (test_userinfo_is_used_and_never_shown),
     cmocka_unit_test (test_bad_credential_files_are_refused_without_showing_them),
+    cmocka_unit_test (test_certificates_are_checked_and_https_never_falls),
+    cmocka_unit_test (test_a_handshake_that_breaks_off_passes),
     cmocka_unit_test (test_a_recorded_identity_is_held_against_the_first_answer),
     cmocka_unit_test (test_a_server_without_ranges_is_a_stream),
     cmocka_unit_test (test_a_stream_that_reads_differently_again_is_a_change),
