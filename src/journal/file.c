@@ -433,7 +433,7 @@ check_version (struct sql *s, bool may_migrate, struct error *err)
   if (version > SQL_MIGRATIONS)
     return newer (err, s->path, version);
   if (version < SQL_MIGRATIONS && !may_migrate)
-    return refuse (err, s->path, "of an older version; any qimport command that writes updates it");
+    return refuse (err, s->path, "of an older version; what writes it brings it up to date");
   return 0;
 }
 
@@ -569,8 +569,8 @@ tx_begin (struct journal *j, enum durability d, struct error *err)
   if (sqlite3_file_control (j->sql.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK
       && moved) {
     fail (err, ERR_JOURNAL_FAILED,
-          "journal %s: it was removed or replaced while it was in use; put it back, then resume",
-          j->sql.path);
+          "journal %s: it was removed or replaced while it was in use; put it back, then "
+          "resume", j->sql.path);
     return tx_end (j, -1, err);
   }
   return 0;

@@ -9,8 +9,8 @@
  *   J8  No secret reaches this room: the caller hands in what may be stored.
  *
  * Keys: an import has a small number NO; its segments, extents and zero runs are numbered
- * (ORD) from 0 in the order of their layer and host offset (zero runs: in guest order), so that a row is found
- * without an index beside the table's own.
+ * (ORD) from 0 in the order of their layer and host offset (zero runs: in guest order), so that
+ * a row is found without an index beside the table's own.
  *
  * Threads: one struct journal may be used by several threads (it has a lock); a struct
  * journal_reader belongs to one.  No transaction waits for the network or for another thread.
@@ -41,17 +41,19 @@ enum journal_mode {
   JOURNAL_READ    /* must exist; never blocks a writer, never writes, migrates nothing */
 };
 
-/* Opens PATH and checks: regular file, one name (st_nlink), not writable by others than its owner and root,
- * application_id, user_version (newer: ERR_JOURNAL_NEWER, untouched), schema as the migrations
- * make it, journal_mode really WAL.  Creates with mode 0600, directories 0700. A file that is not ours is never changed. */
+/* Opens PATH and checks: regular file, one name (st_nlink), not writable by others than its
+ * owner and root, application_id, user_version (newer: ERR_JOURNAL_NEWER, untouched), schema
+ * as the migrations make it, journal_mode really WAL.  Creates with mode 0600, directories
+ * 0700. A file that is not ours is never changed. */
 int journal_open (struct journal **out, const char *path, enum journal_mode mode,
                   struct error *err);
 void journal_close (struct journal *j);
 OWNABLE (journal)
 const char *journal_path (const struct journal *j);
 
-/* quick_check and our own invariants over import NO, on a connection of its own, so that it can run
- * beside the first fetch.  ERR_JOURNAL_CORRUPT, or ERR_INTERRUPTED when *STOP becomes true. */
+/* quick_check and our own invariants over import NO, on a connection of its own, so that it
+ * can run beside the first fetch.  ERR_JOURNAL_CORRUPT, or ERR_INTERRUPTED when *STOP
+ * becomes true. */
 int journal_check (const char *path, int64_t no, const volatile bool *stop,
                    struct error *err);
 
@@ -119,7 +121,7 @@ struct journal_import {
 
   /* Progress: running totals, changed by journal_commit only. */
   uint64_t segments_committed, guest_committed, fetched;
-  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, and ZERO_OFF bytes of it */
+  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
   uint64_t image_hashed_to;    /* host offset in layer 0 */
   uint8_t image_hash[DIGEST_STATE_MAX]; /* digest_save's */
   size_t image_hash_len;
@@ -151,10 +153,13 @@ int journal_put_layer (struct journal *j, int64_t no, unsigned layer,
 typedef int (*journal_each) (void *ctx, const struct journal_import *imp, struct error *err);
 int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
 
-/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed".
- * ERR_IMPORT_HELD, naming the process, when a live one holds it.  Atomic between processes; a holder that died holds nothing. */
+/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed" (none of
+ * these for one that is complete: audit).  What a killed process left of an unsealed map is
+ * removed. ERR_IMPORT_HELD, naming the process, when a live one holds it.  Atomic between
+ * processes; a holder that died holds nothing. */
 int journal_hold (struct journal *j, struct journal_import *imp, struct error *err);
-/* Give it back: state, the last error (NULL: none), event "interrupted" with the reason. */
+/* Give it back: state, the last error (NULL: none), event "interrupted" with the reason (not
+ * for COMPLETE).  What this process does not hold is left alone. */
 int journal_release (struct journal *j, int64_t no, enum import_state state,
                      const struct error *why, struct error *err);
 /* Remove, with map and events; held ones are refused. */
@@ -162,7 +167,8 @@ int journal_forget (struct journal *j, const struct journal_import *imp, struct 
 
 int journal_set_options (struct journal *j, int64_t no, const char *options,
                          struct error *err);
-/* With synchronous=FULL: the part file is on disk before this, and nothing is written to it before this returned. State COPYING. */
+/* With synchronous=FULL: the part file is on disk before this, and nothing is written to it
+ * before this returned. State COPYING. */
 int journal_set_target (struct journal *j, int64_t no, const char *identity,
                         struct error *err);
 /* Forget progress (not the map) and begin again: --restart. Everything else as at the seal. */
@@ -178,7 +184,8 @@ int journal_event (struct journal *j, int64_t no, const char *kind, const char *
 /* ---- The map --------------------------------------------------------------------------- */
 
 /* Collects the map, which comes in guest order, sorts it by host offset in a temporary
- * database (memory bounded, no lock on the journal meanwhile), checks it, and stores it in batches. */
+ * database (memory bounded, no lock on the journal meanwhile), checks it, and stores it in
+ * batches. */
 struct journal_map;
 
 int journal_map_begin (struct journal_map **out, struct journal *j,
@@ -189,23 +196,28 @@ OWNABLE (journal_map)
 /* journal_map_seal ends with ERR_INTERRUPTED when *STOP becomes true. */
 void journal_map_stop_when (struct journal_map *m, const volatile bool *stop);
 
-/* DATA, COMPRESSED: any order.  ZERO, HOLE: in guest order; neighbours are merged.  HOLE with
- * keep_holes is only counted. */
+/* Any order, but guest and host order are quickest; neighbours are merged.  HOLE with
+ * keep_holes is neither stored nor counted: nothing has to be done for it. */
 int journal_map_add (struct journal_map *m, const struct extent *e, struct error *err);
-/* A table of the image (header, L1, L2, refcount table, snapshot table): it must overlap no other table and no extent.
- * WHAT names it in the message: a string literal. */
+/* A table of the image (header, L1, L2, refcount table, snapshot table): it must overlap no
+ * other table and no extent. WHAT names it in the message: a string literal. */
 int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r,
                        const char *what, struct error *err);
-/* Sort, check overlaps (ERR_IMAGE_MALFORMED), cut into segments, store, digest.  Then, in one
- * small transaction with synchronous=FULL, the seal: state MAPPED, totals.  IMP's map fields
- * are filled.  With imp->hash_image every piece of layer 0's file has a segment. */
+/* Sort, check overlaps (ERR_IMAGE_MALFORMED), cut into segments, store, digest.  Then, in
+ * one small transaction with synchronous=FULL, the seal: state MAPPED (or as it is, once
+ * there is a target), totals.  *IMP is read anew.  With imp->hash_image every piece of layer
+ * 0's file has a segment.  J6: ERR_INTERNAL if some guest byte was never added (holes with
+ * keep_holes may be). A map that is sealed already must be the same: ERR_SOURCE_CHANGED.  At
+ * the end of a stream: what was not taken becomes segments too, zero runs are stored. */
 int journal_map_seal (struct journal_map *m, struct journal_import *imp, struct error *err);
 /* The digest that a seal would have, without storing (--accept-new-validator). */
 int journal_map_digest (struct journal_map *m, uint8_t out[DIGEST_SIZE], struct error *err);
 
-/* In a stream: what was added so far and starts in host range R of LAYER becomes a segment,
- * sealed by itself (J2), *SEG; 1 when there is nothing.  At a resume the same piece is found
- * again (the rows must be the same: ERR_SOURCE_CHANGED), with its progress. */
+/* In a stream: what was added so far, is in no segment yet and starts in host range R of
+ * LAYER becomes a segment, sealed by itself (J2), *SEG; of several pieces the first only, so
+ * call again until it returns 1: there is nothing (more).  At a resume the same calls find
+ * the same segments again (the rows must be the same: ERR_SOURCE_CHANGED), with their
+ * progress. */
 struct segment;
 int journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r,
                       struct segment *seg, struct error *err);
@@ -217,13 +229,13 @@ struct segment {
   uint64_t ord;
   uint32_t layer;
   host_off at;             /* of the piece: a multiple of the layer's segment_size */
-  struct host_range need;  /* what must be fetched; with hash_image the whole piece and what reaches out of it */
+  struct host_range need;  /* to fetch; with hash_image the piece, and what reaches out of it */
   uint64_t first_extent, extents;
   uint64_t guest_bytes;
   host_off committed_to;   /* every extent byte before this host offset is committed */
   uint64_t committed_extents; /* how many extents, from the first, are committed entirely */
   bool committed;          /* all of it */
-  bool digest_final;       /* hash is the digest; else digest_save's state, or nothing (len 0) */
+  bool digest_final;       /* hash is the digest; else digest_save's state, or len 0 */
   uint8_t hash[DIGEST_STATE_MAX];
   size_t hash_len;
 };
@@ -271,12 +283,15 @@ struct import_progress {
 };
 
 /* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
- * first error it is rolled back and nothing counts. */
+ * first error it is rolled back and nothing counts.  ERR_IMPORT_HELD if this process no longer
+ * holds the import. */
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
 
-/* The last step, in order: everything is committed and target_finish returned 0.  FULL, checkpointed as far as
- * readers let it; event "completed". IMAGE_SHA256 may be "". */
+/* Also gives the import back.  ERR_INTERNAL unless every segment and zero run is committed
+ * (the zero cursor stands at the end).  The last step, in order: everything is committed and
+ * target_finish returned 0.  FULL, checkpointed as far as readers let it; event "completed".
+ * IMAGE_SHA256 may be "". */
 int journal_complete (struct journal *j, int64_t no, const char *image_sha256,
                       struct error *err);
 int journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex,
@@ -284,8 +299,8 @@ int journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex
 
 /* ---- Questions --------------------------------------------------------------------------- */
 
-/* JSON documents of the contract, made by SQLite; the caller frees *JSON. IMP NULL: all.
- * PRETTY as `qemu-img --output=json` indents.  LIVE_* are merged into the state. */
+/* JSON documents of the contract, made by SQLite, a line with its newline; the caller frees
+ * *JSON.  IMP NULL: all (status: one document; log, receipt: a line for each). */
 int journal_status_json (struct journal *j, const struct journal_import *imp, char **json,
                          struct error *err);
 int journal_log_json (struct journal *j, const struct journal_import *imp, char **json,
@@ -303,8 +318,9 @@ typedef int (*journal_each_event) (void *ctx, const struct journal_event_row *e,
 int journal_events (struct journal *j, const struct journal_import *imp,
                     journal_each_event each, void *ctx, struct error *err);
 
-/* The sealed map in guest order, neighbours merged as qemu-img map does not split them by
- * segment: for map, report. */
+/* The sealed map in guest order, without a gap: plain data that touches in both spaces is
+ * merged over the borders of segments; compressed clusters come one by one; holes that
+ * keep_holes left out are there again.  For map, report.  The callback may use the journal. */
 typedef int (*journal_each_extent) (void *ctx, const struct extent *e, struct error *err);
 int journal_map_each (struct journal *j, const struct journal_import *imp,
                       journal_each_extent each, void *ctx, struct error *err);

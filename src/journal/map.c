@@ -65,8 +65,9 @@ copy_layers (struct journal_map *m, const struct journal_layer *layers, struct e
 }
 
 int
-journal_map_begin (struct journal_map **out, struct journal *j, const struct journal_import *imp,
-                   const struct journal_layer *layers, struct error *err)
+journal_map_begin (struct journal_map **out, struct journal *j,
+                   const struct journal_import *imp, const struct journal_layer *layers,
+                   struct error *err)
 {
   OWN (journal_map) m = calloc (1, sizeof *m);
 

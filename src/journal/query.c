@@ -100,7 +100,7 @@ journal_receipt_json (struct journal *j, const struct journal_import *imp, char 
   return one_document (j, SQL_RECEIPT_JSON, imp->no, json, err);
 }
 
-/* ---- Rows for a callback, on a connection of their own: it may use the journal ------------ */
+/* ---- Rows for a callback, on a connection of their own: it may use the journal ----------- */
 
 static void
 read_event (sqlite3_stmt *row, struct journal_event_row *e)

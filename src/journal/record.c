@@ -106,8 +106,8 @@ int
 record_corrupt (const struct sql *s, const char *what, struct error *err)
 {
   return fail (err, ERR_JOURNAL_CORRUPT,
-               "journal %s: %s; forget this import and start it anew, or put a good copy of the "
-               "journal in its place", s->path, what);
+               "journal %s: %s; forget this import and start it anew, or put a good copy of "
+               "the journal in its place", s->path, what);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------- */

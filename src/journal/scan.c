@@ -60,8 +60,8 @@ overlap (const struct journal_map *m, uint32_t layer, const struct reach *a,
          const struct reach *b, struct error *err)
 {
   return fail (err, ERR_IMAGE_MALFORMED,
-               "%.512s: the %s at host offset %" PRIu64 " overlaps the %s at host offset %" PRIu64
-               "; the image is damaged: get a good copy of it",
+               "%.512s: the %s at host offset %" PRIu64 " overlaps the %s at host offset "
+               "%" PRIu64 "; the image is damaged: get a good copy of it",
                m->layer[layer].url, b->what, b->at, a->what, a->at);
 }
 

@@ -293,7 +293,7 @@ on_a_read_only_file_system (void **state)
   fixture_begin (f, CLUSTER);
   journal_close (f->j);
   f->j = NULL;
-  mount ("none", dir, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+  mount ("none", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL);
   assert_int_equal (journal_open (&f->j, f->path, JOURNAL_CREATE, &f->err), -1);
   if (journal_open (&f->j, f->path, JOURNAL_READ, &err) == 0)
     err.code = (enum error_code)journal_find (f->j, f->imp.id, &f->imp, &err);
@@ -324,7 +324,7 @@ on_a_full_file_system (void **state)
   assert_int_equal (truncate (filler, 0), 0);
   for (i = 0; i < 2000 && err.code == ERR_NONE; i++)
     journal_event (f->j, f->imp.no, "retry", detail, &err);
-  mount ("none", dir, NULL, MS_REMOUNT, "size=8m");
+  mount ("none", dir, "tmpfs", MS_REMOUNT, "size=8m");
   again = journal_event (f->j, f->imp.no, "retry", detail, &f->err);
   journal_close (f->j);
   f->j = NULL;
