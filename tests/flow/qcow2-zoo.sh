@@ -76,10 +76,10 @@ for layout in tables-first tables-last interleaved l1-last l2-reversed; do
   written --layout $layout --cut --extended --size 1311744 --seed 14 --mix sub=3,data=1,hole=1
 done
 for bits in 9 10 11 13 14 15 17 18 19 20 21; do
-  written --cluster-bits $bits --size $(((1 << bits) * 24 + 512)) --scatter --seed $bits
+  written --cluster-bits $bits --size $(((1 << bits) * (bits < 18 ? 40 : 9) + 512)) --scatter --seed $bits
 done
 for bits in 14 16 18 21; do
-  written --extended --cluster-bits $bits --size $(((1 << bits) * 15 + 1536)) --scatter \
+  written --extended --cluster-bits $bits --size $(((1 << bits) * 9 + 1536)) --scatter \
     --mix hole=1,data=1,sub=5,zero=1,zero-alloc=1,compressed=1 --seed $bits
 done
 for frames in 1 3; do
@@ -117,5 +117,5 @@ qemus refcount_bits=1 4M 'write -P 1 1M 1M'
 qemus cluster_size=64k 0
 qemus cluster_size=64k 512 'write -P 1 0 512'
 qemus cluster_size=64k 65024 'write -P 1 0 65024'
-qemus cluster_size=2M 600M 'write -P 1 599M 1M' 'write -c -P 2 512M 2M'
+qemus cluster_size=64k 128M 'write -P 1 127M 1M' 'write -c -P 2 64M 2M'
 echo "1..$n"

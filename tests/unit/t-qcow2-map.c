@@ -569,6 +569,76 @@ of_a_cut_cluster_only_allocated_subclusters_must_be_there (void **state)
   assert_extent (&s.e[0], D, 5 * 512, 0x20000, 5 * 512);
 }
 
+static void
+extended_entries_that_are_alike_are_one_extent (void **state)
+{
+  static const struct {
+    uint64_t entry;
+    uint32_t zero, alloc;
+  } table[] = {
+    { COPIED | 0x14000, 0, 0xffffffff },
+    { 0x18000, 0, 0xffffffff },
+    { COPIED | 0x1c000, 0, 0x0000ffff }, /* the data goes on for half a cluster */
+    { 0, 0, 0 },
+    { 0, 0, 0 },
+    { 0, 0xffffffff, 0 },
+    { 0, 0xffffffff, 0 },
+    { 0, 0xffff0000, 0 },
+    { 0, 0xffff0000, 0 },
+    { COPIED | 0x18001, 0, 0xffffffff },
+  };
+  struct qcow2_header h;
+  struct qcow2_disk disk;
+  struct error err;
+  struct seen s = { 0 };
+  host_off at = { 0x10000 };
+  uint8_t raw[10 * 16];
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < 10; i++) {
+    store_be64 (raw + 16 * i, table[i].entry);
+    store_be32 (raw + 16 * i + 8, table[i].zero);
+    store_be32 (raw + 16 * i + 12, table[i].alloc);
+  }
+  image_parse (&h, extended, 0x20000);
+  qcow2_active_disk (&h, &disk);
+  assert_int_equal (qcow2_l2_walk (&h, &disk, 0, at, 0, raw, 10, collect, &s, &err), 0);
+  assert_int_equal (s.n, 8);
+  assert_extent (&s.e[0], D, 0xa000, 0x14000, 0xa000);
+  assert_extent (&s.e[1], H, 0xa000, 0, 0);
+  assert_extent (&s.e[2], Z, 0x8000, 0, 0);
+  assert_extent (&s.e[3], H, 0x2000, 0, 0);
+  assert_extent (&s.e[4], Z, 0x2000, 0, 0);
+  assert_extent (&s.e[5], H, 0x2000, 0, 0);
+  assert_extent (&s.e[6], Z, 0x2000, 0, 0);
+  assert_extent (&s.e[7], D, 0x4000, 0x18000, 0x4000);
+}
+
+static void
+a_run_ends_where_the_file_does (void **state)
+{
+  static const uint64_t entries[] = { 0x1f000, 0x20000, 0x21000 };
+  struct qcow2_header h;
+  struct error err;
+  struct seen s;
+
+  (void)state;
+  image_parse (&h, none, IMAGE_LEN);
+  assert_int_equal (walk (&h, entries, 2, &s, &err), 0);
+  assert_extent (&s.e[0], D, 0x2000, 0x1f000, 0x2000);
+  assert_int_equal (walk (&h, entries, 3, &s, &err), -1);
+  assert_non_null (strstr (err.text, "L2 entry at byte 16400")); /* the third is blamed */
+  image_parse (&h, none, QCOW2_LEN_UNKNOWN);
+  {
+    static const uint64_t far[] = { 0x00fffffffffff000, 0x0100000000000000 };
+
+    assert_int_equal (walk (&h, far, 1, &s, &err), 0);
+    assert_int_equal (walk (&h, far, 2, &s, &err), -1);
+    assert_non_null (strstr (err.text, "reserved bits"));
+  }
+}
+
 int
 main (void)
 {
@@ -589,6 +659,8 @@ main (void)
     cmocka_unit_test (bit_0_is_no_zero_flag_in_an_extended_entry),
     cmocka_unit_test (a_compressed_extended_entry_ignores_its_bitmap),
     cmocka_unit_test (what_contradicts_itself_in_an_extended_entry_is_refused),
+    cmocka_unit_test (extended_entries_that_are_alike_are_one_extent),
+    cmocka_unit_test (a_run_ends_where_the_file_does),
     cmocka_unit_test (of_a_cut_cluster_only_allocated_subclusters_must_be_there),
   };
 
