@@ -168,7 +168,7 @@ wait_for_turn (struct copy *c, int64_t due)
         && copy_is_dirty (c))
       return true;
     if (monotonic_ms () >= due) {
-      due = monotonic_ms () + c->spec.commit_interval_ms;
+      due = monotonic_ms () + c->spec.commit_interval_ms / 2;
       continue;
     }
     pthread_cond_timedwait (&c->tick, &c->lock, &until);
@@ -183,7 +183,7 @@ committer_main (void *copy)
   struct error err;
 
   pthread_mutex_lock (&c->lock);
-  while (wait_for_turn (c, monotonic_ms () + c->spec.commit_interval_ms)) {
+  while (wait_for_turn (c, monotonic_ms () + c->spec.commit_interval_ms / 2)) {
     int rc;
 
     c->commit_now = false;

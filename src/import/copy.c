@@ -16,7 +16,14 @@
 
 /* Neighbouring segments of one request may lie this far apart: reading over the gap costs less
  * than a round trip. */
-enum { RUN_GAP = 256 << 10, RUN_BYTES = 16 << 20, SLOTS_MAX = 4096 };
+enum {
+  RUN_GAP = 256 << 10,
+  RUN_BYTES = 16 << 20,
+  RUN_LEAST = 64 << 10,
+  RUN_REST = 512 << 10, /* towards the end requests are not made smaller than this */
+  SLOW_RATE = 4096,     /* bytes a millisecond of one request */
+  SLOTS_MAX = 4096
+};
 
 /* ---- Slots ------------------------------------------------------------------------------ */
 
@@ -110,9 +117,7 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->seg = *seg;
   s->base = fetch_base (c, seg);
   s->len = host_end (seg->need) - s->base.v;
-  s->carry = 0;
-  atomic_store (&s->carried, 0);
-  atomic_store (&s->fetched, 0);
+  atomic_store (&s->n_parts, 0);
   s->written = seg->committed;
   s->hashed = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
   s->changed = s->held = false;
@@ -154,26 +159,17 @@ slot_take (struct copy *c, const struct segment *seg, struct error *err)
 
 /* ---- What came over the network ------------------------------------------------------------ */
 
-/* The part of S that RUN brings, and where in it the next byte belongs. */
-struct part {
-  uint64_t from, to; /* host offsets */
-  _Atomic uint64_t *there;
-};
-
-static struct part
-part_of (const struct run *run, struct slot *s)
+static uint64_t
+part_from (const struct slot *s, unsigned part)
 {
-  uint64_t split = s->base.v + s->carry;
-
-  if (run->carries == s)
-    return (struct part){ s->base.v, split, &s->carried };
-  return (struct part){ split, s->base.v + s->len, &s->fetched };
+  return s->base.v + (part == 0 ? 0 : s->part[part - 1].end);
 }
 
 static bool
-part_whole (const struct part *p)
+part_whole (struct slot *s, unsigned part)
 {
-  return atomic_load_explicit (p->there, memory_order_relaxed) == p->to - p->from;
+  return part_from (s, part) + atomic_load_explicit (&s->part[part].there, memory_order_relaxed)
+         == s->base.v + s->part[part].end;
 }
 
 /* S has all its bytes. */
@@ -188,6 +184,18 @@ slot_complete (struct copy *c, struct slot *s)
   pthread_mutex_unlock (&c->lock);
 }
 
+/* The rate at which requests bring bytes decides how much the next one asks for. */
+static void
+run_done (struct run *run)
+{
+  struct copy *c = run->c;
+  int64_t ms = monotonic_ms () - run->asked_at;
+  double rate = (double)run->range.len / (double)(ms < 1 ? 1 : ms);
+
+  c->part_rate = c->part_rate <= 0 ? rate : (c->part_rate + rate) / 2;
+  run->n = 0;
+}
+
 /* Bytes for the slots of a run.  The tail of one segment's last cluster is the head of the next
  * segment: both get it. */
 static int
@@ -200,28 +208,24 @@ run_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error 
   (void)err;
   for (i = run->first; i < run->n; i++) {
     struct slot *s = run->slots[i];
-    struct part p = part_of (run, s);
-    uint64_t from = p.from + atomic_load_explicit (p.there, memory_order_relaxed);
-    uint64_t to = min_u64 (end, p.to);
+    struct slot_part *p = &s->part[run->part[i]];
+    uint64_t begin = part_from (s, run->part[i]);
+    uint64_t from = begin + atomic_load_explicit (&p->there, memory_order_relaxed);
+    uint64_t to = min_u64 (end, s->base.v + p->end);
 
-    if (p.from >= end)
+    if (begin >= end)
       break;
     if (from >= to)
       continue;
     memcpy (s->buf + (from - s->base.v), data + (from - at.v), to - from);
-    atomic_store_explicit (p.there, to - p.from, memory_order_release);
+    atomic_store_explicit (&p->there, to - begin, memory_order_release);
     if (slot_filled (s) == s->len)
       slot_complete (run->c, s);
   }
-  while (run->first < run->n) {
-    struct part p = part_of (run, run->slots[run->first]);
-
-    if (!part_whole (&p))
-      break;
+  while (run->first < run->n && part_whole (run->slots[run->first], run->part[run->first]))
     run->first++;
-  }
   if (run->first == run->n)
-    run->n = 0;
+    run_done (run);
   return 0;
 }
 
@@ -255,117 +259,108 @@ drop_claim (struct copy *c)
   c->segments_left -= c->segments_left > 0;
 }
 
-/* How many segments a request should have: as many as buffers allow, fewer towards the end, so
- * that all connections end together. */
-static size_t
-run_length (const struct copy *c)
+/* How many bytes a request should bring: what comes in one commit interval (half of one where
+ * the link is slow, so that little comes out of order), as far as buffers allow; less towards
+ * the end, so that all connections end together. */
+static uint64_t
+run_bytes (const struct copy *c)
 {
-  uint64_t share = c->n_slots * 3 / 4 / c->spec.connections;
-  uint64_t rest = c->segments_left / (2 * c->spec.connections);
+  unsigned connections = c->spec.connections;
+  uint64_t share = max_u64 (c->n_slots * 3 / 4 / connections, 1) * c->segment_size;
+  uint64_t rest = c->segments_left * c->segment_size / (2 * connections);
+  double ms = (double)c->spec.commit_interval_ms * (c->part_rate < SLOW_RATE ? 0.5 : 1);
+  uint64_t want = RUN_BYTES;
 
-  share = min_u64 (share, RUN_BYTES / c->segment_size);
-  share = min_u64 (max_u64 (min_u64 (share, rest), 1), RUN_MAX);
-  return (size_t)share;
+  if (c->part_rate > 0 && c->part_rate * ms < RUN_BYTES)
+    want = (uint64_t)(c->part_rate * ms);
+  want = min_u64 (want, min_u64 (share, max_u64 (rest, RUN_REST)));
+  return max_u64 (want, RUN_LEAST);
 }
 
+/* Does SEG belong into the request: near enough, and not only behind what is wanted? */
 static bool
-continues (const struct run *run, const struct copy *c, const struct segment *seg)
+continues (const struct copy *c, const struct run *run, const struct segment *seg, uint64_t want)
 {
-  const struct slot *last = run->slots[run->n - 1];
-  uint64_t end = last->base.v + last->len, base = fetch_base (c, seg).v;
+  uint64_t base = fetch_base (c, seg).v, end = host_end (run->range);
 
-  return seg->layer == last->seg.layer && base >= last->base.v && base <= end + RUN_GAP;
+  if (run->n == 0)
+    return true;
+  if (run->n == RUN_MAX || seg->layer != run->slots[0]->seg.layer || base < run->range.at.v)
+    return false;
+  return base < end || (run->range.len < want && base <= end + RUN_GAP);
 }
 
-/* Collect claims into RUN: neighbours, at most MAX. */
+/* Ask for the next part of S: to the end of what is wanted, or all of it where only a bit, or
+ * bytes that the next segment begins with, would be left. */
+static void
+run_add (struct copy *c, struct run *run, struct slot *s, uint64_t want)
+{
+  unsigned k = atomic_load_explicit (&s->n_parts, memory_order_relaxed);
+  uint64_t from = part_from (s, k), end = s->base.v + s->len;
+  uint64_t to = run->n == 0 ? from + want : max_u64 (run->range.at.v + want, host_end (run->range));
+
+  if (run->n == 0)
+    run->range = (struct host_range){ { from }, 0 };
+  if (k + 1 == PARTS_MAX || to + RUN_LEAST >= end || to >= s->seg.at.v + c->segment_size)
+    to = end;
+  s->part[k].end = to - s->base.v;
+  atomic_store (&s->part[k].there, 0);
+  atomic_store_explicit (&s->n_parts, k + 1, memory_order_release);
+  run->slots[run->n] = s;
+  run->part[run->n++] = k;
+  run->range.len = max_u64 (run->range.len, to - run->range.at.v);
+  c->open = to < end ? s : NULL;
+}
+
+/* A slot for the next segment, if it belongs into the request and a buffer is free. */
 static int
-run_collect (struct run *run, size_t max, struct error *err)
+run_take (struct copy *c, const struct run *run, uint64_t want, struct slot **out,
+          struct error *err)
 {
-  struct copy *c = run->c;
   const struct segment *seg;
+  struct slot *s = NULL;
+  int rc = 0;
 
-  while (run->n < max) {
-    struct slot *s;
-
-    if (peek_claim (c, &seg, err) == -1)
-      return -1;
-    if (seg == NULL || (run->n > 0 && !continues (run, c, seg)))
-      return 0;
-    pthread_mutex_lock (&c->lock);
-    s = slot_take (c, seg, err);
-    c->planned_ord = seg->ord + 1;
-    pthread_mutex_unlock (&c->lock);
-    if (s == NULL)
-      return -1;
-    drop_claim (c);
-    run->slots[run->n++] = s;
-  }
-  return 0;
-}
-
-/* The host range that RUN asks for, as far as its own slots go. */
-static struct host_range
-run_range (const struct run *run)
-{
-  struct host_range r = { { run->slots[0]->base.v + run->slots[0]->carry }, 0 };
-  size_t i;
-
-  for (i = 0; i < run->n; i++)
-    r.len = max_u64 (r.len, run->slots[i]->base.v + run->slots[i]->len - r.at.v);
-  return r;
-}
-
-/* A segment that begins within R, the request before its own, gets its first bytes from it. */
-static int
-run_carry (struct run *run, struct host_range r, struct error *err)
-{
-  struct copy *c = run->c;
-  const struct segment *seg;
-  struct slot *s;
-
+  *out = NULL;
   if (peek_claim (c, &seg, err) == -1)
     return -1;
-  if (seg == NULL || !continues (run, c, seg) || fetch_base (c, seg).v >= host_end (r))
+  if (seg == NULL || !continues (c, run, seg, want))
     return 0;
   pthread_mutex_lock (&c->lock);
-  if (free_slots (c) == 0) {
-    pthread_mutex_unlock (&c->lock);
-    return 0;
+  if (free_slots (c) > 0) {
+    s = slot_take (c, seg, err);
+    c->planned_ord = seg->ord + 1;
+    rc = s == NULL ? -1 : 0;
   }
-  s = slot_take (c, seg, err);
-  c->planned_ord = seg->ord + 1;
-  if (s != NULL)
-    s->carry = min_u64 (host_end (r) - s->base.v, s->len);
   pthread_mutex_unlock (&c->lock);
-  if (s == NULL)
-    return -1;
-  drop_claim (c);
-  run->slots[run->n++] = run->carries = s;
-  c->carry = s->carry < s->len ? s : NULL;
-  return 0;
+  if (s != NULL)
+    drop_claim (c);
+  *out = s;
+  return rc;
 }
 
 static int
-run_start (struct copy *c, size_t max, struct error *err)
+run_start (struct copy *c, uint64_t want, struct error *err)
 {
   struct run *run = c->runs;
-  struct host_range r;
+  struct slot *s = c->open;
 
   while (run->n > 0)
     run++; /* there are more than ranges in flight */
   run->c = c;
   run->first = 0;
-  run->carries = NULL;
-  if (c->carry != NULL) {
-    run->slots[run->n++] = c->carry;
-    c->carry = NULL;
+  for (;;) {
+    if (s == NULL && run_take (c, run, want, &s, err) == -1)
+      return -1;
+    if (s == NULL)
+      break;
+    run_add (c, run, s, want);
+    if (c->open != NULL)
+      break;
+    s = NULL;
   }
-  if (run_collect (run, max, err) == -1)
-    return -1;
-  r = run_range (run);
-  if (run_carry (run, r, err) == -1)
-    return -1;
-  return source_get (c->spec.sources[c->layer], r, run_sink, run, err);
+  run->asked_at = monotonic_ms ();
+  return source_get (c->spec.sources[c->layer], run->range, run_sink, run, err);
 }
 
 /* Keep every connection busy. */
@@ -375,28 +370,27 @@ refill (struct copy *c, struct error *err)
   for (;;) {
     struct source *source = c->spec.sources[c->layer];
     const struct segment *seg;
-    size_t room, want;
+    uint64_t room, want;
 
     if (source_idle (source) == 0)
       return 0;
     if (peek_claim (c, &seg, err) == -1)
       return -1;
-    if (seg == NULL && c->carry == NULL)
+    if (seg == NULL && c->open == NULL)
       return 0;
-    if (c->carry == NULL && seg->layer != c->layer) {
+    if (c->open == NULL && seg->layer != c->layer) {
       if (source_busy (source) > 0)
         return 0;
       c->layer = seg->layer;
       continue;
     }
-    want = run_length (c);
+    want = run_bytes (c);
     pthread_mutex_lock (&c->lock);
-    room = free_slots (c);
+    room = free_slots (c) * c->segment_size;
     pthread_mutex_unlock (&c->lock);
-    room += c->carry != NULL;
-    if (room == 0 || (room < want && source_busy (source) > 0 && c->carry == NULL))
+    if (c->open == NULL && (room == 0 || (room < want && source_busy (source) > 0)))
       return 0;
-    if (run_start (c, room < want ? room : want, err) == -1)
+    if (run_start (c, want, err) == -1)
       return -1;
   }
 }
@@ -467,7 +461,7 @@ step_network (struct copy *c, int timeout_ms, struct error *err)
 {
   int64_t now;
 
-  if (!c->claimed_all || c->claim_n > 0 || c->carry != NULL)
+  if (!c->claimed_all || c->claim_n > 0 || c->open != NULL)
     if (refill (c, err) == -1)
       return -1;
   if (source_step (c->spec.sources[c->layer], timeout_ms, err) == -1)
@@ -560,7 +554,9 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
   else if ((s = slot_take (c, seg, err)) != NULL) {
     s->hashed = true; /* a stream is hashed as it comes */
     memcpy (s->buf, bytes + (s->base.v - seg->need.at.v), s->len);
-    atomic_store (&s->fetched, s->len);
+    s->part[0].end = s->len;
+    atomic_store (&s->part[0].there, s->len);
+    atomic_store (&s->n_parts, 1);
     c->planned_ord = max_u64 (c->planned_ord, seg->ord + 1);
     slot_queue (c, s);
     rc = 0;
@@ -645,6 +641,7 @@ init_progress (struct copy *c)
   c->segments_left = imp->segments - min_u64 (imp->segments, imp->segments_committed);
   c->unsynced_limit = 32 << 20;
   c->last_tick = monotonic_ms ();
+  c->part_rate = c->spec.first_rate;
   atomic_store (&c->fetched, imp->fetched);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "import/snapshot.h"
 
@@ -238,16 +239,22 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   struct journal_layer *r = &q->records[k];
   struct source_identity before, found;
   OWN_MEM uint8_t *head = malloc (HEAD_MAX);
+  int64_t begun, ms;
   size_t len;
 
   if (head == NULL)
     return fail_memory (err, "the image's header");
   recorded_identity (r, &before);
-  if (source_open (&q->sources[k], q->urls[k], so, err) == -1
-      || source_probe (q->sources[k], recorded ? &before : NULL,
-                       q->options->accept_new_validator, &found, head, HEAD_MAX, &len, err)
-             == -1)
+  if (source_open (&q->sources[k], q->urls[k], so, err) == -1)
     return -1;
+  begun = monotonic_ms ();
+  if (source_probe (q->sources[k], recorded ? &before : NULL,
+                       q->options->accept_new_validator, &found, head, HEAD_MAX, &len, err)
+      == -1)
+    return -1;
+  ms = monotonic_ms () - begun;
+  if (k == 0)
+    q->first_rate = (double)len / (double)(ms < 1 ? 1 : ms);
   if (!found.ranges || q->options->stream) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,

@@ -364,6 +364,7 @@ import_open_copy (struct qimport *q, struct error *err)
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers : cpus > 0 ? cpus : 1),
     .memory = q->options->memory,
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
+    .first_rate = q->first_rate,
     .stop = &q->stop,
     .may_commit = &q->may_commit,
   };

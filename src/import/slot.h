@@ -14,17 +14,24 @@
 
 #include "import/copy.h"
 
-enum { COPY_CLAIMS = 64, COPY_GRAIN = 4096, COPY_RUNS = 66, RUN_MAX = 16 };
+enum { COPY_CLAIMS = 64, COPY_GRAIN = 4096, COPY_RUNS = 66, RUN_MAX = 24, PARTS_MAX = 64 };
 
 enum slot_state { SLOT_FREE, SLOT_IDLE, SLOT_QUEUED, SLOT_BUSY, SLOT_BUSY_AGAIN };
+
+/* Bytes of a segment that one request brings; a slow link has many small requests, so that what
+ * comes is nearly in order. */
+struct slot_part {
+  uint64_t end; /* from the slot's base */
+  _Atomic uint64_t there;
+};
 
 struct slot {
   struct segment seg;
   uint8_t *buf;
   host_off base; /* of buf[0] */
   uint64_t len;  /* bytes that will be there */
-  uint64_t carry; /* the first so many come at the end of the request before this segment's */
-  _Atomic uint64_t carried, fetched; /* bytes that are there, of CARRY and of the rest */
+  struct slot_part part[PARTS_MAX];
+  atomic_uint n_parts; /* that were asked for */
 
   /* Under copy.lock. */
   enum slot_state state;
@@ -44,25 +51,27 @@ struct slot {
   struct digest digest;
 };
 
-/* One request: the slots that its bytes belong to, in host order.  What it has of a segment
- * that begins before it ends, but that the next request asks for, is carried over. */
-struct run {
-  struct copy *c;
-  struct slot *slots[RUN_MAX + 1];
-  size_t n, first; /* those before FIRST have all their bytes; N 0: not in use */
-  struct slot *carries; /* the last of SLOTS, if it is only begun here */
-};
-
-/* How many bytes from BASE on are there. */
+/* How many bytes from BASE on are there: those of the parts that are whole, and of the next. */
 static inline uint64_t
 slot_filled (struct slot *s)
 {
-  uint64_t carried = atomic_load_explicit (&s->carried, memory_order_acquire);
+  unsigned n = atomic_load_explicit (&s->n_parts, memory_order_acquire), i;
+  uint64_t filled = 0;
 
-  if (carried < s->carry)
-    return carried;
-  return carried + atomic_load_explicit (&s->fetched, memory_order_acquire);
+  for (i = 0; i < n && filled == (i == 0 ? 0 : s->part[i - 1].end); i++)
+    filled += atomic_load_explicit (&s->part[i].there, memory_order_acquire);
+  return filled;
 }
+
+/* One request: parts of segments, in host order. */
+struct run {
+  struct copy *c;
+  struct slot *slots[RUN_MAX];
+  unsigned part[RUN_MAX];
+  size_t n, first; /* those before FIRST are whole; N 0: not in use */
+  struct host_range range;
+  int64_t asked_at;
+};
 
 /* Progress whose slot is gone, until a commit took it. */
 struct pending {
@@ -86,7 +95,8 @@ struct copy {
   size_t claim_first, claim_n;
   bool claimed_all;
   struct run runs[COPY_RUNS];
-  struct slot *carry; /* begun by the last request; the next begins with it */
+  struct slot *open; /* asked for in part; the next request begins with it */
+  double part_rate;  /* bytes a millisecond that one request brings */
   uint64_t next_ord;    /* the next segment to be claimed from the journal */
   uint64_t planned_ord; /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * compare: what a target holds against what the journal says of it, read uncached by as many
+ * threads as there are processors, and the root digest made on the way.  Reads only: it never
+ * writes to the target or the journal, and knows no network.
+ *
+ * The guest is read once, in guest order, a window at a time: a window's leaves, its zero runs
+ * and the segments that begin in it are all taken from one buffer.  What reaches out of the
+ * window, or lies elsewhere than the order of the image's host space lets expect, is read a
+ * second time.  Holes of files are asked for, not read.
+ */
+#ifndef QIMPORT_IMPORT_COMPARE_H
+#define QIMPORT_IMPORT_COMPARE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/own.h"
+#include "import/copy.h"
+#include "journal/journal.h"
+#include "target/target.h"
+
+struct compare_spec {
+  const char *journal_path;
+  const struct journal_import *imp;
+  struct target *target;
+  struct copy *copy; /* may be NULL: knows what is written, but committed only after it is finished */
+  bool whole;        /* all of the guest, and its root; else only what is committed */
+  unsigned threads;
+  uint64_t memory;   /* bytes of buffers, about */
+  const atomic_bool *stop;
+};
+
+/* A range of the guest that is not as the journal says. */
+struct difference {
+  uint64_t start, length;
+  bool zero; /* it should be zeros; else the bytes of a segment, one or more of which differ */
+};
+
+struct compare_result {
+  uint64_t bytes_read; /* from the target */
+  uint64_t segments, segments_compared, segments_differ;
+  uint64_t zero_bytes; /* of zero runs, compared */
+  uint64_t differ_bytes;
+  struct difference *differences; /* ascending, neighbours merged */
+  size_t n_differences;
+  bool cut; /* there are more than are listed */
+  uint64_t *segment_ords; /* those that differ, ascending; all of them */
+  bool have_root;
+  uint8_t root[DIGEST_SIZE];
+};
+
+void compare_result_release (struct compare_result *r);
+
+struct compare;
+
+/* What SPEC points to must outlive the comparison. */
+int compare_open (struct compare **out, const struct compare_spec *spec, struct error *err);
+/* Ends the threads. */
+void compare_close (struct compare *c);
+OWNABLE (compare)
+
+/* Wait for about TIMEOUT_MS.  1: more; 0: all is compared; -1. */
+int compare_step (struct compare *c, int timeout_ms, struct error *err);
+
+/* Guest bytes looked at so far; from any thread. */
+uint64_t compare_done (struct compare *c);
+
+/* After the last step: moved to OUT. */
+void compare_take (struct compare *c, struct compare_result *out);
+
+#endif
