@@ -15,9 +15,9 @@ SELECT id, state, target, target_kind, target_identity, options, snapshot, forma
 INSERT INTO import (id, state, target, target_kind, target_identity, options, snapshot,
        format_features, layers, stream, keep_holes, digests, hash_image, expect_sha256,
        virtual_size, cluster_size, started_at,
-       updated_at, tool, host, holder, holder_pid, holder_start, holder_boot)
+       updated_at, tool, host, user, holder, holder_pid, holder_start, holder_boot)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-        ?17, ?18, ?19, ?20, ?21, ?22, ?23);
+        ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24);
 -- :import_next
 SELECT no FROM import WHERE no > ?1 ORDER BY no LIMIT 1;
 -- :import_by_id
@@ -40,6 +40,14 @@ UPDATE import
    SET state = ?2, error_code = ?3, error_message = ?4, updated_at = ?5,
        holder = '', holder_pid = 0, holder_start = 0, holder_boot = ''
  WHERE no = ?1 AND holder_pid = ?6 AND holder_start = ?7;
+-- :import_hold_audit  nothing of it changes but who has it
+UPDATE import
+   SET holder = ?2, holder_pid = ?3, holder_start = ?4, holder_boot = ?5
+ WHERE no = ?1;
+-- :import_release_audit
+UPDATE import
+   SET holder = '', holder_pid = 0, holder_start = 0, holder_boot = ''
+ WHERE no = ?1 AND holder_pid = ?2 AND holder_start = ?3;
 -- :import_set_options
 UPDATE import SET options = ?2, updated_at = ?3 WHERE no = ?1;
 -- :import_set_target
@@ -97,18 +105,66 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, (?13 << 8) + ?14);
 DELETE FROM layer WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 
 -- :event_add
-INSERT INTO event (key, import_id, at, kind, detail)
+INSERT INTO event (key, import_id, at, kind, detail, chain)
 SELECT coalesce ((SELECT max (key) FROM event
                    WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40) + 1, ?1 << 40),
-       id, ?2, ?3, ?4
+       id, ?2, ?3, ?4, ?5
   FROM import
  WHERE no = ?1;
+-- :event_last  the head of the chain
+SELECT chain
+  FROM event
+ WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
+ ORDER BY key DESC
+ LIMIT 1;
+-- :event_chain  what each link is made of
+SELECT at, kind, detail, chain
+  FROM event
+ WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
+ ORDER BY key;
+-- :facts  what an import was, once it is complete: none of it changes any more
+SELECT json_array (i.id, i.target, i.target_kind, i.target_identity, i.snapshot,
+                   i.format_features, i.layers, i.stream, i.keep_holes, i.digests,
+                   i.expect_sha256, i.virtual_size, i.cluster_size, i.started_at, i.finished_at,
+                   i.tool, i.host, i.user, i.segments, i.extents, i.zero_runs, i.guest_total,
+                   i.image_total, i.fetched, i.attempts, i.image_sha256,
+                   (SELECT json_group_array (json (row))
+                      FROM (SELECT json_array (url, final_url, format, length, etag,
+                                               last_modified, trust, tls_fingerprint,
+                                               cluster_size, segment_size,
+                                               hex (head_digest)) AS row
+                              FROM layer
+                             WHERE key >= i.no << 8 AND key < (i.no + 1) << 8
+                             ORDER BY key)))
+  FROM import AS i
+ WHERE i.no = ?1;
 -- :event_rows
 SELECT CAST (strftime ('%s', at) AS INTEGER) * 1000 + CAST (substr (at, 21, 3) AS INTEGER),
        kind, detail
   FROM event
  WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
  ORDER BY key;
+
+-- :sample_add  one a second
+INSERT OR IGNORE INTO sample (key, fetched, committed)
+SELECT (no << 40) + max (0, (?2 - started_at) / 1000), ?3, ?4
+  FROM import
+ WHERE no = ?1;
+-- :sample_thin
+DELETE FROM sample
+ WHERE key IN (SELECT key
+                 FROM (SELECT key, row_number () OVER (ORDER BY key) AS place
+                         FROM sample
+                        WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40)
+                WHERE place % 2 = 0)
+   AND (SELECT count (*) FROM sample WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40) > 600;
+-- :sample_rows
+SELECT key - (?1 << 40), fetched, committed
+  FROM sample
+ WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
+ ORDER BY key;
+-- :sample_delete  there are never more than 600
+DELETE FROM sample WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40;
 
 -- :forgotten_add
 INSERT INTO forgotten (no) VALUES (?1);

@@ -70,3 +70,13 @@ SELECT guest, len, 2 + hole, layer, 0, 0, 0
   FROM zero_run
  WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
  ORDER BY 1;
+-- :extent_numbers  as they are stored: of a stream, for its witness
+SELECT guest, len, host, stored, skip
+  FROM extent
+ WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
+ ORDER BY key;
+-- :zero_numbers
+SELECT guest, len, hole, layer
+  FROM zero_run
+ WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40
+ ORDER BY key;

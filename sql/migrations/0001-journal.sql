@@ -1,9 +1,9 @@
 -- 0001: the journal.  Released migrations are never edited (tests/unit/t-journal-sql pins their
 -- bytes): what must change is a new file.  doc/journal-format.md explains every column.
 --
--- An import has a small number NO.  Rows of segment, extent, zero_run and event have the key
--- (no << 40) + ord, with ord from 0: appending is cheap, and no index beside the table's own
--- is needed.  Offsets and lengths are bytes unless a column says sectors (of 512 bytes).
+-- An import has a small number NO.  Rows of segment, extent, zero_run, event and sample have
+-- the key (no << 40) + ord, with ord from 0: appending is cheap, and no index beside the table's
+-- own is needed.  Offsets and lengths are bytes unless a column says sectors (of 512 bytes).
 
 PRAGMA application_id = 1902734704; -- 'qimp'
 
@@ -27,7 +27,8 @@ CREATE TABLE import (
   cluster_size INTEGER NOT NULL,
   started_at INTEGER NOT NULL,           -- this and other times: ms since 1970 UTC
   tool TEXT NOT NULL,                    -- version that began it
-  host TEXT NOT NULL,                    -- machine that began it
+  host TEXT NOT NULL,                    -- machine that began it, and who did
+  user TEXT NOT NULL,
   -- the map
   sealed INTEGER NOT NULL DEFAULT 0,     -- 1: complete; it never changes any more
   segments INTEGER NOT NULL DEFAULT 0,
@@ -114,7 +115,16 @@ CREATE TABLE event (
   import_id TEXT NOT NULL,
   at TEXT NOT NULL,                      -- RFC 3339, UTC
   kind TEXT NOT NULL,
-  detail TEXT NOT NULL
+  detail TEXT NOT NULL,
+  chain BLOB NOT NULL                    -- SHA-256 over the chain before it, and this row
+);
+
+-- How far it was when, for a picture: at most one row a second, every other one dropped when
+-- there are 600.
+CREATE TABLE sample (
+  key INTEGER PRIMARY KEY,               -- ord: seconds since the import began
+  fetched INTEGER NOT NULL,
+  committed INTEGER NOT NULL             -- guest bytes
 );
 
 -- Imports that are gone, but whose rows are not all removed yet.

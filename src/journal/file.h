@@ -29,6 +29,7 @@ struct journal {
   bool wal;
   bool full;            /* synchronous is FULL, not NORMAL */
   struct holder self;
+  unsigned samples;     /* written; every so many they are thinned */
 };
 
 /* Locked to the end of the scope. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,20 @@ read_start (int64_t pid, int64_t *start)
   return state != 'Z' && state != 'X';
 }
 
+/* The name of who runs this, or the number where it has none. */
+static void
+read_user (char *user, size_t size)
+{
+  char found[1024], number[24];
+  struct passwd entry, *p = NULL;
+  const char *name = number;
+
+  snprintf (number, sizeof number, "%lu", (unsigned long)geteuid ());
+  if (getpwuid_r (geteuid (), &entry, found, sizeof found, &p) == 0 && p != NULL)
+    name = p->pw_name;
+  escape_text (user, size, name, strlen (name));
+}
+
 void
 holder_self (struct holder *h)
 {
@@ -66,6 +81,7 @@ holder_self (struct holder *h)
   if (gethostname (host, sizeof host - 1) == -1)
     strcpy (host, "?");
   escape_text (h->host, sizeof h->host, host, strlen (host));
+  read_user (h->user, sizeof h->user);
   snprintf (h->text, sizeof h->text, "pid %" PRId64 " on %s", h->pid, h->host);
 }
 

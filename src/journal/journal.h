@@ -57,6 +57,12 @@ const char *journal_path (const struct journal *j);
 int journal_check (const char *path, int64_t no, const volatile bool *stop,
                    struct error *err);
 
+/* Whether rows of import NO were altered since they were written: the chain of its events, and of
+ * a complete one what "completed" said of its map, segments and facts (doc/digests.md).
+ * ERR_JOURNAL_CORRUPT, naming what; ERR_INTERRUPTED. */
+int journal_check_witness (const char *path, int64_t no, const volatile bool *stop,
+                           struct error *err);
+
 /* ---- What an import is ----------------------------------------------------------------- */
 
 #define IMPORT_STATES(X)                                                                     \
@@ -162,6 +168,9 @@ int journal_hold (struct journal *j, struct journal_import *imp, struct error *e
  * for COMPLETE).  What this process does not hold is left alone. */
 int journal_release (struct journal *j, int64_t no, enum import_state state,
                      const struct error *why, struct error *err);
+/* Take IMP, whatever its state, to look at it: nothing changes but who has it. */
+int journal_hold_audit (struct journal *j, struct journal_import *imp, struct error *err);
+int journal_release_audit (struct journal *j, int64_t no, struct error *err);
 /* Remove, with map and events; held ones are refused. */
 int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
 
@@ -294,8 +303,10 @@ int journal_commit (struct journal *j, int64_t no, const struct segment_progress
  * IMAGE_SHA256 may be "". */
 int journal_complete (struct journal *j, int64_t no, const char *image_sha256,
                       struct error *err);
-int journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex,
-                             struct error *err);
+/* In one transaction, FULL: an event KIND ("audited" or "repaired"), VERDICT in words, and the
+ * root digest, "" if none was made. */
+int journal_audited (struct journal *j, int64_t no, const char *kind, const char *verdict,
+                     const char *root_hex, struct error *err);
 
 /* ---- Questions --------------------------------------------------------------------------- */
 
@@ -317,6 +328,16 @@ typedef int (*journal_each_event) (void *ctx, const struct journal_event_row *e,
                                    struct error *err);
 int journal_events (struct journal *j, const struct journal_import *imp,
                     journal_each_event each, void *ctx, struct error *err);
+
+/* How far it was when, for a picture: at most 600. */
+struct journal_sample {
+  uint64_t second; /* since it began */
+  uint64_t fetched, committed;
+};
+typedef int (*journal_each_sample) (void *ctx, const struct journal_sample *s,
+                                    struct error *err);
+int journal_samples (struct journal *j, const struct journal_import *imp,
+                     journal_each_sample each, void *ctx, struct error *err);
 
 /* The sealed map in guest order, without a gap: plain data that touches in both spaces is
  * merged over the borders of segments; compressed clusters come one by one; holes that

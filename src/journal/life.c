@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "journal/map.h"
 #include "journal/record.h"
+#include "journal/witness.h"
 
 /* ---- Who works on it --------------------------------------------------------------------- */
 
@@ -83,6 +84,38 @@ journal_release (struct journal *j, int64_t no, enum import_state state,
   return tx_end (j, release (j, no, state, why, err), err);
 }
 
+static int
+hold_audit (struct journal *j, struct journal_import *imp, struct error *err)
+{
+  if (record_read_import (&j->sql, imp->no, imp, err) == -1 || refuse_held (imp, err) == -1)
+    return -1;
+  return sql_run (&j->sql, SQL_IMPORT_HOLD_AUDIT, err, "itiit", imp->no, j->self.text,
+                  j->self.pid, j->self.start, j->self.boot);
+}
+
+int
+journal_hold_audit (struct journal *j, struct journal_import *imp, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j, hold_audit (j, imp, err), err);
+}
+
+int
+journal_release_audit (struct journal *j, int64_t no, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j,
+                 sql_run (&j->sql, SQL_IMPORT_RELEASE_AUDIT, err, "iii", no, j->self.pid,
+                          j->self.start),
+                 err);
+}
+
 /* ---- What it is -------------------------------------------------------------------------- */
 
 int
@@ -113,15 +146,29 @@ journal_set_target (struct journal *j, int64_t no, const char *identity, struct 
                  err);
 }
 
+static int
+audited (struct journal *j, int64_t no, const char *kind, const char *verdict,
+         const char *root_hex, struct error *err)
+{
+  char detail[1024];
+
+  if (root_hex[0] != '\0'
+      && sql_run (&j->sql, SQL_IMPORT_SET_ROOT, err, "iti", no, root_hex, wall_ms ()) == -1)
+    return -1;
+  snprintf (detail, sizeof detail, "%.800s%s%.64s", verdict, root_hex[0] != '\0' ? "; root=" : "",
+            root_hex);
+  return record_event (&j->sql, no, kind, detail, err);
+}
+
 int
-journal_set_root_digest (struct journal *j, int64_t no, const char *root_hex, struct error *err)
+journal_audited (struct journal *j, int64_t no, const char *kind, const char *verdict,
+                 const char *root_hex, struct error *err)
 {
   LOCKED (j);
 
   if (tx_begin (j, DURABLE, err) == -1)
     return -1;
-  return tx_end (
-      j, sql_run (&j->sql, SQL_IMPORT_SET_ROOT, err, "iti", no, root_hex, wall_ms ()), err);
+  return tx_end (j, audited (j, no, kind, verdict, root_hex, err), err);
 }
 
 static int
@@ -170,24 +217,33 @@ checkpoint (struct journal *j)
 }
 
 static int
-complete (struct journal *j, int64_t no, const char *image_sha256, struct error *err)
+complete (struct journal *j, int64_t no, const char *image_sha256,
+          const uint8_t segments[DIGEST_SIZE], struct error *err)
 {
+  char detail[1024];
+
   if (sql_run (&j->sql, SQL_IMPORT_COMPLETE, err, "iti", no, image_sha256, wall_ms ()) == -1)
     return -1;
   if (sql_changed (&j->sql) != 1)
     return fail (err, ERR_INTERNAL,
                  "journal %s: the import was to be completed before all of it was committed",
                  j->sql.path);
-  return record_event (&j->sql, no, "completed", image_sha256, err);
+  if (witness_statement (&j->sql, no, segments, detail, sizeof detail, err) == -1)
+    return -1;
+  return record_event (&j->sql, no, "completed", detail, err);
 }
 
 int
 journal_complete (struct journal *j, int64_t no, const char *image_sha256, struct error *err)
 {
+  uint8_t segments[DIGEST_SIZE];
   LOCKED (j);
 
+  /* Before the transaction, which others would have to wait for: the import is ours. */
+  if (witness_segments (&j->sql, no, NULL, segments, err) == -1)
+    return -1;
   if (tx_begin (j, DURABLE, err) == -1
-      || tx_end (j, complete (j, no, image_sha256, err), err) == -1)
+      || tx_end (j, complete (j, no, image_sha256, segments, err), err) == -1)
     return -1;
   checkpoint (j);
   return 0;
@@ -203,7 +259,8 @@ forget (struct journal *j, int64_t no, struct error *err)
 
   if (record_read_import (&j->sql, no, &imp, err) == -1 || refuse_held (&imp, err) == -1
       || sql_run (&j->sql, SQL_IMPORT_DELETE, err, "i", no) == -1
-      || sql_run (&j->sql, SQL_LAYER_DELETE, err, "i", no) == -1)
+      || sql_run (&j->sql, SQL_LAYER_DELETE, err, "i", no) == -1
+      || sql_run (&j->sql, SQL_SAMPLE_DELETE, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_FORGOTTEN_ADD, err, "i", no);
 }

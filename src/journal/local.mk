@@ -19,6 +19,8 @@ librooms_la_SOURCES += \
 	src/journal/sql.c \
 	src/journal/sql.h \
 	src/journal/take.c \
+	src/journal/witness.c \
+	src/journal/witness.h \
 	src/journal/work.c
 nodist_librooms_la_SOURCES = src/journal/sql-text.c src/journal/sql-text.h
 

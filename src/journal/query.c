@@ -143,6 +143,39 @@ journal_events (struct journal *j, const struct journal_import *imp, journal_eac
   return r;
 }
 
+static int
+each_sample (struct sql *s, int64_t no, journal_each_sample each, void *ctx, struct error *err)
+{
+  struct journal_sample one;
+  sqlite3_stmt *row;
+  int r;
+
+  if (sql_start (s, SQL_SAMPLE_ROWS, &row, err, "i", no) == -1)
+    return -1;
+  while ((r = sql_next (s, row, err)) == 0) {
+    one = (struct journal_sample){ sql_u64 (row, 0), sql_u64 (row, 1), sql_u64 (row, 2) };
+    if (each (ctx, &one, err) == -1) {
+      sql_end (row);
+      return -1;
+    }
+  }
+  return r == 1 ? 0 : -1;
+}
+
+int
+journal_samples (struct journal *j, const struct journal_import *imp, journal_each_sample each,
+                 void *ctx, struct error *err)
+{
+  struct sql s;
+  int r;
+
+  if (file_open_reader (&s, j->path, err) == -1)
+    return -1;
+  r = each_sample (&s, imp->no, each, ctx, err);
+  sql_close (&s);
+  return r;
+}
+
 static void
 read_guest_extent (sqlite3_stmt *row, struct extent *e)
 {

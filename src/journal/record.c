@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "journal/witness.h"
 
 enum column_type {
   TEXT,
@@ -381,10 +382,11 @@ record_insert_import (struct sql *s, const struct journal_import *imp,
     return -1;
   sqlite3_bind_text (st, INSERTED + 1, PACKAGE_VERSION, -1, SQLITE_STATIC);
   sqlite3_bind_text (st, INSERTED + 2, holder->host, -1, SQLITE_STATIC);
-  sqlite3_bind_text (st, INSERTED + 3, holder->text, -1, SQLITE_STATIC);
-  sqlite3_bind_int64 (st, INSERTED + 4, holder->pid);
-  sqlite3_bind_int64 (st, INSERTED + 5, holder->start);
-  sqlite3_bind_text (st, INSERTED + 6, holder->boot, -1, SQLITE_STATIC);
+  sqlite3_bind_text (st, INSERTED + 3, holder->user, -1, SQLITE_STATIC);
+  sqlite3_bind_text (st, INSERTED + 4, holder->text, -1, SQLITE_STATIC);
+  sqlite3_bind_int64 (st, INSERTED + 5, holder->pid);
+  sqlite3_bind_int64 (st, INSERTED + 6, holder->start);
+  sqlite3_bind_text (st, INSERTED + 7, holder->boot, -1, SQLITE_STATIC);
   if (run_bound (s, st, err) == -1)
     return -1;
   *no = sqlite3_last_insert_rowid (s->db);
@@ -409,8 +411,14 @@ int
 record_event (struct sql *s, int64_t no, const char *kind, const char *text, struct error *err)
 {
   char at[32], clean_kind[32], clean[1024];
+  uint8_t chain[DIGEST_SIZE];
 
-  return sql_run (s, SQL_EVENT_ADD, err, "ittt", no, format_time (at, wall_ms ()),
-                  sql_clean (clean_kind, sizeof clean_kind, kind, 0),
-                  sql_clean (clean, sizeof clean, text == NULL ? "" : text, 0));
+  format_time (at, wall_ms ());
+  sql_clean (clean_kind, sizeof clean_kind, kind, 0);
+  sql_clean (clean, sizeof clean, text == NULL ? "" : text, 0);
+  if (witness_last (s, no, chain, err) == -1)
+    return -1;
+  witness_link (chain, at, clean_kind, clean);
+  return sql_run (s, SQL_EVENT_ADD, err, "itttb", no, at, clean_kind, clean, chain,
+                  (size_t)DIGEST_SIZE);
 }

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "journal/record.h"
 
+enum { SAMPLES_BETWEEN = 64 };
+
 static int
 commit_segment (struct journal *j, int64_t no, const struct segment_progress *p,
                 struct error *err)
@@ -48,6 +50,19 @@ commit_import (struct journal *j, int64_t no, const struct import_progress *p,
   return sql_changed (&j->sql) == 1 ? 0 : not_ours (j, no, err);
 }
 
+/* For a picture.  Thinned now and then only: counting costs more than a row. */
+static int
+add_sample (struct journal *j, int64_t no, const struct import_progress *p, struct error *err)
+{
+  if (sql_run (&j->sql, SQL_SAMPLE_ADD, err, "iiii", no, wall_ms (), (int64_t)p->fetched,
+               (int64_t)p->guest_committed)
+      == -1)
+    return -1;
+  if (sql_changed (&j->sql) == 0 || ++j->samples % SAMPLES_BETWEEN > 0)
+    return 0;
+  return sql_run (&j->sql, SQL_SAMPLE_THIN, err, "i", no);
+}
+
 static int
 commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, size_t n,
             const struct import_progress *p, struct error *err)
@@ -57,7 +72,9 @@ commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, 
   for (i = 0; i < n; i++)
     if (commit_segment (j, no, &segs[i], err) == -1)
       return -1;
-  return commit_import (j, no, p, err);
+  if (commit_import (j, no, p, err) == -1)
+    return -1;
+  return add_sample (j, no, p, err);
 }
 
 int
