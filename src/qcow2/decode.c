@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * decode: one compressed cluster, deflate (raw, RFC 1951) or zstd (RFC 8878), straight into the
- * caller's cluster.  Output is bounded by the cluster whatever the stream says (J7), and nothing
- * but exactly one cluster is a success.  No state is kept from one cluster to the next.
+ * caller's cluster.  Output is bounded by the cluster whatever the stream says (J7), and only
+ * exactly one cluster is a success.  No state is kept from one cluster to the next.
  */
 #include <inttypes.h>
 #include <libdeflate.h>

@@ -91,9 +91,11 @@ check_features (const struct qcow2_header *h, struct error *err)
 }
 
 static int
-check_compression (struct qcow2_header *h, unsigned type, struct error *err)
+check_compression (struct qcow2_header *h, const uint8_t *raw, uint32_t header_len,
+                   struct error *err)
 {
   bool flagged = (h->incompatible & FEATURE_COMPRESSION) != 0;
+  unsigned type = header_len > AT_COMPRESSION ? raw[AT_COMPRESSION] : 0;
 
   if (flagged != (type != 0))
     return fail (err, ERR_IMAGE_MALFORMED,
@@ -110,7 +112,7 @@ check_compression (struct qcow2_header *h, unsigned type, struct error *err)
   return 0;
 }
 
-/* ---- Where things lie ---------------------------------------------------------------------- */
+/* ---- Where things lie ------------------------------------------------------------------- */
 
 static bool
 share_cluster (const struct qcow2_header *h, struct host_range a, struct host_range b)
@@ -269,7 +271,7 @@ place_snapshots (struct qcow2_header *h, const uint8_t *raw, struct error *err)
   return 0;
 }
 
-/* ---- The fields ---------------------------------------------------------------------------- */
+/* ---- The fields ------------------------------------------------------------------------- */
 
 static int
 check_size (const struct qcow2_header *h, uint64_t max_size, struct error *err)
@@ -404,7 +406,7 @@ unpack (struct qcow2_header *h, const uint8_t *raw, uint64_t max_size, struct er
                  AT_REFCOUNT_ORDER, h->refcount_order);
   if (unpack_backing (h, raw, header_len, err) == -1
       || unpack_extensions (h, raw, header_len, &directory, err) == -1
-      || check_compression (h, header_len > AT_COMPRESSION ? raw[AT_COMPRESSION] : 0, err) == -1)
+      || check_compression (h, raw, header_len, err) == -1)
     return -1;
   return place_tables (h, raw, &directory, err);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * map: "L1 table entry", "Standard Cluster Descriptor", "Compressed Clusters Descriptor" and
- * "Extended L2 Entries", turned into a stream of extents in guest order.  Every guest byte below
- * the virtual size is in it exactly once, those that read as zeros too (J6).  Loops are bounded
- * by the entries handed in (J7).
+ * "Extended L2 Entries", turned into a stream of extents in guest order.  Every guest byte
+ * below the virtual size is in it exactly once, those that read as zeros too (J6).  Loops are
+ * bounded by the entries handed in (J7).
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -85,7 +85,7 @@ qcow2_l1_hole (const struct qcow2_header *h, const struct qcow2_disk *disk, uint
 #define BITMAP_ALLOCATED UINT64_C (0x00000000ffffffff)
 #define BITMAP_ZERO UINT64_C (0xffffffff00000000)
 
-/* ---- The walk over an L2 table ------------------------------------------------------------ */
+/* ---- The walk over an L2 table --------------------------------------------------------- */
 
 struct walk {
   const struct qcow2_header *h;
@@ -231,7 +231,7 @@ check_entry (const struct walk *w, const struct cluster *c, uint64_t *off)
   return 0;
 }
 
-/* A place that is not read from (zeros, nothing yet) may lie beyond the end, but in no table. */
+/* A place that is not read from (zeros, nothing yet) may lie beyond the end, not in a table. */
 static int
 check_unread (const struct walk *w, const struct cluster *c, uint64_t off)
 {
@@ -272,7 +272,7 @@ add_subclusters (struct walk *w, const struct cluster *c, uint64_t off)
   unsigned i, n, sub_bits = w->h->cluster_bits - 5;
 
   for (i = 0; i < 32 && (uint64_t)i << sub_bits < c->len; i += n) {
-    uint64_t skip = (uint64_t)i << sub_bits;
+    uint64_t skip = (uint64_t)i << sub_bits, len;
     enum extent_kind kind = EXTENT_HOLE;
 
     n = ones (~(alloc | zero) >> i);
@@ -283,7 +283,8 @@ add_subclusters (struct walk *w, const struct cluster *c, uint64_t off)
       kind = EXTENT_ZERO;
       n = ones (zero >> i);
     }
-    if (add_part (w, c, kind, skip, min_u64 ((uint64_t)n << sub_bits, c->len - skip), off) == -1)
+    len = min_u64 ((uint64_t)n << sub_bits, c->len - skip);
+    if (add_part (w, c, kind, skip, len, off) == -1)
       return -1;
   }
   return 0;
@@ -338,7 +339,7 @@ is_uniform (const struct qcow2_header *h, const struct cluster *c)
 
 /* How many of the N entries at RAW, the first of which is C, go on as C does: the same without
  * a place, or data a cluster further each.  Most tables are a few such runs.  What would leave
- * the file, or the bits of an offset, is no part of a run and so is refused by its own entry. */
+ * the file, or the bits of an offset, is no part of a run and so refused by its own entry. */
 static uint64_t
 run_length (const struct qcow2_header *h, const struct cluster *c, const uint8_t *raw,
             uint64_t n)
@@ -367,7 +368,7 @@ qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk, uint
                host_off l2_at, uint64_t first, const uint8_t *raw, size_t n, qcow2_emit emit,
                void *ctx, struct error *err)
 {
-  struct walk w = { .h = h, .disk = disk, .l2_at = l2_at, .emit = emit, .ctx = ctx, .err = err };
+  struct walk w = { h, disk, l2_at, emit, ctx, err, { .len = 0 } };
   uint32_t entry_size = qcow2_l2_entry_size (h);
   uint64_t idx, end, run;
 

@@ -246,8 +246,11 @@ main (int argc, char **argv)
   if (optind == argc || argc - optind > 2)
     return 2;
   read_image (&j, argv[optind]);
-  if (argc - optind == 2 && (j.out = open (argv[optind + 1], O_RDWR | O_CREAT | O_TRUNC, 0666)) == -1)
-    die (argv[optind + 1]);
+  if (argc - optind == 2) {
+    j.out = open (argv[optind + 1], O_RDWR | O_CREAT | O_TRUNC, 0666);
+    if (j.out == -1)
+      die (argv[optind + 1]);
+  }
   rc = decode_image (&j, &err);
   if (rc == -1)
     fprintf (stderr, "qcow2-decode: %s\n", err.text);
