@@ -278,9 +278,12 @@ accept_answer (struct job *job, const struct response *r)
     p->vetted = true;
     job->bound = p; /* its bytes are not mixed with another's */
   }
-  p->settled = true;
-  p->resolved_again = false;
-  p->scout = NULL;
+  if (a->generation == p->generation) { /* else it tells of a URL that is not used any more */
+    p->settled = true;
+    p->resolved_again = false;
+    if (p->scout == job)
+      p->scout = NULL;
+  }
   job->wrong = 0;
   if (a->j.verdict == RESPONSE_EMPTY) {
     job->range.len = 0;
