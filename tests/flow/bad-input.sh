@@ -75,7 +75,7 @@ refused 6 "a FIFO for a target" sh -c 'mkfifo "$2"; "$0" "$1" "$2"; rc=$?; rm "$
 for command in resume audit receipt forget log status; do
   refused 7 "$command of an import that is not there" "$QIMPORT" $command 01234567
 done
-refused 2 "resume and nothing to resume" "$QIMPORT" resume
+refused 7 "resume and nothing to resume" "$QIMPORT" resume
 
 head -c 20000 /dev/urandom >"$scratch/noise.db"
 sqlite3 "$scratch/foreign.db" 'CREATE TABLE t (x); INSERT INTO t VALUES (1)'
