@@ -293,3 +293,19 @@ zeroer_main (void *copy)
   pthread_mutex_unlock (&c->lock);
   return NULL;
 }
+
+bool
+copy_held (struct copy *c, uint64_t ord, struct segment_progress *out)
+{
+  bool found = false;
+  size_t i;
+
+  pthread_mutex_lock (&c->lock);
+  for (i = 0; i < c->held.n && !found; i++) {
+    found = c->held.item[i].ord == ord;
+    if (found)
+      *out = c->held.item[i];
+  }
+  pthread_mutex_unlock (&c->lock);
+  return found;
+}

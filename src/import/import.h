@@ -101,7 +101,9 @@ int import_absolute_url (const char *url, char **out, struct error *err);
 int import_checksums (struct qimport *q, struct error *err);
 
 /* audit.c: --verify, before the import is called complete. */
-int import_verify (struct qimport *q, struct error *err);
+int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: more */
+/* End its threads; what was found stays until import_close_audit. */
+void import_stop_audit (struct qimport *q);
 void import_close_audit (struct qimport *q);
 
 /* phases, in their order; each sets q->phase */
@@ -114,6 +116,9 @@ int phase_copy (struct qimport *q, int timeout_ms, struct error *err);
 int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
+
+/* The sources as the journal has them, where the user gives none anew. */
+int import_recall_sources (struct qimport *q, struct error *err);
 
 /* Parts of phases that a stream has in another order: the record in the journal; target and
  * copy. */

@@ -185,6 +185,8 @@ window_zeros (struct look *l, const struct unit *u, struct error *err)
     if (journal_zeros (l->reader, l->c->spec.imp->no, ord, l->batch, BATCH, &n, err) == -1)
       return -1;
     for (i = 0; i < n && l->batch[i].guest.v < u->to; i++) {
+      if (l->c->spec.imp->keep_holes && l->batch[i].kind == EXTENT_HOLE)
+        continue; /* it is what the target held before */
       from = max_u64 (l->batch[i].guest.v, u->from);
       to = min_u64 (extent_guest_end (&l->batch[i]), u->to);
       if (from < to && compare_zeros (l, from, to, err) == -1)
@@ -227,9 +229,8 @@ report_run (struct look *l, void *ctx, uint64_t at, uint64_t len, struct error *
   return compare_add_difference (l->c, &d, err);
 }
 
-/* Guest bytes of the extent that are committed. */
-static uint64_t
-committed_part (const struct segment *s, uint64_t i, const struct extent *e)
+uint64_t
+compare_committed (const struct segment *s, uint64_t i, const struct extent *e)
 {
   if (s->committed || i < s->committed_extents)
     return e->len;
@@ -257,7 +258,7 @@ each_committed (struct look *l, const struct segment *s, each_run each, void *ct
                    l->c->spec.journal_path, s->ord);
     for (k = 0; k < n; k++, i++) {
       const struct extent *e = &l->batch[k];
-      uint64_t part = committed_part (s, i, e);
+      uint64_t part = compare_committed (s, i, e);
 
       if (len > 0 && e->guest.v != at + len) {
         if (each (l, ctx, at, len, err) == -1)
@@ -273,8 +274,8 @@ each_committed (struct look *l, const struct segment *s, each_run each, void *ct
   return len > 0 ? each (l, ctx, at, len, err) : 0;
 }
 
-static bool
-is_same (const struct segment *s, const struct digest *d)
+bool
+compare_is_same (const struct segment *s, const struct digest *d)
 {
   uint8_t found[DIGEST_STATE_MAX];
 
@@ -327,7 +328,7 @@ compare_segment (struct look *l, struct segment *s, struct error *err)
   if (!l->c->spec.whole)
     atomic_fetch_add (&l->c->done, digest_count (&d));
   count_segment (l);
-  if (is_same (s, &d))
+  if (compare_is_same (s, &d))
     return 0;
   if (compare_add_segment (l->c, s->ord, err) == -1)
     return -1;

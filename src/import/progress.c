@@ -100,6 +100,8 @@ eta (const struct qimport_progress *p)
 static const char *
 shown_state (const struct qimport *q)
 {
+  if (q->job == JOB_AUDIT)
+    return q->imp.no > 0 ? import_state_word (q->imp.state) : "probing";
   if (q->over)
     return q->result == 0 ? "complete"
            : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
@@ -130,7 +132,7 @@ import_update_progress (struct qimport *q)
   snprintf (p->state, sizeof p->state, "%s", shown_state (q));
   p->guest_total = q->imp.guest_total;
   p->image_total = q->imp.image_total;
-  if (q->copy != NULL || p->guest_written == 0) {
+  if (q->audit == NULL && (q->copy != NULL || p->guest_written == 0)) {
     p->guest_written = c.guest_written;
     p->guest_committed = c.guest_committed;
   }

@@ -152,9 +152,8 @@ start_check (struct qimport *q, struct error *err)
   return 0;
 }
 
-/* The sources as the journal has them, where the user gives none anew. */
-static int
-recall_sources (struct qimport *q, struct error *err)
+int
+import_recall_sources (struct qimport *q, struct error *err)
 {
   struct qimport_options *o = q->options;
   unsigned k;
@@ -174,9 +173,9 @@ recall_sources (struct qimport *q, struct error *err)
       && o->user_file == NULL && o->bearer_file == NULL && o->header_file == NULL
       && o->netrc_file == NULL && !o->netrc)
     return fail (err, ERR_SOURCE_DENIED,
-                 "%s: the secret part of its URL is never stored; give it again: `qimport resume "
+                 "%s: the secret part of its URL is never stored; give it again: `qimport %s "
                  "--url URL %.8s`",
-                 q->records[0].url, q->imp.id);
+                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume", q->imp.id);
   return 0;
 }
 
@@ -263,7 +262,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     q->phase = phase_finish;
     return PHASE_MORE;
   }
-  if (recall_sources (q, err) == -1
+  if (import_recall_sources (q, err) == -1
       || import_open_image (q, !q->options->restart, err) == -1)
     return -1;
   return after_resume (q, err);
@@ -457,11 +456,14 @@ int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
   char hex[DIGEST_HEX];
+  int rc;
 
-  (void)timeout_ms;
   if (join_check (q, err) == -1 || image_digest (q, hex, err) == -1
-      || check_checksum (q, hex, err) == -1 || import_verify (q, err) == -1)
+      || check_checksum (q, hex, err) == -1)
     return -1;
+  rc = import_verify (q, timeout_ms, err);
+  if (rc != 0)
+    return rc == -1 ? -1 : PHASE_MORE;
   if (target_finish (q->target, err) == -1)
     return -1;
   if (q->copy != NULL && copy_commit_held (q->copy, err) == -1)
@@ -501,6 +503,7 @@ import_leave (struct qimport *q, const struct error *why)
   struct error ignored;
 
   q->stop_check = true;
+  import_stop_audit (q);
   import_close_stream (q);
   stop_copy (q);
   if (q->checker_runs)

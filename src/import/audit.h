@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * audit: the inside of an audit, shared by audit.c (the order of it, and the verdict),
+ * repair.c (what differs is fetched again) and findings.c (the document).
+ */
+#ifndef QIMPORT_IMPORT_AUDIT_H
+#define QIMPORT_IMPORT_AUDIT_H
+
+#include "import/compare.h"
+#include "import/import.h"
+
+#define VERDICTS(X)                                                                          \
+  X (NONE, "none")         /* not done yet, or not to the end */                              \
+  X (UNKNOWN, "unknown")   /* there are no digests to compare with */                         \
+  X (SAME, "same")                                                                           \
+  X (DIFFERS, "differs")                                                                     \
+  X (REPAIRED, "repaired") /* differed, was fetched again, and is the same now */
+
+enum verdict {
+#define X(name, word) VERDICT_##name,
+  VERDICTS (X)
+#undef X
+};
+
+struct repair;
+
+struct audit {
+  struct journal_import imp; /* as it was when the audit began */
+  bool held;                 /* in the journal, by us */
+  bool whole;                /* complete: all of the guest; else what is committed */
+  struct compare *compare;
+  struct compare_result result; /* of the last comparison */
+
+  /* The journal's check, beside the comparison. */
+  pthread_t checker;
+  bool checker_runs;
+  atomic_bool check_done;
+  volatile bool stop_check;
+  int check_result;
+  struct error check_error;
+
+  enum verdict verdict;
+  struct repair *repair;
+  uint64_t repaired_segments, repaired_zeros, repair_fetched; /* zeros: bytes */
+  uint64_t found_bytes; /* that differed before the repair */
+};
+
+/* Begin to fetch again what result says.  The target is open for writing. */
+int repair_open (struct repair **out, struct qimport *q, const struct audit *a,
+                 struct error *err);
+/* 1: more; 0: all of it is written and synced; -1. */
+int repair_step (struct repair *r, struct audit *a, struct error *err);
+void repair_close (struct repair *r);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * repair: just the segments that differ are fetched again, and zeros made where zeros should
+ * be.  What was fetched must have the digest that the journal has of it before a byte of it is
+ * written: a source that changed can never get onto the target this way (J4).
+ */
+#include "import/audit.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_SEGMENTS = 16, BATCH_BYTES = 16 << 20, EXTENTS = 256 };
+
+struct repair {
+  struct qimport *q;
+  struct journal_reader *reader;
+  struct qcow2_decoder *decoder[JOURNAL_LAYERS_MAX];
+  uint8_t *cluster; /* decoded */
+  size_t segment, range; /* of the findings: the next ones */
+  uint64_t fetched_before;
+
+  struct segment segs[BATCH_SEGMENTS];
+  struct source_want wants[BATCH_SEGMENTS];
+  size_t n;
+  struct extent extents[EXTENTS];
+};
+
+/* Takes decoded bytes of a segment, in host order. */
+typedef int (*repair_put) (struct repair *r, void *ctx, guest_off at, const uint8_t *buf,
+                           uint64_t len, struct error *err);
+
+/* ---- Decoding ----------------------------------------------------------------------------- */
+
+static int
+decode (struct repair *r, const struct extent *e, const uint8_t *stored, const uint8_t **out,
+        struct error *err)
+{
+  const struct layer_format *f = &r->q->formats[e->layer];
+  struct qcow2_decoder **d = &r->decoder[e->layer];
+
+  *out = stored;
+  if (e->kind != EXTENT_COMPRESSED)
+    return 0;
+  if (*d == NULL && qcow2_decoder_new (d, f->compression, f->cluster_bits, err) == -1)
+    return -1;
+  if (qcow2_decode (*d, e->host, stored, e->stored, r->cluster, err) == -1)
+    return -1;
+  *out = r->cluster + e->skip;
+  return 0;
+}
+
+/* What of segment S is committed, from its bytes BUF. */
+static int
+each_part (struct repair *r, const struct segment *s, const uint8_t *buf, repair_put put,
+           void *ctx, struct error *err)
+{
+  uint64_t i = 0, part;
+  const uint8_t *out;
+  size_t k, n;
+
+  while (i < s->extents) {
+    if (journal_extents (r->reader, r->q->imp.no, s->first_extent + i, r->extents,
+                         (size_t)min_u64 (EXTENTS, s->extents - i), &n, err)
+        == -1)
+      return -1;
+    if (n == 0)
+      return fail (err, ERR_JOURNAL_CORRUPT,
+                   "%s: extents of segment %" PRIu64 " are missing; restore the journal",
+                   journal_path (r->q->journal), s->ord);
+    for (k = 0; k < n; k++, i++) {
+      const struct extent *e = &r->extents[k];
+
+      part = compare_committed (s, i, e);
+      if (part == 0)
+        continue;
+      if (decode (r, e, buf + (e->host.v - s->need.at.v), &out, err) == -1
+          || put (r, ctx, e->guest, out, part, err) == -1)
+        return -1;
+    }
+  }
+  return 0;
+}
+
+static int
+put_digest (struct repair *r, void *ctx, guest_off at, const uint8_t *buf, uint64_t len,
+            struct error *err)
+{
+  (void)r;
+  (void)at;
+  (void)err;
+  digest_update (ctx, buf, len);
+  return 0;
+}
+
+static int
+put_target (struct repair *r, void *ctx, guest_off at, const uint8_t *buf, uint64_t len,
+            struct error *err)
+{
+  (void)ctx;
+  return target_write (r->q->target, at, buf, len, err);
+}
+
+static int
+mend_segment (struct repair *r, const struct segment *s, const uint8_t *buf, struct error *err)
+{
+  struct digest d;
+
+  digest_init (&d);
+  if (each_part (r, s, buf, put_digest, &d, err) == -1)
+    return -1;
+  if (!compare_is_same (s, &d))
+    return fail (err, ERR_SOURCE_CHANGED,
+                 "%s: the bytes at host offset %" PRIu64 " are not those that were imported; "
+                 "nothing was written; give where they are with --url, or import anew",
+                 source_url (r->q->sources[s->layer]), s->need.at.v);
+  return each_part (r, s, buf, put_target, NULL, err);
+}
+
+/* ---- Fetching ----------------------------------------------------------------------------- */
+
+/* The next segments of one layer, up to a batch's worth. */
+static int
+collect (struct repair *r, const struct compare_result *found, struct error *err)
+{
+  uint64_t bytes = 0;
+  size_t n;
+
+  for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
+    struct segment *s = &r->segs[r->n];
+
+    if (journal_segments (r->reader, r->q->imp.no, found->segment_ords[r->segment], s, 1, &n, err)
+        == -1)
+      return -1;
+    if (n != 1 || s->layer >= r->q->n_layers)
+      return fail (err, ERR_JOURNAL_CORRUPT,
+                   "%s: segment %" PRIu64 " is missing; restore the journal",
+                   journal_path (r->q->journal), found->segment_ords[r->segment]);
+    bytes += s->need.len;
+    if (r->n > 0 && (s->layer != r->segs[0].layer || bytes > BATCH_BYTES))
+      return 0;
+    r->segment++;
+  }
+  return 0;
+}
+
+static int
+allocate (struct repair *r, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < r->n; i++) {
+    uint64_t len = r->segs[i].need.len;
+
+    if (len > r->q->imp.need_max)
+      return fail (err, ERR_JOURNAL_CORRUPT,
+                   "%s: segment %" PRIu64 " needs more bytes than any should; restore the journal",
+                   journal_path (r->q->journal), r->segs[i].ord);
+    r->wants[i].range = r->segs[i].need;
+    r->wants[i].buf = malloc (len);
+    if (r->wants[i].buf == NULL)
+      return fail_memory (err, "a segment");
+  }
+  return 0;
+}
+
+static void
+release (struct repair *r)
+{
+  size_t i;
+
+  for (i = 0; i < BATCH_SEGMENTS; i++) {
+    free (r->wants[i].buf);
+    r->wants[i].buf = NULL;
+  }
+}
+
+static uint64_t
+fetched (const struct qimport *q)
+{
+  uint64_t sum = 0;
+  unsigned k;
+
+  for (k = 0; k < q->n_layers; k++)
+    sum += source_fetched (q->sources[k]);
+  return sum;
+}
+
+static int
+mend_batch (struct repair *r, struct audit *a, struct error *err)
+{
+  size_t i;
+  int rc = -1;
+
+  if (collect (r, &a->result, err) == 0 && allocate (r, err) == 0)
+    rc = source_read (r->q->sources[r->segs[0].layer], r->wants, r->n, err);
+  for (i = 0; rc == 0 && i < r->n; i++)
+    rc = mend_segment (r, &r->segs[i], r->wants[i].buf, err);
+  if (rc == 0)
+    a->repaired_segments += r->n;
+  a->repair_fetched = fetched (r->q) - r->fetched_before;
+  release (r);
+  return rc;
+}
+
+static int
+mend_zeros (struct repair *r, struct audit *a, struct error *err)
+{
+  const struct difference *d = &a->result.differences[r->range++];
+  guest_off at = { d->start };
+
+  if (!d->zero)
+    return 0;
+  a->repaired_zeros += d->length;
+  return target_zero (r->q->target, at, d->length, &r->q->stop_check, err);
+}
+
+int
+repair_step (struct repair *r, struct audit *a, struct error *err)
+{
+  if (r->segment < a->result.segments_differ)
+    return mend_batch (r, a, err) == -1 ? -1 : 1;
+  if (r->range < a->result.n_differences)
+    return mend_zeros (r, a, err) == -1 ? -1 : 1;
+  return target_sync (r->q->target, err);
+}
+
+/* ---- Open and close ----------------------------------------------------------------------- */
+
+/* What was read as a stream is known by no more than its header; the digests of the segments
+ * tell whether its bytes are the same. */
+static int
+open_sources (struct qimport *q, struct error *err)
+{
+  bool recorded = !q->imp.stream;
+
+  q->options->stream = false;
+  if (q->sources[0] != NULL)
+    return 0;
+  if (import_recall_sources (q, err) == -1)
+    return -1;
+  if (strcmp (q->url, "-") == 0)
+    return fail (err, ERR_USAGE,
+                 "import %.8s came through a pipe; say where its image is with --url", q->imp.id);
+  if (import_open_image (q, recorded, err) == -1)
+    return -1;
+  if (q->stream)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: does not honour ranges, so that single segments cannot be fetched; give "
+                 "another place with --url, or import anew",
+                 source_url (q->sources[0]));
+  return 0;
+}
+
+int
+repair_open (struct repair **out, struct qimport *q, const struct audit *a, struct error *err)
+{
+  struct repair *r = calloc (1, sizeof *r);
+  uint64_t largest = 0;
+  unsigned k;
+
+  if (r == NULL)
+    return fail_memory (err, "a repair");
+  *out = r;
+  r->q = q;
+  if (journal_reader_open (&r->reader, journal_path (q->journal), err) == -1)
+    return -1;
+  if (a->result.segments_differ == 0)
+    return 0;
+  if (open_sources (q, err) == -1)
+    return -1;
+  r->fetched_before = fetched (q) - a->repair_fetched;
+  for (k = 0; k < q->n_layers; k++)
+    largest = max_u64 (largest, UINT64_C (1) << q->formats[k].cluster_bits);
+  r->cluster = malloc (largest);
+  return r->cluster == NULL ? fail_memory (err, "a cluster") : 0;
+}
+
+void
+repair_close (struct repair *r)
+{
+  unsigned k;
+
+  if (r == NULL)
+    return;
+  release (r);
+  for (k = 0; k < JOURNAL_LAYERS_MAX; k++)
+    qcow2_decoder_close (r->decoder[k]);
+  journal_reader_close (r->reader);
+  free (r->cluster);
+  free (r);
+}
