@@ -13,7 +13,10 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_b
 # Flow tests run the program against a real server; tests/flow/lib.sh is what they share.  One
 # file a line, so that two people can add one.
 flow_tests =
+flow_tests += tests/check-manual.sh
 flow_tests += tests/flow/bad-input.sh
+flow_tests += tests/flow/cli-import.sh
+flow_tests += tests/flow/cli-usage.sh
 flow_tests += tests/flow/import-identical.sh
 flow_tests += tests/flow/interrupt.sh
 flow_tests += tests/flow/journal-views.sh

@@ -118,22 +118,21 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   return exit_status (err);
 }
 
-/* How far the source is known to be what it was taken for. */
-static const char *
-source_check (struct qimport_journal *j, const char *id)
+/* How far the source is known to be what it was taken for: its receipt says it. */
+static void
+source_check (char *out, size_t size, struct qimport_journal *j, const char *id)
 {
-  const char *words = "the source was not verified (no --sha256)";
-  char *json, value[4096];
   struct qimport_error err;
+  char *json, value[256];
 
-  if (qimport_status_json (j, id, &json, &err) == -1)
-    return words;
-  if (json_find (json, "image.sha256", value, sizeof value))
-    words = "the image's SHA-256 is as expected";
-  else if (json_find (json, "image.etag", value, sizeof value) && strncmp (value, "W/", 2) != 0)
-    words = "one strong ETag throughout, the source not verified further (no --sha256)";
+  snprintf (out, size, "the source was not verified (no --sha256)");
+  if (qimport_receipt (j, id, &json, &err) == -1)
+    return;
+  if (json_find (json, "digests.image_sha256_expected", value, sizeof value))
+    snprintf (out, size, "the image's SHA-256 is as expected");
+  else if (json_find (json, "source.identity", value, sizeof value))
+    snprintf (out, size, "the source was not verified (no --sha256), its identity is %s", value);
   qimport_free (json);
-  return words;
 }
 
 static int
@@ -148,18 +147,20 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
               int64_t elapsed_ms)
 {
   char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE];
+  char check[384];
   uint64_t ms = elapsed_ms < 1 ? 1 : (uint64_t)elapsed_ms;
   struct qimport_info info = { .id = "" };
   struct qimport_error err;
 
   if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1 || info.id[0] == '\0')
     return;
+  source_check (check, sizeof check, j, p->id);
   display_message (c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
                    info.target, human_size (size, info.virtual_size),
                    human_size (fetched, p->fetched_now),
                    human_duration (took, (double)elapsed_ms / 1000),
                    human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
-                   source_check (j, p->id));
+                   check);
 }
 
 static int
