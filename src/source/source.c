@@ -118,6 +118,8 @@ open_kind (struct source *s, const char *url, const char *const *mirrors, struct
 
   if (url_is_http (url))
     return open_places (s, url, mirrors, err);
+  if (count (mirrors) > 0)
+    return fail (err, ERR_USAGE, "%s: only an http or https image can have mirrors", s->shown);
   if (strncasecmp (url, "file:", 5) == 0) {
     if (file_url_path (url, &path, err) == -1)
       return -1;

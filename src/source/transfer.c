@@ -450,7 +450,9 @@ set_wire (struct setter *t, const struct source *s, enum job_kind kind)
   SET (t, CURLOPT_TCP_NODELAY, 1L);
   SET (t, CURLOPT_TCP_KEEPALIVE, 1L);
   SET (t, CURLOPT_CONNECTTIMEOUT, (long)s->options.connect_timeout_s);
-  SET (t, CURLOPT_BUFFERSIZE, data ? 512L * 1024 : 64L * 1024);
+  /* refused while the handle still holds a buffer, as after a name that was not found; the
+   * default will do then */
+  curl_easy_setopt (t->easy, CURLOPT_BUFFERSIZE, data ? 512L * 1024 : 64L * 1024);
   SET (t, CURLOPT_HTTP_VERSION,
        data ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
   SET (t, CURLOPT_PIPEWAIT, data ? 0L : 1L);

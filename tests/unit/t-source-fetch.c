@@ -231,6 +231,18 @@ test_a_refused_connection_is_tried_until_the_budget_is_spent (void **state)
 }
 
 static void
+test_a_name_that_is_not_found_is_tried_again (void **state)
+{
+  RUN r = run_new ("");
+
+  (void)state;
+  snprintf (r->url, sizeof r->url, "http://nowhere.invalid/image");
+  r->options.retry_time_s = 1;
+  expect_error (r, probe (r), ERR_RETRY_BUDGET);
+  assert_true (source_retries (r->s) >= 2);
+}
+
+static void
 test_a_stall_is_cut_and_asked_for_again (void **state)
 {
   RUN r = run_new ("stall,30000@2");
@@ -371,6 +383,7 @@ main (void)
     cmocka_unit_test (test_retry_after_beyond_the_budget_ends_at_once),
     cmocka_unit_test (test_without_a_budget_the_first_failure_is_the_last),
     cmocka_unit_test (test_a_refused_connection_is_tried_until_the_budget_is_spent),
+    cmocka_unit_test (test_a_name_that_is_not_found_is_tried_again),
     cmocka_unit_test (test_a_stall_is_cut_and_asked_for_again),
     cmocka_unit_test (test_slow_but_above_the_limit_is_no_stall),
     cmocka_unit_test (test_stop_is_heard_in_every_state),
