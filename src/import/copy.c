@@ -429,8 +429,10 @@ settle (struct copy *c, struct error *err)
   while (!c->failed && (c->committing || copy_is_dirty (c))) {
     struct timespec t;
 
-    c->commit_now = true;
-    pthread_cond_signal (&c->tick);
+    if (!c->committing) { /* what runs may be the last one that is needed */
+      c->commit_now = true;
+      pthread_cond_signal (&c->tick);
+    }
     clock_gettime (CLOCK_MONOTONIC, &t);
     t.tv_sec++;
     pthread_cond_timedwait (&c->done, &c->lock, &t);
