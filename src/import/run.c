@@ -26,6 +26,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->import_uuid = q->imp.id;
   spec->force = o->force;
   spec->in_place = o->unallocated_keep;
+  /* What is held back is committed after target_finish: then it must not be blanked again. */
+  spec->head_in_place = q->imp.sealed && q->imp.segments_committed == q->imp.segments;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
   spec->journal_path = journal_path (q->journal);
