@@ -11,7 +11,13 @@
 
 #include "cli/commands.h"
 
-enum progress_style { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON, PROGRESS_NONE };
+enum progress_style {
+  PROGRESS_AUTO,
+  PROGRESS_BAR,
+  PROGRESS_PLAIN,
+  PROGRESS_JSON,
+  PROGRESS_NONE
+};
 
 enum { JOBS_MAX = 64 };
 

@@ -87,15 +87,16 @@ static const struct own_row own_rows[] = {
   { { "json", 0, NULL, "as JSON", NULL, false, USE_JSON }, STATUS | AUDIT | LOG | INFO | MAP },
   { { "watch", 0, NULL, "again every second, until no import is running", NULL, false,
       USE_WATCH }, STATUS },
-  { { "prometheus", 0, NULL, "as metrics for Prometheus", NULL, false, USE_PROMETHEUS }, STATUS },
+  { { "prometheus", 0, NULL, "as metrics for Prometheus", NULL, false,
+      USE_PROMETHEUS }, STATUS },
   { { "all", 0, NULL, "every interrupted import", NULL, false, USE_ALL }, RESUME },
   { { "all", 0, NULL, "every import, a line each", NULL, false, USE_ALL }, RECEIPT },
   { { NULL, 'f', "FILE", "a line URL TARGET for each import; - is standard input", NULL, false,
       USE_LIST }, START | ENSURE },
   { { "jobs", 0, "N", "that many imports side by side", "1", false, USE_JOBS },
     START | ENSURE | RESUME },
-  { { "progress", 0, "auto|bar|plain|json|none", "how it tells; auto: a bar on a terminal", "auto",
-      false, USE_PROGRESS }, START | ENSURE | RESUME | AUDIT },
+  { { "progress", 0, "auto|bar|plain|json|none", "how it tells; auto: a bar on a terminal",
+      "auto", false, USE_PROGRESS }, START | ENSURE | RESUME | AUDIT },
   { { NULL, 'o', "FILE", "where the page goes", NULL, false, USE_OUTPUT }, REPORT },
   { { "older-than", 0, "DAYS", "every import that was complete that long ago", NULL, false,
       USE_OLDER_THAN }, FORGET },
@@ -138,8 +139,10 @@ library_option_at (const struct command *c, size_t i, struct option *o)
 
   for (k = 0; (info = qimport_option_info (k)) != NULL; k++)
     if ((info->commands & c->library) != 0 && i-- == 0) {
-      *o = (struct option){ info->name,     0,           info->argument, info->help,
-                            info->fallback, info->repeats != 0, USE_LIBRARY };
+      *o = (struct option){ info->name,     0,
+                            info->argument, info->help,
+                            info->fallback, info->repeats != 0,
+                            USE_LIBRARY };
       return true;
     }
   return false;

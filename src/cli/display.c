@@ -69,8 +69,8 @@ display_new (const struct arguments *a, size_t slots)
   pthread_mutex_init (&d->lock, NULL);
   d->style = choose_style (a);
   d->verbose = a->verbose;
-  d->colour = (no_colour == NULL || no_colour[0] == '\0') && isatty (STDERR_FILENO)
-              && !is_dumb ();
+  d->colour
+      = (no_colour == NULL || no_colour[0] == '\0') && isatty (STDERR_FILENO) && !is_dumb ();
   d->slots = slots;
   return d;
 }

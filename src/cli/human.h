@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * human: numbers and times as people read them, and how many columns of a terminal a text takes.
+ * human: numbers and times as people read them, and how many columns of a terminal a text
+ * takes.
  */
 #ifndef QIMPORT_CLI_HUMAN_H
 #define QIMPORT_CLI_HUMAN_H

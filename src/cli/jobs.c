@@ -131,7 +131,8 @@ source_check (char *out, size_t size, struct qimport_journal *j, const char *id)
   if (json_find (json, "digests.image_sha256_expected", value, sizeof value))
     snprintf (out, size, "the image's SHA-256 is as expected");
   else if (json_find (json, "source.identity", value, sizeof value))
-    snprintf (out, size, "the source was not verified (no --sha256), its identity is %s", value);
+    snprintf (out, size, "the source was not verified (no --sha256), its identity is %s",
+              value);
   qimport_free (json);
 }
 
@@ -152,15 +153,15 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
   struct qimport_info info = { .id = "" };
   struct qimport_error err;
 
-  if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1 || info.id[0] == '\0')
+  if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1
+      || info.id[0] == '\0')
     return;
   source_check (check, sizeof check, j, p->id);
-  display_message (c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
-                   info.target, human_size (size, info.virtual_size),
-                   human_size (fetched, p->fetched_now),
-                   human_duration (took, (double)elapsed_ms / 1000),
-                   human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
-                   check);
+  display_message (
+      c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
+      info.target, human_size (size, info.virtual_size), human_size (fetched, p->fetched_now),
+      human_duration (took, (double)elapsed_ms / 1000),
+      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)), check);
 }
 
 static int
@@ -242,7 +243,8 @@ work (void *ctx)
   size_t i;
 
   while ((i = atomic_fetch_add (&c->next, 1)) < c->n)
-    c->jobs[i].status = stop_requested () ? QIMPORT_INTERRUPTED : run_job (c, m->slot, &c->jobs[i]);
+    c->jobs[i].status
+        = stop_requested () ? QIMPORT_INTERRUPTED : run_job (c, m->slot, &c->jobs[i]);
   return NULL;
 }
 

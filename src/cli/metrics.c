@@ -11,8 +11,8 @@
 
 #include "cli/output.h"
 
-static const char *const states[] = { "probing",     "mapped", "copying",
-                                      "interrupted", "failed", "complete" };
+static const char *const states[]
+    = { "probing", "mapped", "copying", "interrupted", "failed", "complete" };
 enum { N_STATES = sizeof states / sizeof *states };
 
 static double
@@ -89,7 +89,8 @@ static const struct {
     image_total },
   { "qimport_import_fetched_bytes_total", "counter", "Body bytes fetched in all attempts.",
     fetched },
-  { "qimport_import_attempts_total", "counter", "How often it was begun or resumed.", attempts },
+  { "qimport_import_attempts_total", "counter", "How often it was begun or resumed.",
+    attempts },
   { "qimport_import_started_timestamp_seconds", "gauge", "When it began.", started },
   { "qimport_import_updated_timestamp_seconds", "gauge", "When it last got on.", updated },
   { "qimport_import_finished_timestamp_seconds", "gauge", "When it was complete; 0: not yet.",
