@@ -16,6 +16,9 @@ static const struct {
 #undef X
 };
 
+static int vfail (struct error *err, enum error_code code, const char *fmt, va_list ap)
+    __attribute__ ((format (printf, 3, 0)));
+
 static int
 vfail (struct error *err, enum error_code code, const char *fmt, va_list ap)
 {

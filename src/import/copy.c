@@ -19,7 +19,8 @@
 enum {
   RUN_GAP = 256 << 10,
   RUN_BYTES = 16 << 20,
-  RUN_LEAST = 64 << 10,
+  RUN_LEAST = 32 << 10,
+  RUN_FIRST = 2 << 20,
   RUN_REST = 512 << 10, /* towards the end requests are not made smaller than this */
   SLOW_RATE = 4096,     /* bytes a millisecond of one request */
   SLOTS_MAX = 4096
@@ -184,15 +185,27 @@ slot_complete (struct copy *c, struct slot *s)
   pthread_mutex_unlock (&c->lock);
 }
 
-/* The rate at which requests bring bytes decides how much the next one asks for. */
+/* What a request at RATE (bytes a millisecond) brings in a commit interval; in half of one where
+ * the link is slow, so that little comes out of order and a kill costs little. */
+static uint64_t
+bytes_at (const struct copy *c, double rate)
+{
+  double bytes = rate * (double)c->spec.commit_interval_ms * (rate < SLOW_RATE ? 0.5 : 1);
+
+  return bytes < RUN_BYTES ? (uint64_t)bytes : RUN_BYTES;
+}
+
+/* How long a request took decides how much the next one asks for: at once less, but at most
+ * twice as much, because servers that limit the rate often let a request's first bytes by. */
 static void
 run_done (struct run *run)
 {
   struct copy *c = run->c;
   int64_t ms = monotonic_ms () - run->asked_at;
-  double rate = (double)run->range.len / (double)(ms < 1 ? 1 : ms);
+  uint64_t want = bytes_at (c, (double)run->range.len / (double)(ms < 1 ? 1 : ms));
 
-  c->part_rate = c->part_rate <= 0 ? rate : (c->part_rate + rate) / 2;
+  if (want <= c->want || run->range.len >= c->want)
+    c->want = max_u64 (min_u64 (want, 2 * c->want), RUN_LEAST);
   run->n = 0;
 }
 
@@ -259,22 +272,16 @@ drop_claim (struct copy *c)
   c->segments_left -= c->segments_left > 0;
 }
 
-/* How many bytes a request should bring: what comes in one commit interval (half of one where
- * the link is slow, so that little comes out of order), as far as buffers allow; less towards
- * the end, so that all connections end together. */
+/* How many bytes the next request should bring, as far as buffers allow; less towards the end,
+ * so that all connections end together. */
 static uint64_t
 run_bytes (const struct copy *c)
 {
   unsigned connections = c->spec.connections;
   uint64_t share = max_u64 (c->n_slots * 3 / 4 / connections, 1) * c->segment_size;
   uint64_t rest = c->segments_left * c->segment_size / (2 * connections);
-  double ms = (double)c->spec.commit_interval_ms * (c->part_rate < SLOW_RATE ? 0.5 : 1);
-  uint64_t want = RUN_BYTES;
 
-  if (c->part_rate > 0 && c->part_rate * ms < RUN_BYTES)
-    want = (uint64_t)(c->part_rate * ms);
-  want = min_u64 (want, min_u64 (share, max_u64 (rest, RUN_REST)));
-  return max_u64 (want, RUN_LEAST);
+  return min_u64 (c->want, min_u64 (share, max_u64 (rest, RUN_REST)));
 }
 
 /* Does SEG belong into the request: near enough, and not only behind what is wanted? */
@@ -643,7 +650,7 @@ init_progress (struct copy *c)
   c->segments_left = imp->segments - min_u64 (imp->segments, imp->segments_committed);
   c->unsynced_limit = 32 << 20;
   c->last_tick = monotonic_ms ();
-  c->part_rate = c->spec.first_rate;
+  c->want = max_u64 (min_u64 (bytes_at (c, c->spec.first_rate), RUN_FIRST), RUN_LEAST);
   atomic_store (&c->fetched, imp->fetched);
 }
 

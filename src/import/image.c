@@ -16,8 +16,8 @@
 #include "base/text.h"
 #include "import/snapshot.h"
 
-/* Of the L1 table this much goes into the digest by which an image is known again. */
-enum { IDENTITY_L1_MAX = 1 << 20 };
+/* Of header and L1 table so much goes into the digest by which an image is known again. */
+enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20 };
 
 void
 import_source_options (const struct qimport_options *o, struct source_options *so)
@@ -116,6 +116,7 @@ read_head (struct qimport *q, unsigned k, uint8_t **head, size_t *len, uint64_t 
   struct source_want rest;
   size_t need;
   uint8_t *more;
+  bool here;
 
   if (qcow2_header_need (*head, *len, file_len, &need, err) == -1)
     return -1;
@@ -126,33 +127,38 @@ read_head (struct qimport *q, unsigned k, uint8_t **head, size_t *len, uint64_t 
   more = realloc (*head, need);
   if (more == NULL)
     return fail_memory (err, "the image's header");
+  here = qcow2_header_is_here (more, *len);
+  memset (more + *len, 0, need - *len);
   *head = more;
   rest.range.at.v = *len;
   rest.range.len = need - *len;
   rest.buf = more + *len;
   *len = need;
-  return source_read (q->sources[k], &rest, 1, err);
+  return here ? 0 : source_read (q->sources[k], &rest, 1, err);
 }
 
-int
-import_head_digest (struct qimport *q, unsigned layer, const uint8_t *head, size_t len,
-                    uint8_t out[DIGEST_SIZE], struct error *err)
+/* The digest by which an image is known again: of the start of its header, and of its L1 table. */
+static int
+head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+             uint8_t out[DIGEST_SIZE], struct error *err)
 {
-  const struct map_layer *l = &q->layers[layer];
   OWN_MEM uint8_t *l1 = NULL;
+  struct qcow2_glance glance;
   struct source_want want;
   struct digest d;
 
   digest_init (&d);
-  digest_update (&d, head, len);
-  want.range.at = l->disk.l1.at;
-  want.range.len = l->raw ? 0 : min_u64 (l->disk.l1.n * 8, IDENTITY_L1_MAX);
-  if (want.range.len > 0) {
-    l1 = malloc (want.range.len);
+  digest_update (&d, head, min_u64 (len, IDENTITY_HEAD));
+  if (!q->layers[k].raw) {
+    if (qcow2_header_glance (head, len, q->layers[k].file_len, &glance, err) == -1)
+      return -1;
+    want.range.at = glance.l1.at;
+    want.range.len = min_u64 (glance.l1.n * 8, IDENTITY_L1_MAX);
+    l1 = malloc (want.range.len + 1);
     if (l1 == NULL)
       return fail_memory (err, "the L1 table");
     want.buf = l1;
-    if (source_read (q->sources[layer], &want, 1, err) == -1)
+    if (want.range.len > 0 && source_read (q->sources[k], &want, 1, err) == -1)
       return -1;
     digest_update (&d, l1, want.range.len);
   }
@@ -212,6 +218,42 @@ parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct 
   return 0;
 }
 
+/* The map is sealed: of the header only what decoding needs, once it is known to be the same. */
+static int
+glance_layer (struct qimport *q, unsigned k, const uint8_t *head, size_t len, struct error *err)
+{
+  struct qcow2_glance glance;
+
+  q->layers[k].raw = q->formats[k].raw = strcmp (q->records[k].format, "raw") == 0;
+  if (q->layers[k].raw)
+    return check_raw (q, k, err);
+  if (qcow2_header_glance (head, len, q->layers[k].file_len, &glance, err) == -1)
+    return -1;
+  q->formats[k].compression = glance.compression;
+  q->formats[k].cluster_bits = glance.cluster_bits;
+  return 0;
+}
+
+int
+import_parse_image (struct qimport *q, struct error *err)
+{
+  unsigned k;
+
+  for (k = 0; k < q->n_layers; k++) {
+    struct source_want want = { { { 0 }, min_u64 (HEAD_MAX, q->layers[k].file_len) }, NULL };
+    OWN_MEM uint8_t *head = malloc (HEAD_MAX);
+    size_t len = (size_t)want.range.len;
+
+    want.buf = head;
+    if (head == NULL)
+      return fail_memory (err, "the image's header");
+    if (source_read (q->sources[k], &want, 1, err) == -1
+        || parse_layer (q, k, &head, &len, err) == -1)
+      return -1;
+  }
+  return 0;
+}
+
 /* J4: header and L1 table must be those that the import began with, whatever the validators
  * say: some servers ignore If-Range. */
 static int
@@ -221,7 +263,7 @@ check_head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t le
   struct journal_layer *r = &q->records[k];
   uint8_t digest[DIGEST_SIZE];
 
-  if (import_head_digest (q, k, head, len, digest, err) == -1)
+  if (head_digest (q, k, head, len, digest, err) == -1)
     return -1;
   if (recorded && memcmp (digest, r->head_digest, DIGEST_SIZE) != 0)
     return fail (err, ERR_SOURCE_CHANGED,
@@ -239,6 +281,7 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   struct journal_layer *r = &q->records[k];
   struct source_identity before, found;
   OWN_MEM uint8_t *head = malloc (HEAD_MAX);
+  bool sealed = recorded && q->imp.sealed;
   int64_t begun, ms;
   size_t len;
 
@@ -249,7 +292,8 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
     return -1;
   begun = monotonic_ms ();
   if (source_probe (q->sources[k], recorded ? &before : NULL,
-                       q->options->accept_new_validator, &found, head, HEAD_MAX, &len, err)
+                       q->options->accept_new_validator, &found, head,
+                    sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
       == -1)
     return -1;
   ms = monotonic_ms () - begun;
@@ -263,12 +307,15 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
     q->stream = true;
     q->forced_stream = found.ranges;
   }
+  if (recorded && (strcmp (before.etag, found.etag) != 0
+                   || strcmp (before.last_modified, found.last_modified) != 0))
+    q->validator_changed = q->options->accept_new_validator;
   q->layers[k].source = q->sources[k];
   q->layers[k].file_len = found.length;
   record_identity (q->sources[k], &found, r);
   if (q->stream)
     return 0;
-  if (parse_layer (q, k, &head, &len, err) == -1)
+  if ((sealed ? glance_layer (q, k, head, len, err) : parse_layer (q, k, &head, &len, err)) == -1)
     return -1;
   return check_head_digest (q, k, head, len, recorded, err);
 }
@@ -348,7 +395,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
     if (open_layer (q, k, &so, recorded, err) == -1)
       return -1;
   }
-  if (q->stream)
+  if (q->stream || (recorded && q->imp.sealed))
     return 0;
   if (!q->describes && import_check_chain (q, err) == -1)
     return -1;

@@ -23,7 +23,7 @@
 #include "source/source.h"
 #include "target/target.h"
 
-enum { HEAD_MAX = 64 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1 };
+enum { HEAD_MAX = 16 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1 };
 
 struct qimport_journal {
   struct journal *journal;
@@ -45,6 +45,7 @@ struct qimport {
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
+  bool validator_changed; /* --accept-new-validator had something to accept */
   double first_rate; /* bytes a millisecond of the first request */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
@@ -89,6 +90,8 @@ enum { PHASE_MORE = 1, PHASE_OVER = 0 };
 /* probe.c: open and probe every layer, parse headers, refuse what must be refused before
  * anything is made.  RECORDED: compare with what the journal has. */
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
+/* Parse the headers after all, where a resume only glanced at them. */
+int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 /* Every backing file the chain needs was given, and no more. */
 int import_check_chain (struct qimport *q, struct error *err);
@@ -96,6 +99,11 @@ void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport_options *o, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */
 int import_absolute_url (const char *url, char **out, struct error *err);
+
+/* sample.c: is it still the same image, where validators cannot tell? */
+int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
+/* run.c: read all tables again; they must make the sealed map. */
+int import_map_again (struct qimport *q, struct error *err);
 
 /* checksums.c: --checksums becomes --sha256. */
 int import_checksums (struct qimport *q, struct error *err);
@@ -142,8 +150,4 @@ void import_update_progress (struct qimport *q);
 int publish_error (struct qimport_error *out, const struct error *err);
 
 void import_target_spec (const struct qimport *q, struct target_spec *spec);
-/* The digest of header and L1 table, over which a source is known again. */
-int import_head_digest (struct qimport *q, unsigned layer, const uint8_t *head, size_t len,
-                        uint8_t out[DIGEST_SIZE], struct error *err);
-
 #endif

@@ -29,6 +29,7 @@ librooms_la_SOURCES += \
 	src/import/repair.c \
 	src/import/report.c \
 	src/import/run.c \
+	src/import/sample.c \
 	src/import/slot.h \
 	src/import/snapshot.c \
 	src/import/snapshot.h \

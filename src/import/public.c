@@ -87,6 +87,8 @@ open_job (struct qimport **out, enum job job, struct qimport_journal *j, const c
 
   if (j->read_only)
     return fail (err, ERR_USAGE, "the journal was opened for reading only");
+  if (options != NULL && options->verify && !options->digest)
+    return fail (err, ERR_USAGE, "--verify needs the digests that --digest off leaves out");
   q = qimport_alloc (job, j, options);
   if (q == NULL)
     return fail_memory (err, "an import");

@@ -192,6 +192,14 @@ all_committed (const struct journal_import *imp)
 }
 
 static int
+record_target (struct qimport *q, struct error *err)
+{
+  snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
+            target_identity (q->target)->text);
+  return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
+static int
 reopen_target (struct qimport *q, bool *already, struct error *err)
 {
   struct target_identity id;
@@ -202,11 +210,34 @@ reopen_target (struct qimport *q, bool *already, struct error *err)
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  if (target_reopen (&q->target, &spec, &id, already, err) == -1)
+  return target_reopen (&q->target, &spec, &id, already, err);
+}
+
+/* --restart: what was written so far does not count.  A part file is made anew, also where the
+ * old one is gone or was replaced; a device, or a file written in place, must be the same one,
+ * and its bytes are not taken for zeros any more. */
+static int
+restart_target (struct qimport *q, struct error *err)
+{
+  bool already, is_part = strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
+  struct target_spec spec;
+  int rc = reopen_target (q, &already, err);
+
+  if (!is_part) {
+    if (rc == 0 && q->target != NULL)
+      target_forget_zero (q->target);
+    return rc;
+  }
+  if (rc == 0 && q->target != NULL)
+    target_discard (q->target);
+  q->target = NULL;
+  if (rc == -1 && access (q->imp.target, F_OK) == 0)
+    return -1; /* not ours to replace */
+  import_target_spec (q, &spec);
+  spec.force = true; /* of what may still have the part file's name */
+  if (target_create (&q->target, &spec, err) == -1)
     return -1;
-  if (q->options->restart)
-    target_forget_zero (q->target);
-  return 0;
+  return record_target (q, err);
 }
 
 static int
@@ -234,6 +265,25 @@ hold (struct qimport *q, struct error *err)
   return restart_journal (q, err);
 }
 
+/* What the sources are now, where the user or the server changed it. */
+static int
+record_sources (struct qimport *q, struct error *err)
+{
+  unsigned k;
+
+  if (q->validator_changed
+      && journal_event (q->journal, q->imp.no, "source_changed",
+                        "the validator changed, the bytes did not", err)
+             == -1)
+    return -1;
+  if (!q->validator_changed && !q->options->restart && q->options->url == NULL)
+    return 0;
+  for (k = 0; k < q->n_layers; k++)
+    if (journal_put_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+      return -1;
+  return 0;
+}
+
 /* Where it goes on. */
 static int
 after_resume (struct qimport *q, struct error *err)
@@ -252,12 +302,13 @@ after_resume (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
-  bool already;
+  bool already = false, restart = q->options->restart;
 
   (void)timeout_ms;
   if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
     return -1;
-  if (hold (q, err) == -1 || reopen_target (q, &already, err) == -1
+  if (hold (q, err) == -1
+      || (restart ? restart_target (q, err) : reopen_target (q, &already, err)) == -1
       || start_check (q, err) == -1)
     return -1;
   if (already || all_committed (&q->imp)) {
@@ -265,7 +316,10 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return PHASE_MORE;
   }
   if (import_recall_sources (q, err) == -1
-      || import_open_image (q, !q->options->restart, err) == -1)
+      || import_open_image (q, !restart, err) == -1)
+    return -1;
+  if (import_check_identity (q, q->validator_changed, err) == -1
+      || record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);
 }
@@ -309,20 +363,44 @@ fetches_nearly_all (const struct qimport *q, uint64_t stored)
   return q->options->digest && stored >= len - len / 16;
 }
 
+/* Read the tables into MAP; *STORED: how many bytes of the image's file they account for. */
+static int
+read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
+{
+  struct mapping m = { .q = q, .map = map };
+  const struct map_sink sink = { map_extent, map_table, &m };
+  int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
+
+  *stored = m.stored;
+  return rc;
+}
+
+int
+import_map_again (struct qimport *q, struct error *err)
+{
+  OWN (journal_map) map = NULL;
+  uint64_t stored;
+
+  if (import_parse_image (q, err) == -1
+      || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1
+      || read_map (q, map, &stored, err) == -1)
+    return -1;
+  return journal_map_seal (map, &q->imp, err);
+}
+
 int
 phase_map (struct qimport *q, int timeout_ms, struct error *err)
 {
   OWN (journal_map) map = NULL;
-  struct mapping m = { .q = q };
-  const struct map_sink sink = { map_extent, map_table, &m };
+  uint64_t stored;
 
   (void)timeout_ms;
   if (journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
     return -1;
-  m.map = map;
-  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err) == -1)
+  journal_map_stop_when (map, &q->stop_check);
+  if (read_map (q, map, &stored, err) == -1)
     return -1;
-  q->imp.hash_image = q->options->sha256 != NULL || fetches_nearly_all (q, m.stored);
+  q->imp.hash_image = q->options->sha256 != NULL || fetches_nearly_all (q, stored);
   if (journal_map_seal (map, &q->imp, err) == -1)
     return -1;
   warn_space (q);
@@ -347,9 +425,7 @@ create_target (struct qimport *q, struct error *err)
     rc = target_reopen (&q->target, &spec, NULL, NULL, err);
   if (rc == -1)
     return -1;
-  snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
-            target_identity (q->target)->text);
-  return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+  return record_target (q, err);
 }
 
 int
@@ -367,6 +443,7 @@ import_open_copy (struct qimport *q, struct error *err)
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
     .first_rate = q->first_rate,
     .stop = &q->stop,
+    .stop_plain = &q->stop_check,
     .may_commit = &q->may_commit,
   };
 

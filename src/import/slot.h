@@ -96,7 +96,7 @@ struct copy {
   bool claimed_all;
   struct run runs[COPY_RUNS];
   struct slot *open; /* asked for in part; the next request begins with it */
-  double part_rate;  /* bytes a millisecond that one request brings */
+  uint64_t want;     /* bytes that a request should bring */
   uint64_t next_ord;    /* the next segment to be claimed from the journal */
   uint64_t planned_ord; /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */

@@ -13,7 +13,6 @@
 #include "qcow2/layout.h"
 
 enum {
-  EXT_END = 0,
   EXT_FEATURE_LEN = 48,
   EXT_BITMAPS_LEN = 24,
   EXT_BITMAPS_MAX = 65535

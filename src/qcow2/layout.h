@@ -32,6 +32,7 @@ enum {
 
 enum {
   QCOW2_V2_HEADER_LEN = 72,
+  EXT_END = 0, /* magic of the header extension that ends them */
   QCOW2_SNAPSHOT_FIXED = 40 /* an entry of the snapshot table before its variable parts */
 };
 

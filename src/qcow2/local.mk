@@ -2,6 +2,7 @@
 librooms_la_SOURCES += \
 	src/qcow2/decode.c \
 	src/qcow2/extensions.c \
+	src/qcow2/glance.c \
 	src/qcow2/header.c \
 	src/qcow2/layout.h \
 	src/qcow2/looks.c \

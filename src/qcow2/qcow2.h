@@ -82,6 +82,21 @@ int qcow2_header_need (const uint8_t *raw, size_t n, uint64_t file_len, size_t *
 int qcow2_header_parse (struct qcow2_header *out, const uint8_t *raw, size_t n,
                         uint64_t file_len, uint64_t max_size, struct error *err);
 
+/* Do the first N bytes hold all that qcow2_header_parse looks at?  Then the rest of the cluster
+ * need not be fetched; zeros do in its place. */
+bool qcow2_header_is_here (const uint8_t *raw, size_t n);
+
+/* What a resume needs of a header that an earlier run parsed and checked: RAW holds at least
+ * QCOW2_HEADER_MIN bytes.  The caller makes sure that they are the same bytes. */
+struct qcow2_glance {
+  uint32_t cluster_bits;
+  enum qcow2_compression compression;
+  struct qcow2_table l1; /* the active disk's; within the file */
+};
+
+int qcow2_header_glance (const uint8_t *raw, size_t n, uint64_t file_len,
+                         struct qcow2_glance *out, struct error *err);
+
 /* One guest disk in the image: the active one, or a snapshot's. */
 struct qcow2_disk {
   uint64_t virtual_size;

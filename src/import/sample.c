@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * sample: is it still the image that the import began with, where validators prove nothing (C3,
+ * C5, C6) or have changed (C7)?  Some committed segments are fetched again and must have the
+ * digests of the journal; for a changed validator all tables are read again and must make the
+ * sealed map.  Writes nothing to the target.
+ */
+#include "import/import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = 2, BATCH = 256 };
+
+struct sample {
+  struct qimport *q;
+  struct journal_reader *reader;
+  const struct segment *seg;
+  uint8_t *stored;  /* seg->need */
+  uint8_t *cluster; /* one, decoded */
+  struct qcow2_decoder *decoder;
+  struct digest digest;
+};
+
+static int
+hash_extent (struct sample *s, const struct extent *e, struct error *err)
+{
+  const uint8_t *in = s->stored + (e->host.v - s->seg->need.at.v);
+
+  if (e->kind == EXTENT_DATA) {
+    digest_update (&s->digest, in, e->len);
+    return 0;
+  }
+  if (qcow2_decode (s->decoder, e->host, in, e->stored, s->cluster, err) == -1)
+    return -1;
+  digest_update (&s->digest, s->cluster + e->skip, e->len);
+  return 0;
+}
+
+static int
+hash_extents (struct sample *s, struct error *err)
+{
+  struct extent batch[BATCH];
+  uint64_t i;
+  size_t n, k;
+
+  for (i = 0; i < s->seg->extents; i += n) {
+    if (journal_extents (s->reader, s->q->imp.no, s->seg->first_extent + i, batch,
+                         (size_t)min_u64 (BATCH, s->seg->extents - i), &n, err)
+        == -1)
+      return -1;
+    if (n == 0)
+      return fail (err, ERR_JOURNAL_CORRUPT, "%s: extents are missing",
+                   journal_path (s->q->journal));
+    for (k = 0; k < n; k++)
+      if (hash_extent (s, &batch[k], err) == -1)
+        return -1;
+  }
+  return 0;
+}
+
+static int
+changed (const struct sample *s, struct error *err)
+{
+  return fail (err, ERR_SOURCE_CHANGED,
+               "%s: the image changed since the import began: what is committed of host offset "
+               "%llu has other bytes now; give the same image (--url), or `qimport resume "
+               "--restart %.8s` begins anew",
+               source_url (s->q->sources[s->seg->layer]), (unsigned long long)s->seg->need.at.v,
+               s->q->imp.id);
+}
+
+static int
+check_segment (struct sample *s, struct error *err)
+{
+  const struct layer_format *f = &s->q->formats[s->seg->layer];
+  struct source_want want = { s->seg->need, s->stored };
+  uint8_t digest[DIGEST_SIZE];
+
+  digest_init (&s->digest);
+  if (source_read (s->q->sources[s->seg->layer], &want, 1, err) == -1
+      || (!f->raw
+          && qcow2_decoder_new (&s->decoder, f->compression, f->cluster_bits, err) == -1))
+    return -1;
+  if (hash_extents (s, err) == -1) {
+    /* what does not even decode is not what was decoded before */
+    return error_status (err->code) == QIMPORT_IMAGE ? changed (s, err) : -1;
+  }
+  digest_peek (&s->digest, digest);
+  return memcmp (digest, s->seg->hash, DIGEST_SIZE) == 0 ? 0 : changed (s, err);
+}
+
+static int
+fetch_and_check (struct qimport *q, struct journal_reader *reader, const struct segment *seg,
+                 struct error *err)
+{
+  struct sample s = { .q = q, .reader = reader, .seg = seg };
+  int rc;
+
+  s.stored = malloc (seg->need.len);
+  s.cluster = malloc ((size_t)1 << q->formats[seg->layer].cluster_bits);
+  if (s.stored == NULL || s.cluster == NULL)
+    rc = fail_memory (err, "a sample");
+  else
+    rc = check_segment (&s, err);
+  qcow2_decoder_close (s.decoder);
+  free (s.stored);
+  free (s.cluster);
+  return rc;
+}
+
+/* The first committed segment with a digest at or behind ORD.  1: there is none. */
+static int
+find_committed (struct qimport *q, struct journal_reader *reader, uint64_t ord,
+                struct segment *out, struct error *err)
+{
+  size_t n;
+
+  for (;; ord = out->ord + 1) {
+    if (journal_segments (reader, q->imp.no, ord, out, 1, &n, err) == -1)
+      return -1;
+    if (n == 0)
+      return 1;
+    if (out->committed && out->digest_final && out->extents > 0)
+      return 0;
+  }
+}
+
+/* One from the beginning, one from the middle of what is committed. */
+static int
+check_samples (struct qimport *q, struct error *err)
+{
+  OWN (journal_reader) reader = NULL;
+  struct segment seg;
+  uint64_t i, ord;
+
+  if (!q->imp.digests || q->imp.segments_committed == 0)
+    return 0;
+  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+    return -1;
+  for (i = 0; i < SAMPLES; i++) {
+    int rc;
+
+    ord = i * (q->imp.segments_committed / SAMPLES);
+    rc = find_committed (q, reader, ord, &seg, err);
+    if (rc == 0)
+      rc = fetch_and_check (q, reader, &seg, err);
+    if (rc != 0)
+      return rc == 1 ? 0 : -1;
+  }
+  return 0;
+}
+
+int
+import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
+{
+  bool weak = false;
+  unsigned k;
+
+  for (k = 0; k < q->n_layers; k++)
+    weak |= q->records[k].trust != SOURCE_TRUST_STRONG;
+  if (!q->imp.sealed || (!weak && !validator_changed))
+    return 0;
+  if (validator_changed && import_map_again (q, err) == -1)
+    return -1;
+  return check_samples (q, err);
+}
