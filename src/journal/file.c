@@ -376,7 +376,11 @@ set_journal_mode (struct journal *j, bool network, struct error *err)
 static int
 set_durability (struct journal *j, enum durability d, struct error *err)
 {
+#ifdef SEEDED_BUG_COMPLETE_NORMAL
+  int64_t want = 1, is;
+#else
   int64_t want = !j->wal ? 3 : d == DURABLE ? 2 : 1, is;
+#endif
   enum sql_name name = want == 3   ? SQL_SET_SYNC_EXTRA
                        : want == 2 ? SQL_SET_SYNC_FULL
                                    : SQL_SET_SYNC_NORMAL;

@@ -17,6 +17,9 @@
 static int
 refuse_held (const struct journal_import *imp, struct error *err)
 {
+#ifdef SEEDED_BUG_NO_LOCK
+  return 0;
+#endif
   if (imp->holder[0] == '\0')
     return 0;
   return fail (err, ERR_IMPORT_HELD,
