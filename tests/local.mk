@@ -30,9 +30,11 @@ long_tests = tests/long/main-job.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh
 
+include tests/durability/local.mk
+
 # The suite of hours, not of minutes.
 check-long:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(long_tests)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(long_tests) $(durability_tests)' QIMPORT_TEST_LONG=1
 
 installcheck-local:
 	CC='$(CC)' SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)' $(SHELL) $(srcdir)/tests/installed.sh \

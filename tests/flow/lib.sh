@@ -25,7 +25,7 @@
 # Start what is to be killed as "$QIMPORT" ... & (a function would put a shell in between).
 set -u
 case $0 in
-  */flow/* | */long/*) : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" ;;
+  */flow/* | */long/* | */durability/*) : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" ;;
   *) : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}" ;;
 esac
 : "${top_builddir:=$(pwd)}"
@@ -34,7 +34,8 @@ esac
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/qimport-flow.XXXXXX") || exit 99
 cache=$top_builddir/tests-cache
-QIMPORT=$top_builddir/.libs/qimport
+# The controls put a program with a seeded bug here.
+QIMPORT=${QIMPORT_TEST_PROGRAM:-$top_builddir/.libs/qimport}
 [ -x "$QIMPORT" ] || QIMPORT=$top_builddir/qimport
 LD_LIBRARY_PATH=$top_builddir/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 QIMPORT_JOURNAL=$scratch/journal.db

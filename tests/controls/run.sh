@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Negative controls: six builds of the program, each with one bug of the kind that costs data and
+# that nobody notices until the power fails.  Each must make the test named beside it fail, at the
+# point named there; a control that passes is a defect of that test.  In make check the objects of
+# the build are used but for those that have the bug; with QIMPORT_TEST_LONG=1 each is a build of
+# its own, by configure --with-seeded-bug=NAME.
+: "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" "${top_builddir:=$(pwd)}"
+export top_srcdir top_builddir
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/qimport-controls.XXXXXX") || exit 99
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 99' HUP INT TERM
+
+# NAME TEST, and the point of it that must fail
+controls='
+no-fdatasync order.sh each commit follows a sync of the target of its own
+commit-before-sync order.sh each commit follows a sync of the target of its own
+no-directory-sync order.sh the directory is synced after the rename
+complete-normal order.sh the journal is synced after its last commit
+fsync-retried sync-fails.sh the import ends with 6
+no-lock two-processes.sh a second resume is refused with 7
+'
+
+build () { # sets $program
+  if [ "${QIMPORT_TEST_LONG:-0}" = 1 ]; then
+    mkdir -p "$scratch/$1" && cd "$scratch/$1" &&
+      "$top_srcdir/configure" --cache-file="$scratch/cache" --with-seeded-bug="$1" CFLAGS=-O0 &&
+      make -j2 && program=$scratch/$1/.libs/qimport
+  else
+    program=$top_builddir/tests/controls/$1/qimport
+    ${MAKE:-make} -C "$top_builddir" control-build CONTROL="$1"
+  fi >"$scratch/build.log" 2>&1
+  [ -x "$program" ] || { cd / && tail -n 5 "$scratch/build.log" | sed 's/^/# /'; return 1; }
+  cd /
+}
+
+points=0
+while read -r name test point; do
+  [ -n "$name" ] || continue
+  points=$((points + 1))
+  said="$points - control $name is caught by $test"
+  if ! build "$name"; then
+    echo "not ok $said: it does not build"
+    continue
+  fi
+  libs=$top_builddir/.libs
+  [ "${QIMPORT_TEST_LONG:-0}" = 0 ] || libs=$scratch/$name/.libs
+  LD_LIBRARY_PATH=$libs QIMPORT_TEST_LONG=0 QIMPORT_TEST_PROGRAM=$program \
+    top_builddir=${libs%/.libs} \
+    sh "$top_srcdir/tests/durability/$test" >"$scratch/tap" 2>&1 </dev/null
+  if grep -q '^1\.\.0 # SKIP' "$scratch/tap"; then
+    echo "ok $said # SKIP $(sed -n 's/^1\.\.0 # SKIP //p' "$scratch/tap")"
+  elif grep '^not ok ' "$scratch/tap" | grep -qF "$point"; then
+    echo "ok $said"
+  else
+    echo "not ok $said"
+    sed 's/^/# /' "$scratch/tap"
+  fi
+done <<EOF
+$controls
+EOF
+echo "1..$points"

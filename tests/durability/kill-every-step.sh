@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# kill -9 before every system call that changes a file, and in the middle of every write: what is
+# committed is on the disk, the target is never half-done, and going on ends identical (J1, J2, J3).
+# Of an import, of the resume of one that was killed, and of both one after the other; onto a
+# file and, as root, onto a device.  A sample in make check, all of it with QIMPORT_TEST_LONG=1.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+. "$top_srcdir/tests/durability/crash.sh"
+
+tool at-call
+at_call=$tool
+"$at_call" true || skip_all "programs cannot be traced here"
+# The leak check traces as well.
+ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
+small_image
+say_seed
+
+# strike MODE N COMMAND...: returns 1 when the program ended before it came to that
+strike () {
+  mode=$1 n=$2
+  shift 2
+  "$at_call" "$mode" "$n" "$QIMPORT" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+  [ $? = 137 ]
+}
+strike_start () { strike "$1" "$2" start -q ${device:+--force} --commit-interval 0.1 "$image" "$disk"; }
+
+start_step () { # MODE STEP
+  fresh
+  strike_start "$1" "$2" || return 1
+  recovers "start, $1 $2"
+}
+
+resume_step () { # MODE AFTER STEP
+  fresh
+  strike_start -k "$2" || bail "step $2 of start was not reached"
+  strike "$1" "$3" resume -q "$disk" || return 1
+  recovers "start -k $2, resume $1 $3"
+}
+
+# Three kills, anywhere.
+pair_step () {
+  fresh
+  random_below "$steps"
+  trail="start -k $((random + 1))"
+  strike_start -k $((random + 1))
+  for _ in 1 2; do
+    import_state
+    [ "$state" != complete ] || break
+    random_below "$steps"
+    trail="$trail, then -t $((random + 1))"
+    if [ -z "$state" ]; then strike_start -t $((random + 1))
+    else strike -t $((random + 1)) resume -q "$disk"; fi
+  done
+  recovers "$trail"
+  pairs=$((pairs - 1))
+  [ $pairs -gt 0 ]
+}
+
+count_steps () { # COMMAND...
+  "$at_call" -l "$scratch/calls" "$QIMPORT" "$@" 2>"$scratch/err" || bail "$* failed: $(cat "$scratch/err")"
+  steps=$(wc -l <"$scratch/calls")
+}
+
+all_of () { # ONTO START_SAMPLE RESUME_SAMPLE PAIRS
+  fresh
+  count_steps start -q ${device:+--force} --commit-interval 0.1 "$image" "$disk"
+  whole
+  is "$why" "" "$1: an import that is watched ends identical"
+  all=$steps
+  repeatedly "$1: killed before every step of an import, it goes on to an identical disk" "$2" \
+    start_step -k
+  repeatedly "$1: killed within every write of an import, likewise" $(($2 / 2)) start_step -t
+  fresh
+  middle=$((all * 6 / 10))
+  strike_start -k $middle
+  count_steps resume -q "$disk"
+  repeatedly "$1: killed before every step of a resume, likewise" "$3" resume_step -k $middle
+  repeatedly "$1: killed within every write of a resume, likewise" $(($3 / 2)) resume_step -t $middle
+  pairs=$4 steps=$all
+  repeatedly "$1: killed three times in a row, likewise" 100000 pair_step
+}
+
+if [ "$long" = 1 ]; then
+  all_of "a file" 0 0 "${QIMPORT_TEST_PAIRS:-200}"
+else
+  all_of "a file" 30 16 8
+fi
+
+if [ "$(id -u)" = 0 ] && truncate -s 8M "$scratch/back" &&
+  device=$(losetup -f --show "$scratch/back" 2>/dev/null); then
+  trap 'losetup -d "$device"; finish' EXIT
+  disk=$device
+  head -c 8M /dev/zero | tr '\0' '\252' >"$scratch/stale"
+  if [ "$long" = 1 ]; then all_of "a device" 0 0 "${QIMPORT_TEST_PAIRS:-200}"
+  else all_of "a device" 12 8 7; fi
+else
+  skip "a device: killed before every step" "loop devices need root"
+fi
+done_testing
