@@ -7,11 +7,11 @@
 needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 mib=${QIMPORT_LONG_MIB:-320}
-disk=$scratch/disk
 say_seed
 
 # killed_import WHAT RATE KILLS MIN_MS SPAN_MS
 killed_import () {
+  disk=$scratch/disk-${image##*/}
   what=$1 rate=$2 kills=$3
   serve $((rate / 4))
   "$QIMPORT" start -q --connections 4 "$url" "$disk" &
