@@ -45,6 +45,7 @@
   X (JOURNAL_NEWER, "journal-newer", 7)                                                      \
   X (JOURNAL_CORRUPT, "journal-corrupt", 7)                                                  \
   X (JOURNAL_FAILED, "journal-failed", 7)                                                    \
+  X (NO_JOURNAL, "no-journal", 7)                                                            \
   X (NO_SUCH_IMPORT, "no-such-import", 7)                                                    \
   X (IMPORT_HELD, "import-held", 7)                                                          \
   X (DIFFERS, "target-differs", 8)

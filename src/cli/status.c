@@ -124,18 +124,33 @@ watch (struct qimport_journal *j, const struct arguments *a)
   }
 }
 
+/* A machine that never imported anything has no journal, and no imports. */
+static int
+print_none (const struct arguments *a)
+{
+  if (a->json)
+    out ("{\"imports\":[]}\n");
+  else if (!a->prometheus && !a->quiet)
+    message ("no imports yet");
+  return 0;
+}
+
 int
 run_status (const struct arguments *a)
 {
   struct qimport_journal *j = NULL;
+  struct qimport_error err;
   bool running;
   int status;
 
   if (a->json && a->prometheus)
     return usage_error (a->command->name, "--json and --prometheus exclude each other");
-  status = open_reader (&j, a);
-  if (status == 0)
-    status = a->watch ? watch (j, a) : print_once (j, a, &running);
+  if (qimport_journal_open (&j, a->journal, QIMPORT_READ_ONLY, &err) == -1) {
+    if (strcmp (err.code, "no-journal") == 0 && a->n_words == 0)
+      return print_none (a);
+    return complain (&err);
+  }
+  status = a->watch ? watch (j, a) : print_once (j, a, &running);
   qimport_journal_close (j);
   return status;
 }

@@ -20,9 +20,9 @@ enum {
   RUN_GAP = 256 << 10,
   RUN_BYTES = 16 << 20,
   RUN_LEAST = 32 << 10,
-  RUN_FIRST = 2 << 20,
+  RUN_FIRST = 128 << 10,
   RUN_REST = 512 << 10, /* towards the end requests are not made smaller than this */
-  SLOW_RATE = 4096,     /* bytes a millisecond of one request */
+  SLOW_RATE = 256,      /* bytes a millisecond of one request */
   SLOTS_MAX = 4096
 };
 
@@ -185,12 +185,12 @@ slot_complete (struct copy *c, struct slot *s)
   pthread_mutex_unlock (&c->lock);
 }
 
-/* What a request at RATE (bytes a millisecond) brings in a commit interval; in half of one where
- * the link is slow, so that little comes out of order and a kill costs little. */
+/* What a request at RATE (bytes a millisecond) brings in a commit interval; in a quarter of one
+ * where the link is slow, so that little comes out of order and a kill costs little. */
 static uint64_t
 bytes_at (const struct copy *c, double rate)
 {
-  double bytes = rate * (double)c->spec.commit_interval_ms * (rate < SLOW_RATE ? 0.5 : 1);
+  double bytes = rate * (double)c->spec.commit_interval_ms * (rate < SLOW_RATE ? 0.25 : 1);
 
   return bytes < RUN_BYTES ? (uint64_t)bytes : RUN_BYTES;
 }

@@ -384,7 +384,8 @@ collect_urls (struct qimport *q, struct error *err)
 int
 import_open_image (struct qimport *q, bool recorded, struct error *err)
 {
-  struct source_options so = { .stop = &q->stop, .event = on_event, .event_ctx = q };
+  struct source_options so
+      = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q };
   unsigned k;
 
   import_source_options (q->options, &so);

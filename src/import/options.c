@@ -28,7 +28,7 @@ enum option_type {
   TYPE_FILE,    /* char *, made absolute, so that a resume elsewhere finds it */
   TYPE_SHA256,  /* char *, 64 hexadecimal digits */
   TYPE_LIST,    /* struct option_list */
-  TYPE_CHOICE   /* bool: the second word of the argument is true */
+  TYPE_CHOICE   /* bool: true for the second word of the argument; with LEAST 1 for the first */
 };
 
 struct option_row {
@@ -107,7 +107,7 @@ static const struct option_row rows[] = {
   ROW ("checksums", "URL|FILE", "a SHA256SUMS file to take it from", NULL, FRESH, 0, TYPE_TEXT,
        checksums, false, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
-       TYPE_CHOICE, digest, true, 0, 0),
+       TYPE_CHOICE, digest, true, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
        TYPE_TEXT, snapshot, true, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
@@ -237,7 +237,7 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
 
   if (!is_first && !is_second)
     return fail (err, ERR_USAGE, "--%s: must be %s", row->info.name, row->info.argument);
-  *field = is_second;
+  *field = row->least == 1 ? is_first : is_second;
   return 0;
 }
 
@@ -417,7 +417,7 @@ save_line (FILE *out, const struct option_row *row, const void *field)
   case TYPE_SHA256:
     return fprintf (out, "%s=%s\n", name, *(char *const *)field);
   case TYPE_CHOICE:
-    if (*(const bool *)field)
+    if (*(const bool *)field == (row->least == 0))
       return fprintf (out, "%s=%s\n", name, row->info.argument + first + 1);
     return fprintf (out, "%s=%.*s\n", name, (int)first, row->info.argument);
   case TYPE_LIST:

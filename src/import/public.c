@@ -173,14 +173,10 @@ static int
 check_stop (struct qimport *q, struct error *err)
 {
   if (atomic_load (&q->stop))
-    return fail (err, ERR_INTERRUPTED, "interrupted%s%.8s%s",
-                 q->in_journal ? "; `qimport resume " : "", q->in_journal ? q->imp.id : "",
-                 q->in_journal ? "` goes on" : "");
+    return fail (err, ERR_INTERRUPTED, "interrupted");
   if (q->deadline > 0 && monotonic_ms () >= q->deadline)
-    return fail (err, ERR_MAX_TIME, "--max-time %llu is over%s%.8s%s",
-                 (unsigned long long)q->options->max_time_s,
-                 q->in_journal ? "; `qimport resume " : "", q->in_journal ? q->imp.id : "",
-                 q->in_journal ? "` goes on" : "");
+    return fail (err, ERR_MAX_TIME, "--max-time %llu is over",
+                 (unsigned long long)q->options->max_time_s);
   return 0;
 }
 

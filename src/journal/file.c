@@ -37,6 +37,7 @@ static int
 refuse_errno (struct error *err, const char *path, int errnum, const char *doing)
 {
   enum error_code code = errnum == ENOSPC || errnum == EDQUOT ? ERR_JOURNAL_FULL
+                         : errnum == ENOENT                   ? ERR_NO_JOURNAL
                                                               : ERR_JOURNAL_REFUSED;
   char words[768];
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 /* --stall-time: less than this in a second is slow. */
@@ -31,9 +32,11 @@ source_tell (struct source *s, const char *kind, const char *fmt, ...)
 int
 engine_stopped (const struct source *s, struct error *err)
 {
-  if (s->options.stop == NULL || !atomic_load (s->options.stop))
-    return 0;
-  return fail (err, ERR_INTERRUPTED, "%s: interrupted; `qimport resume` goes on", s->shown);
+  if (s->options.stop != NULL && atomic_load (s->options.stop))
+    return fail (err, ERR_INTERRUPTED, "interrupted");
+  if (s->options.deadline_ms > 0 && monotonic_ms () >= s->options.deadline_ms)
+    return fail (err, ERR_MAX_TIME, "the time that was given is over");
+  return 0;
 }
 
 struct job *

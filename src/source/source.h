@@ -40,6 +40,7 @@ struct source_options {
   bool insecure;
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
+  int64_t deadline_ms;      /* monotonic; ERR_MAX_TIME from then on; 0: none */
   source_event event;       /* may be NULL; called on the thread that uses the source */
   void *event_ctx;
 };
