@@ -22,6 +22,7 @@ flow_tests += tests/flow/interrupt.sh
 flow_tests += tests/flow/journal-views.sh
 flow_tests += tests/flow/kill-resume.sh
 flow_tests += tests/flow/many-imports.sh
+include tests/flow/proof.mk
 
 build_tests = tests/rooms.sh tests/symbols.sh tests/header.sh
 TESTS += $(build_tests) $(flow_tests)

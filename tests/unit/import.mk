@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+
+unit_tests += tests/unit/t-import-merkle
+tests_unit_t_import_merkle_SOURCES = tests/unit/t-import-merkle.c
+tests_unit_t_import_merkle_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_import_merkle_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What proves afterwards what was put on which disk.
+flow_tests += tests/flow/audit.sh
+flow_tests += tests/flow/audit-journal.sh
+flow_tests += tests/flow/checksum.sh
+EXTRA_DIST += doc/examples/root-digest.py
