@@ -45,6 +45,7 @@ SELECT json_object (
          'state', shown_state (i.state, i.holder_pid, i.holder_start, i.holder_boot),
          'tool', json_object ('name', 'qimport', 'version', i.tool),
          'host', i.host,
+         'user', i.user,
          'source', (SELECT json_group_array (json (object))
                       FROM (SELECT json_object (
                                      'layer', l.key & 255,
@@ -52,6 +53,11 @@ SELECT json_object (
                                      'url_had_secret', json (iif (l.url_had_secret, 'true',
                                                                   'false')),
                                      'final_url', nullif (l.final_url, ''),
+                                     'final_host', iif (instr (l.final_url, '://'),
+                                       substr (l.final_url, instr (l.final_url, '://') + 3,
+                                               instr (substr (l.final_url, instr (l.final_url,
+                                                              '://') + 3) || '/', '/') - 1),
+                                       NULL),
                                      'format', l.format,
                                      'length', l.length,
                                      'etag', nullif (l.etag, ''),
@@ -83,6 +89,32 @@ SELECT json_object (
          'started_at', s.started_at,
          'updated_at', s.updated_at,
          'finished_at', s.finished_at,
+         'verification', json_object (
+           'source_identity', CASE (SELECT trust FROM layer WHERE key = i.no << 8)
+                                WHEN 0 THEN 'strong' WHEN 1 THEN 'weak'
+                                ELSE 'length-only' END,
+           'image_sha256_computed', json (iif (i.image_sha256 <> '', 'true', 'false')),
+           'image_sha256_checked', json (iif (i.image_sha256 <> '' AND i.expect_sha256 <> ''
+                                              AND i.image_sha256 = i.expect_sha256,
+                                              'true', 'false')),
+           'segment_digests', json (iif (i.digests, 'true', 'false')),
+           'target_audited', json (iif (i.root_digest <> '', 'true', 'false'))),
+         'mirrors', (SELECT json_group_array (detail)
+                       FROM (SELECT DISTINCT detail FROM event
+                              WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
+                                AND kind = 'mirror')),
+         'audits', (SELECT json_group_array (json_object ('at', at, 'kind', kind,
+                                                          'verdict', detail))
+                      FROM (SELECT at, kind, detail FROM event
+                             WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
+                               AND kind IN ('audited', 'repaired')
+                             ORDER BY key)),
+         'chain', json_object (
+           'events', (SELECT count (*) FROM event
+                       WHERE key >= i.no << 40 AND key < (i.no + 1) << 40),
+           'head', (SELECT lower (hex (chain)) FROM event
+                     WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
+                     ORDER BY key DESC LIMIT 1)),
          'interruptions', (SELECT count (*) FROM event
                             WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
                               AND kind = 'interrupted'),

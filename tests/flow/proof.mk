@@ -4,4 +4,5 @@
 flow_tests += tests/flow/audit.sh
 flow_tests += tests/flow/audit-journal.sh
 flow_tests += tests/flow/checksum.sh
-EXTRA_DIST += doc/examples/root-digest.py
+flow_tests += tests/flow/receipt.sh
+EXTRA_DIST += doc/examples/root-digest.py doc/receipt.schema.json
