@@ -200,17 +200,16 @@ record_target (struct qimport *q, struct error *err)
 }
 
 static int
-reopen_target (struct qimport *q, bool *already, struct error *err)
+reopen_target (struct qimport *q, struct error *err)
 {
   struct target_identity id;
   struct target_spec spec;
 
-  *already = false;
   if (q->imp.target_identity[0] == '\0')
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  return target_reopen (&q->target, &spec, &id, already, err);
+  return target_reopen (&q->target, &spec, &id, NULL, err);
 }
 
 /* --restart: what was written so far does not count.  A part file is made anew, also where the
@@ -219,9 +218,9 @@ reopen_target (struct qimport *q, bool *already, struct error *err)
 static int
 restart_target (struct qimport *q, struct error *err)
 {
-  bool already, is_part = strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
+  bool is_part = strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
   struct target_spec spec;
-  int rc = reopen_target (q, &already, err);
+  int rc = reopen_target (q, err);
 
   if (!is_part) {
     if (rc == 0 && q->target != NULL)
@@ -302,16 +301,18 @@ after_resume (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
-  bool already = false, restart = q->options->restart;
+  bool restart = q->options->restart;
 
   (void)timeout_ms;
   if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
     return -1;
   if (hold (q, err) == -1
-      || (restart ? restart_target (q, err) : reopen_target (q, &already, err)) == -1
+      || (restart ? restart_target (q, err) : reopen_target (q, err)) == -1
       || start_check (q, err) == -1)
     return -1;
-  if (already || all_committed (&q->imp)) {
+  /* That the part file was renamed already does not count: should the journal have gone back
+   * since, the rest is fetched again and written over the same bytes (J3). */
+  if (all_committed (&q->imp)) {
     q->phase = phase_finish;
     return PHASE_MORE;
   }
@@ -531,6 +532,14 @@ join_check (struct qimport *q, struct error *err)
   return check_failed (q, err);
 }
 
+/* W3: the rename must not outlive the commits it follows, which are not durable by themselves;
+ * this one is, and with it all before it. */
+static int
+settle_journal (struct qimport *q, struct error *err)
+{
+  return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
 int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -543,7 +552,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
-  if (target_finish (q->target, err) == -1)
+  if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
   if (q->copy != NULL && copy_commit_held (q->copy, err) == -1)
     return -1;
@@ -591,6 +600,7 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->in_journal && q->fresh && !passing) {
     target_discard (q->target);
     q->target = NULL;
+    journal_release (q->journal, q->imp.no, IMPORT_FAILED, why, &ignored);
     journal_forget (q->journal, &q->imp, &ignored);
   } else if (q->in_journal) {
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,

@@ -7,7 +7,7 @@
 needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image deflate 64K
-serve 800000
+serve
 disk=$scratch/disk
 
 copying () { # until something is committed
@@ -21,7 +21,7 @@ copying () { # until something is committed
 
 for signal in INT TERM HUP; do
   # What a shell puts into the background has SIGINT ignored.
-  env --default-signal=INT,HUP "$QIMPORT" start "$url" "$disk" 2>"$scratch/err" >"$scratch/out" &
+  env --default-signal=INT,HUP "$QIMPORT" start --limit-rate 2M "$url" "$disk" 2>"$scratch/err" >"$scratch/out" &
   pid=$!
   background
   check "SIG$signal: the import is under way" copying
@@ -50,7 +50,7 @@ for signal in INT TERM HUP; do
   rm -f "$disk" "$disk".qimport-part
 done
 
-"$QIMPORT" start -q "$url" "$disk" 2>"$scratch/err" &
+"$QIMPORT" start --limit-rate 2M -q "$url" "$disk" 2>"$scratch/err" &
 pid=$!
 background
 copying

@@ -7,12 +7,12 @@
 needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 
 image deflate 64K
-serve 1000000
+serve
 disk=$scratch/disk
 sql () { sqlite3 -readonly -cmd '.timeout 5000' "$QIMPORT_JOURNAL" "$1"; }
 size=$(size_of "$expected")
 
-"$QIMPORT" start -q "$url" "$disk" 2>"$scratch/start.err" &
+"$QIMPORT" start -q --limit-rate 3M "$url" "$disk" 2>"$scratch/start.err" &
 pid=$!
 background
 

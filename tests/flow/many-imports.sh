@@ -7,12 +7,12 @@
 needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image deflate 64K
-serve 700000
+serve
 pids=
 for i in 1 2 3 4 5 6; do
   case $i in 1 | 4) f=plain ;; 2 | 5) f=deflate ;; *) f=zstd ;; esac
   image $f 64K
-  "$QIMPORT" start -q --connections 4 "$url" "$scratch/disk$i" 2>"$scratch/err$i" &
+  "$QIMPORT" start -q --limit-rate 2500K "$url" "$scratch/disk$i" 2>"$scratch/err$i" &
   background
   pids="$pids $!"
 done
