@@ -85,22 +85,47 @@ journal_option (char *out, size_t size, const char *path)
   snprintf (out + n, size - n, "'");
 }
 
+/* WHY without the library's own advice, which names neither the import nor the journal. */
+static void
+without_advice (char *out, size_t size, const char *why)
+{
+  static const char advice[] = "; `qimport resume` goes on";
+  const char *at = strstr (why, advice);
+
+  if (at == NULL)
+    snprintf (out, size, "%s", why);
+  else
+    snprintf (out, size, "%.*s%s", (int)(at - why), why, at + strlen (advice));
+}
+
 /* One line: why it ended (a signal needs no words), how much is safe, how to go on. */
 static void
 tell_interrupted (struct display *d, const struct arguments *a, struct qimport_journal *j,
                   const struct qimport_progress *p, const char *why)
 {
   char id[SHORT_ID_SIZE], done[HUMAN_SIZE], all[HUMAN_SIZE];
-  char safe[96] = "nothing is written yet", journal[4200], how[4400] = "";
+  char safe[96] = "nothing is written yet", journal[4200], reason[1024];
 
   if (p->guest_total > 0)
     snprintf (safe, sizeof safe, "%s of %s are safe", human_size (done, p->guest_committed),
               human_size (all, p->guest_total));
   journal_option (journal, sizeof journal, a->journal);
-  if (strstr (why, "qimport resume") == NULL)
-    snprintf (how, sizeof how, "; go on with: qimport resume %s%s", short_id (id, j, p->id),
-              journal);
-  display_message (d, "%s; %s%s", why, safe, how);
+  without_advice (reason, sizeof reason, why);
+  display_message (d, "%s; %s; go on with: qimport resume %s%s", reason, safe,
+                   short_id (id, j, p->id), journal);
+}
+
+/* Any other end; where its words name a command, the journal that the command needs is added. */
+static void
+tell_refused (struct display *d, const struct arguments *a, const char *why)
+{
+  char journal[4200];
+
+  journal_option (journal, sizeof journal, a->journal);
+  if (journal[0] != '\0' && strstr (why, "`qimport resume") != NULL)
+    display_message (d, "%s (with%s)", why, journal);
+  else
+    display_message (d, "%s", why);
 }
 
 int
@@ -114,26 +139,28 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   else if (err->status == QIMPORT_INTERRUPTED)
     display_message (d, "%s; nothing was begun yet: run the same command again", why);
   else
-    display_message (d, "%s", err->message);
+    tell_refused (d, a, err->message);
   return exit_status (err);
 }
 
-/* How far the source is known to be what it was taken for: its receipt says it. */
-static void
-source_check (char *out, size_t size, struct qimport_journal *j, const char *id)
+/* How far the image is known to be what its publisher made: its receipt says it. */
+static const char *
+source_check (struct qimport_journal *j, const char *id)
 {
+  const char *words = "the image's SHA-256 was not computed";
   struct qimport_error err;
-  char *json, value[256];
+  char *json, value[16];
 
-  snprintf (out, size, "the source was not verified (no --sha256)");
   if (qimport_receipt (j, id, &json, &err) == -1)
-    return;
-  if (json_find (json, "digests.image_sha256_expected", value, sizeof value))
-    snprintf (out, size, "the image's SHA-256 is as expected");
-  else if (json_find (json, "source.identity", value, sizeof value))
-    snprintf (out, size, "the source was not verified (no --sha256), its identity is %s",
-              value);
+    return words;
+  if (json_find (json, "verification.image_sha256_checked", value, sizeof value)
+      && strcmp (value, "true") == 0)
+    words = "the image's SHA-256 was checked and is as expected";
+  else if (json_find (json, "verification.image_sha256_computed", value, sizeof value)
+           && strcmp (value, "true") == 0)
+    words = "the image's SHA-256 was computed, not checked (no --sha256)";
   qimport_free (json);
+  return words;
 }
 
 static int
@@ -148,7 +175,6 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
               int64_t elapsed_ms)
 {
   char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE];
-  char check[384];
   uint64_t ms = elapsed_ms < 1 ? 1 : (uint64_t)elapsed_ms;
   struct qimport_info info = { .id = "" };
   struct qimport_error err;
@@ -156,12 +182,12 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
   if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1
       || info.id[0] == '\0')
     return;
-  source_check (check, sizeof check, j, p->id);
   display_message (
       c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
       info.target, human_size (size, info.virtual_size), human_size (fetched, p->fetched_now),
       human_duration (took, (double)elapsed_ms / 1000),
-      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)), check);
+      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
+      source_check (j, p->id));
 }
 
 static int
