@@ -35,5 +35,8 @@ librooms_la_SOURCES += \
 	src/import/snapshot.h \
 	src/import/stream.c \
 	src/import/stream.h \
+	src/import/stream_check.c \
+	src/import/stream_check.h \
 	src/import/stream_map.c \
+	src/import/stream_place.c \
 	src/import/worker.c

@@ -3,7 +3,7 @@
  * stream_map: the tables of an image that comes as a stream: the disk (header or snapshot
  * table), its L1 table, then every L2 table, each as soon as all of its bytes are here.  All
  * tables are known with the L1 table, before any extent is, so that an overlap is refused at
- * once.
+ * once.  They are parsed in the order in which they come.
  */
 #include "import/stream.h"
 
@@ -11,9 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "import/snapshot.h"
 
-enum { L1_CHUNK = 8192 };
+/* An L2 table is kept as its host offset in sectors and the index of its L1 entry, in one
+ * number: an L1 table of 32 MiB may name 4 Mi of them. */
+enum { L1_CHUNK = 8192, IDX_BITS = 22, AT_BITS = 64 - IDX_BITS + 9 };
+
+_Static_assert (QCOW2_L1_MAX / 8 <= 1 << IDX_BITS, "the index of an L1 entry fits");
+
+static uint64_t
+table_at (const struct stream *s, size_t i)
+{
+  return (s->tables[i] >> IDX_BITS) * SECTOR;
+}
+
+static uint64_t
+table_idx (const struct stream *s, size_t i)
+{
+  return s->tables[i] & ((1 << IDX_BITS) - 1);
+}
 
 static uint64_t
 horizon (const struct stream *s)
@@ -21,58 +38,14 @@ horizon (const struct stream *s)
   return s->at + s->have;
 }
 
-/* ---- Tables ------------------------------------------------------------------------------- */
-
-static int
-add_table (struct stream *s, host_off at, uint64_t len, uint64_t l1_idx, struct error *err)
+bool
+stream_all_parsed (const struct stream *s)
 {
-  if (s->n_tables == s->cap_tables) {
-    size_t cap = s->cap_tables == 0 ? 64 : 2 * s->cap_tables;
-    void *more = realloc (s->tables, cap * sizeof *s->tables);
-
-    if (more == NULL)
-      return fail_memory (err, "the tables of the image");
-    s->tables = more;
-    s->cap_tables = cap;
-  }
-  s->tables[s->n_tables++]
-      = (struct stream_table){ at, len, l1_idx, .parsed = l1_idx == NO_L2 };
-  s->unparsed += l1_idx != NO_L2;
-  return 0;
-}
-
-static int
-by_offset (const void *a, const void *b)
-{
-  const struct stream_table *x = a, *y = b;
-
-  return (x->at.v > y->at.v) - (x->at.v < y->at.v);
-}
-
-static int
-refuse_overlap (const struct stream *s, const char *what, host_off at, host_off table,
-                struct error *err)
-{
-  return fail (err, ERR_IMAGE_MALFORMED,
-               "%s: %s at %" PRIu64 " overlaps the table at %" PRIu64
-               "; the image is corrupt, `qemu-img check` tells more",
-               source_url (s->q->sources[0]), what, at.v, table.v);
-}
-
-static int
-sort_tables (struct stream *s, struct error *err)
-{
-  size_t i;
-
-  qsort (s->tables, s->n_tables, sizeof *s->tables, by_offset);
-  for (i = 1; i < s->n_tables; i++)
-    if (s->tables[i].at.v < s->tables[i - 1].at.v + s->tables[i - 1].len)
-      return refuse_overlap (s, "a table", s->tables[i].at, s->tables[i - 1].at, err);
-  return 0;
+  return s->have_l1 && s->next_table == s->n_tables;
 }
 
 /* The first table that ends behind AT. */
-static const struct stream_table *
+static size_t
 table_behind (const struct stream *s, uint64_t at)
 {
   size_t low = 0, high = s->n_tables;
@@ -80,15 +53,36 @@ table_behind (const struct stream *s, uint64_t at)
   while (low < high) {
     size_t mid = low + (high - low) / 2;
 
-    if (s->tables[mid].at.v + s->tables[mid].len <= at)
+    if (table_at (s, mid) + s->header.cluster_size <= at)
       low = mid + 1;
     else
       high = mid;
   }
-  return low < s->n_tables ? &s->tables[low] : NULL;
+  return low;
+}
+
+bool
+stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table)
+{
+  size_t i = table_behind (s, at);
+
+  if (i >= s->next_table || table_at (s, i) >= end)
+    return false;
+  *table = table_at (s, i);
+  return true;
 }
 
 /* ---- Extents ------------------------------------------------------------------------------ */
+
+static int
+refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t table,
+                struct error *err)
+{
+  return fail (err, ERR_IMAGE_MALFORMED,
+               "%s: %s at host offset %" PRIu64 " overlaps the L2 table at host offset %" PRIu64
+               "; the image is damaged, ask for a sound one",
+               source_url (s->q->sources[0]), what, at, table);
+}
 
 /* The last sector of a compressed cluster is counted whole by its descriptor; what lies behind
  * the stream in it may be anything. */
@@ -101,43 +95,22 @@ certain_end (const struct extent *e)
 }
 
 static int
-check_extent (struct stream *s, const struct extent *e, struct error *err)
-{
-  const struct stream_table *t = table_behind (s, e->host.v);
-  uint64_t unit;
-
-  if (t != NULL && t->at.v < certain_end (e))
-    return refuse_overlap (s, "a data cluster", e->host, t->at, err);
-  if (e->host.v >= s->at)
-    return 0;
-  for (unit = e->host.v / s->unit; unit * s->unit < min_u64 (extent_host_end (e), s->at); unit++)
-    if (stream_bit (&s->dropped, unit))
-      return fail (err, ERR_IMAGE_UNSUPPORTED,
-                   "%s: a table uses the cluster at %" PRIu64 " again after it went by, which a "
-                   "stream cannot go back to; fetch the image from a file or a server that "
-                   "honours ranges",
-                   source_url (s->q->sources[0]), e->host.v);
-  return stream_set_bit (&s->late, e->host.v / s->piece, err);
-}
-
-static int
 on_extent (void *ctx, const struct extent *e, struct error *err)
 {
   struct stream *s = ctx;
-  uint64_t end = extent_host_end (e);
 
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
-    if (check_extent (s, e, err) == -1)
+    size_t i = table_behind (s, e->host.v);
+
+    if (i < s->n_tables && table_at (s, i) < certain_end (e))
+      return refuse_overlap (s, "a data cluster", e->host.v, table_at (s, i), err);
+    if (stream_expect (s, e, err) == -1)
       return -1;
-    if (e->kind == EXTENT_DATA)
-      s->data_end = max_u64 (s->data_end, end);
-    else
-      s->compressed_end = max_u64 (s->compressed_end, end);
   }
   return journal_map_add (s->map, e, err);
 }
 
-/* ---- In the order in which they can be known ------------------------------------------------ */
+/* ---- The disk ------------------------------------------------------------------------------ */
 
 static int
 read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *err)
@@ -159,117 +132,141 @@ stream_find_disk (struct stream *s, struct error *err)
     s->have_disk = true;
     return 0;
   }
-  if (!s->ended && (s->header.snapshots == 0 || horizon (s) <= s->header.snapshots_at))
+  if (!s->ended && s->header.snapshots > 0 && horizon (s) <= s->header.snapshots_at)
     return 0;
   rc = import_find_snapshot (&r, &s->header, name, &s->disk, err);
-  if (rc == -1 && err->code == ERR_IMAGE_TRUNCATED && !s->ended)
+  if (rc == -1 && err->code == ERR_IMAGE_TRUNCATED && (!s->ended || s->pipe))
     return 0;
   s->have_disk = rc == 0;
   return rc;
 }
 
-static int
-parse_l1_chunk (struct stream *s, uint64_t first, size_t n, uint8_t *raw, host_off *l2,
-                struct error *err)
-{
-  host_off at = { s->disk.l1.at.v + first * 8 };
-  size_t i;
+/* ---- The L1 table -------------------------------------------------------------------------- */
 
-  if (stream_read_host (s, at, raw, n * 8, err) == -1
-      || qcow2_l1_parse (&s->header, &s->disk, first, raw, n, l2, err) == -1)
-    return -1;
-  for (i = 0; i < n; i++) {
-    if (l2[i].v != 0) {
-      if (add_table (s, l2[i], s->header.cluster_size, first + i, err) == -1)
-        return -1;
-    } else if (qcow2_l1_hole (&s->header, &s->disk, first + i, on_extent, s, err) == -1) {
+typedef int (*l1_each) (struct stream *s, uint64_t idx, host_off l2, struct error *err);
+
+static int
+each_l1_entry (struct stream *s, l1_each each, struct error *err)
+{
+  OWN_MEM uint8_t *raw = malloc (L1_CHUNK * 8);
+  OWN_MEM host_off *l2 = malloc (L1_CHUNK * sizeof *l2);
+  uint64_t first, n, i;
+
+  if (raw == NULL || l2 == NULL)
+    return fail_memory (err, "the L1 table");
+  for (first = 0; first < s->disk.l1.n; first += n) {
+    host_off at = { s->disk.l1.at.v + first * 8 };
+
+    n = min_u64 (L1_CHUNK, s->disk.l1.n - first);
+    if (stream_read_host (s, at, raw, n * 8, err) == -1
+        || qcow2_l1_parse (&s->header, &s->disk, first, raw, n, l2, err) == -1)
       return -1;
-    }
+    for (i = 0; i < n; i++)
+      if (each (s, first + i, l2[i], err) == -1)
+        return -1;
   }
   return 0;
 }
 
 static int
-parse_l1_entries (struct stream *s, struct error *err)
+count_table (struct stream *s, uint64_t idx, host_off l2, struct error *err)
 {
-  OWN_MEM uint8_t *raw = malloc (L1_CHUNK * 8);
-  OWN_MEM host_off *l2 = malloc (L1_CHUNK * sizeof *l2);
-  uint64_t first;
+  s->n_tables += l2.v != 0;
+  if (l2.v >> AT_BITS == 0)
+    return 0;
+  return fail (err, ERR_IMAGE_TRUNCATED,
+               "%s: L1 entry %" PRIu64 ": its L2 table at host offset %" PRIu64 " lies beyond "
+               "the end of any stream; the image is damaged, ask for a sound one",
+               source_url (s->q->sources[0]), idx, l2.v);
+}
 
-  if (raw == NULL || l2 == NULL)
-    return fail_memory (err, "the L1 table");
-  for (first = 0; first < s->disk.l1.n; first += L1_CHUNK)
-    if (parse_l1_chunk (s, first, (size_t)min_u64 (L1_CHUNK, s->disk.l1.n - first), raw, l2, err)
-        == -1)
-      return -1;
+static int
+add_table (struct stream *s, uint64_t idx, host_off l2, struct error *err)
+{
+  if (l2.v == 0)
+    return qcow2_l1_hole (&s->header, &s->disk, idx, on_extent, s, err);
+  s->tables[s->n_tables++] = l2.v / SECTOR << IDX_BITS | idx;
+  return 0;
+}
+
+static int
+by_offset (const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+  return (x > y) - (x < y);
+}
+
+static int
+sort_tables (struct stream *s, struct error *err)
+{
+  size_t i;
+
+  qsort (s->tables, s->n_tables, sizeof *s->tables, by_offset);
+  for (i = 1; i < s->n_tables; i++)
+    if (table_at (s, i) < table_at (s, i - 1) + s->header.cluster_size)
+      return refuse_overlap (s, "an L2 table", table_at (s, i), table_at (s, i - 1), err);
   return 0;
 }
 
 static int
 parse_l1 (struct stream *s, struct error *err)
 {
-  const struct qcow2_header *h = &s->header;
-  host_off start = { 0 };
-
-  if (horizon (s) < s->disk.l1.at.v + s->disk.l1.n * 8)
+  if (s->disk.l1.n > 0 && horizon (s) < s->disk.l1.at.v + s->disk.l1.n * 8)
     return 0;
-  if (add_table (s, start, h->cluster_size, NO_L2, err) == -1
-      || (s->disk.l1.n > 0 && add_table (s, s->disk.l1.at, s->disk.l1.n * 8, NO_L2, err) == -1)
-      || add_table (s, h->refcount_table.at, h->refcount_table.len, NO_L2, err) == -1
-      || parse_l1_entries (s, err) == -1 || sort_tables (s, err) == -1)
+  if (each_l1_entry (s, count_table, err) == -1)
+    return -1;
+  s->tables = malloc (max_u64 (s->n_tables, 1) * sizeof *s->tables);
+  if (s->tables == NULL)
+    return fail_memory (err, "the tables of the image");
+  s->n_tables = 0;
+  if (each_l1_entry (s, add_table, err) == -1 || sort_tables (s, err) == -1)
     return -1;
   s->have_l1 = true;
   return 0;
 }
 
-static int
-parse_l2 (struct stream *s, struct stream_table *t, struct error *err)
-{
-  size_t n = (size_t)qcow2_l2_used (&s->header, &s->disk, t->l1_idx);
-
-  if (stream_read_host (s, t->at, s->table_buf, n * qcow2_l2_entry_size (&s->header), err) == -1)
-    return -1;
-  t->parsed = true;
-  s->unparsed--;
-  return qcow2_l2_walk (&s->header, &s->disk, t->l1_idx, t->at, 0, s->table_buf, n, on_extent, s,
-                        err);
-}
+/* ---- L2 tables ----------------------------------------------------------------------------- */
 
 /* A table that waited in the spool needs its place there no longer. */
-static int
-drop_table (struct stream *s, const struct stream_table *t, struct error *err)
+static void
+drop_table (struct stream *s, uint64_t at)
 {
-  struct host_range r = { t->at, t->len };
+  struct host_range r = { { at }, s->header.cluster_size };
 
-  if (host_end (r) > s->at || !is_aligned (t->at.v | t->len, s->unit))
-    return 0;
-  spool_drop (s->spool, r);
-  return stream_set_bit (&s->dropped, t->at.v / s->unit, err);
+  if (host_end (r) <= s->at)
+    spool_drop (s->spool, r);
+}
+
+static int
+parse_l2 (struct stream *s, uint64_t at, uint64_t idx, struct error *err)
+{
+  host_off l2 = { at };
+  size_t n = (size_t)qcow2_l2_used (&s->header, &s->disk, idx);
+
+  if (stream_read_host (s, l2, s->table_buf, n * qcow2_l2_entry_size (&s->header), err) == -1
+      || qcow2_l2_walk (&s->header, &s->disk, idx, l2, 0, s->table_buf, n, on_extent, s, err)
+             == -1)
+    return -1;
+  drop_table (s, at);
+  return 0;
 }
 
 int
 stream_parse_tables (struct stream *s, struct error *err)
 {
-  size_t i;
-
   if (!s->have_l1 && parse_l1 (s, err) == -1)
     return -1;
-  if (!s->have_l1 || s->unparsed == 0)
+  if (!s->have_l1)
     return 0;
-  for (i = s->next_table; i < s->n_tables; i++) {
-    struct stream_table *t = &s->tables[i];
-    uint64_t used;
+  for (; s->next_table < s->n_tables; s->next_table++) {
+    uint64_t at = table_at (s, s->next_table), idx = table_idx (s, s->next_table);
+    uint64_t used = qcow2_l2_used (&s->header, &s->disk, idx);
 
-    if (t->at.v >= horizon (s))
+    if (at + used * qcow2_l2_entry_size (&s->header) > horizon (s))
       break;
-    if (t->l1_idx == NO_L2 || t->parsed)
-      continue;
-    used = qcow2_l2_used (&s->header, &s->disk, t->l1_idx) * qcow2_l2_entry_size (&s->header);
-    if (t->at.v + used > horizon (s))
-      break;
-    if (parse_l2 (s, t, err) == -1 || drop_table (s, t, err) == -1)
+    if (parse_l2 (s, at, idx, err) == -1)
       return -1;
   }
-  s->next_table = i;
   return 0;
 }

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+#include "target/inner.h"
+
 enum { SPOOL_BLOCK = 4096 };
 
 struct spool {
@@ -52,28 +55,36 @@ static int
 make_file (const char *dir)
 {
   OWN_MEM char *name = NULL;
-  int fd = open (dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  int fd = target_open_at (AT_FDCWD, dir, O_TMPFILE | O_RDWR, 0600), tries;
 
   if (fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
     return fd;
-  if (asprintf (&name, "%s/.qimport-spool-XXXXXX", dir) == -1) {
+  for (tries = 0; tries < 100; tries++) {
+    if (asprintf (&name, "%s/.qimport-spool-%ld-%d", dir, (long)getpid (), tries) == -1) {
+      name = NULL;
+      errno = ENOMEM;
+      return -1;
+    }
+    fd = target_open_at (AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd != -1)
+      unlink (name);
+    if (fd != -1 || errno != EEXIST)
+      return fd;
+    free (name);
     name = NULL;
-    errno = ENOMEM;
-    return -1;
   }
-  fd = mkostemp (name, O_CLOEXEC);
-  if (fd != -1)
-    unlink (name);
-  return fd;
+  return -1;
 }
 
 static int
 spool_fail (const struct spool *s, int errnum, const char *what, struct error *err)
 {
   bool full = errnum == ENOSPC || errnum == EDQUOT;
+  char shown[TARGET_SHOWN];
 
   return fail_errno (err, full ? ERR_TARGET_FULL : ERR_TARGET_FAILED, errnum,
-                     "%s: %s the spool for bytes that have no place yet%s", s->dir, what,
+                     "%s: %s the spool for bytes that have no place yet%s",
+                     escape_text (shown, sizeof shown, s->dir, strlen (s->dir)), what,
                      full ? " (make space and resume, or fetch the image from a server that "
                             "honours ranges)"
                           : "");
