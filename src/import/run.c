@@ -26,8 +26,6 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->import_uuid = q->imp.id;
   spec->force = o->force;
   spec->in_place = o->unallocated_keep;
-  /* What is held back is committed after target_finish: then it must not be blanked again. */
-  spec->head_in_place = q->imp.sealed && q->imp.segments_committed == q->imp.segments;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
   spec->journal_path = journal_path (q->journal);
@@ -199,6 +197,25 @@ record_target (struct qimport *q, struct error *err)
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
 }
 
+/* What was committed of a device's first MiB, but is written last. */
+static int
+restore_held (struct qimport *q, struct error *err)
+{
+  OWN_MEM uint8_t *bytes = malloc (TARGET_HELD_SIZE);
+  unsigned i;
+
+  if (bytes == NULL)
+    return fail_memory (err, "the first MiB of the device");
+  for (i = 0; i < TARGET_HELD_PIECES && target_holds_back (q->target) > 0; i++) {
+    size_t len;
+
+    if (journal_held (q->journal, q->imp.no, i, bytes, TARGET_HELD_SIZE, &len, err) == -1
+        || (len > 0 && target_held_restore (q->target, i, bytes, len, err) == -1))
+      return -1;
+  }
+  return 0;
+}
+
 static int
 reopen_target (struct qimport *q, struct error *err)
 {
@@ -209,7 +226,9 @@ reopen_target (struct qimport *q, struct error *err)
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  return target_reopen (&q->target, &spec, &id, NULL, err);
+  if (target_reopen (&q->target, &spec, &id, NULL, err) == -1)
+    return -1;
+  return restore_held (q, err);
 }
 
 /* --restart: what was written so far does not count.  A part file is made anew, also where the
@@ -553,8 +572,6 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
-    return -1;
-  if (q->copy != NULL && copy_commit_held (q->copy, err) == -1)
     return -1;
   if (journal_complete (q->journal, q->imp.no, hex, err) == -1)
     return -1;
