@@ -5,11 +5,13 @@
 durability_tests =
 durability_tests += tests/durability/kill-every-step.sh
 durability_tests += tests/durability/order.sh
+durability_tests += tests/durability/power-loss.sh
 durability_tests += tests/durability/sync-fails.sh
 durability_tests += tests/durability/two-processes.sh
 durability_tests += tests/controls/run.sh
 durability_tools = tests/durability/crash.sh
-durability_tools += tests/tools/at-call.c tests/tools/committed.py tests/tools/order.py
+durability_tools += tests/tools/at-call.c tests/tools/committed.py tests/tools/order.py \
+	tests/tools/power-loss.py
 
 TESTS += $(durability_tests)
 EXTRA_DIST += $(durability_tests) $(durability_tools)

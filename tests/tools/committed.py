@@ -8,7 +8,7 @@ For a crash at any instant: the journal is sound; every run that it calls commit
 target (or its part file) as in EXPECTED, the raw disk (J1, J6); a file under TARGET's own name
 is the whole disk, never half of it; what is complete is in its place.  Looks at a copy of the
 journal: changes nothing.  Prints the state and how many bytes are committed, or what is wrong
-and exits 1.
+and exits 1.  power-loss.py asks it too.
 """
 import os
 import shutil
@@ -21,12 +21,11 @@ HEAD = 1 << 20  # of a device: zeros there are written last
 PIECE = 1 << 20
 
 
-def wrong(words):
-    print(words)
-    sys.exit(1)
+class Wrong(Exception):
+    pass
 
 
-def same(target, expected, at, length):
+def difference(target, expected, at, length):
     """The offset of the first difference, or None."""
     while length > 0:
         n = min(length, PIECE)
@@ -40,9 +39,14 @@ def same(target, expected, at, length):
     return None
 
 
+def files_differ(target, expected):
+    with open(target, "rb") as have, open(expected, "rb") as want:
+        return difference(have, want, 0, os.path.getsize(expected))
+
+
 def rows_of(journal):
     """(state, [(guest offset, length, kind)]) of the newest import, or (None, [])."""
-    with tempfile.TemporaryDirectory(prefix="committed.") as copy:
+    with tempfile.TemporaryDirectory(prefix="committed.", dir="/dev/shm") as copy:
         name = os.path.join(copy, "j.db")
         for end in ("", "-wal"):
             if os.path.exists(journal + end):
@@ -50,18 +54,21 @@ def rows_of(journal):
         if not os.path.exists(name):
             return None, []
         db = sqlite3.connect(name)
-        verdict = db.execute("PRAGMA quick_check").fetchone()[0]
-        if verdict != "ok":
-            wrong(f"{journal}: quick_check says {verdict}")
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'import'").fetchone():
-            return None, []
-        row = db.execute("SELECT state, id FROM import ORDER BY no DESC LIMIT 1").fetchone()
-        if row is None:
-            return None, []
-        runs = db.execute("SELECT guest_offset, length, kind FROM cluster_state"
-                          " WHERE import_id = ? AND committed", (row[1],)).fetchall()
-        db.close()
-        return row[0], runs
+        try:
+            verdict = db.execute("PRAGMA quick_check").fetchone()[0]
+            if verdict != "ok":
+                raise Wrong(f"{journal}: quick_check says {verdict}")
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'import'").fetchone():
+                return None, []
+            row = db.execute("SELECT state, id FROM import ORDER BY no DESC LIMIT 1").fetchone()
+            if row is None:
+                return None, []
+            return row[0], db.execute("SELECT guest_offset, length, kind FROM cluster_state"
+                                      " WHERE import_id = ? AND committed", (row[1],)).fetchall()
+        except sqlite3.Error as e:
+            raise Wrong(f"{journal}: {e}") from e
+        finally:
+            db.close()
 
 
 def check_runs(runs, place, expected, device):
@@ -70,36 +77,35 @@ def check_runs(runs, place, expected, device):
         for at, length, kind in runs:
             done += length
             if device and kind == "zero" and at < HEAD:
-                length = max(0, at + length - HEAD)
-                at = HEAD
-            bad = same(target, want, at, length)
+                length, at = max(0, at + length - HEAD), HEAD
+            bad = difference(target, want, at, length)
             if bad is not None:
-                wrong(f"{place}: {kind} at {at}+{length} is committed, but differs at {bad}")
+                raise Wrong(f"{place}: {kind} at {at}+{length} is committed, differs at {bad}")
     return done
 
 
-def main():
-    journal, target, expected = sys.argv[1:]
+def look(journal, target, expected):
+    """(state or None, bytes committed), or Wrong."""
     part = target + ".qimport-part"
-    device = os.path.exists(target) and stat.S_ISBLK(os.stat(target).st_mode)
-    size = os.path.getsize(expected)
+    there = os.path.exists(target)
+    device = there and stat.S_ISBLK(os.stat(target).st_mode)
     state, runs = rows_of(journal)
-    if os.path.exists(target) and not device:
-        with open(target, "rb") as have, open(expected, "rb") as want:
-            if os.path.getsize(target) != size or same(have, want, 0, size) is not None:
-                wrong(f"{target} is there, half-done")
-    if state == "complete":
-        if not os.path.exists(target):
-            wrong(f"the import is complete, but {target} is not there")
-        if device:
-            with open(target, "rb") as have, open(expected, "rb") as want:
-                if same(have, want, 0, size) is not None:
-                    wrong(f"the import is complete, but {target} differs")
-    place = target if os.path.exists(target) else part
+    if there and not device and (os.path.getsize(target) != os.path.getsize(expected)
+                                 or files_differ(target, expected) is not None):
+        raise Wrong(f"{target} is there, half-done")
+    if state == "complete" and not there:
+        raise Wrong(f"the import is complete, but {target} is not there")
+    if state == "complete" and device and files_differ(target, expected) is not None:
+        raise Wrong(f"the import is complete, but {target} differs")
+    place = target if there else part
     if runs and not os.path.exists(place):
-        wrong(f"{len(runs)} runs are committed, but there is neither {target} nor {part}")
-    done = check_runs(runs, place, expected, device) if runs else 0
-    print(state, done)
+        raise Wrong(f"{len(runs)} runs are committed, but there is neither {target} nor {part}")
+    return state, check_runs(runs, place, expected, device) if runs else 0
 
 
-main()
+if __name__ == "__main__":
+    try:
+        print(*look(*sys.argv[1:]))
+    except Wrong as e:
+        print(e)
+        sys.exit(1)
