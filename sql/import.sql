@@ -104,6 +104,13 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, (?13 << 8) + ?14);
 -- :layer_delete
 DELETE FROM layer WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 
+-- :held_put
+INSERT OR REPLACE INTO held (key, bytes) VALUES ((?1 << 8) + ?2, ?3);
+-- :held_get
+SELECT bytes FROM held WHERE key = (?1 << 8) + ?2;
+-- :held_delete
+DELETE FROM held WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
+
 -- :event_add
 INSERT INTO event (key, import_id, at, kind, detail, chain)
 SELECT coalesce ((SELECT max (key) FROM event

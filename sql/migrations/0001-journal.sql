@@ -127,6 +127,13 @@ CREATE TABLE sample (
   committed INTEGER NOT NULL             -- guest bytes
 );
 
+-- The first MiB of a device is written last; until then what belongs there waits here, a row a
+-- piece of 64 KiB, stored with the commit that counts it.
+CREATE TABLE held (
+  key INTEGER PRIMARY KEY,               -- (no << 8) + piece
+  bytes BLOB NOT NULL                    -- the piece, and a bit for each sector that is known
+);
+
 -- Imports that are gone, but whose rows are not all removed yet.
 CREATE TABLE forgotten (
   no INTEGER PRIMARY KEY

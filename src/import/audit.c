@@ -75,7 +75,6 @@ start_compare (struct qimport *q, struct error *err)
     .journal_path = journal_path (q->journal),
     .imp = &a->imp,
     .target = q->target,
-    .copy = q->copy,
     .whole = a->whole && a->imp.digests,
     .threads = (unsigned)min_u64 (threads, THREADS_MAX),
     .memory = q->options->memory,

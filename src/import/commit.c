@@ -55,8 +55,6 @@ watermark (const struct copy *c)
   for (i = 0; i < c->n_slots; i++)
     if (c->slots[i].state != SLOT_FREE)
       mark = min_u64 (mark, c->slots[i].seg.ord);
-  for (i = 0; i < c->held.n; i++)
-    mark = min_u64 (mark, c->held.item[i].ord);
   return mark;
 }
 
@@ -103,9 +101,32 @@ unsynced_limit (uint64_t bytes, int64_t ms, uint64_t limit)
   return min_u64 (max_u64 (can, UNSYNCED_LEAST), UNSYNCED_MOST);
 }
 
+/* Of a device's first MiB, which is written last: what changed, for the journal to keep. */
+static int
+take_held (struct copy *c, struct import_progress *p, struct error *err)
+{
+  unsigned i;
+
+  p->held = c->held;
+  p->n_held = 0;
+  if (target_holds_back (c->spec.target) == 0)
+    return 0;
+  if (c->held_bytes == NULL)
+    c->held_bytes = malloc (TARGET_HELD_PIECES * (size_t)TARGET_HELD_SIZE);
+  if (c->held_bytes == NULL)
+    return fail_memory (err, "the first MiB of the device");
+  for (i = 0; i < TARGET_HELD_PIECES; i++) {
+    uint8_t *bytes = c->held_bytes + i * (size_t)TARGET_HELD_SIZE;
+
+    if (target_held_changed (c->spec.target, i, bytes))
+      c->held[p->n_held++] = (struct held_piece){ i, bytes, TARGET_HELD_SIZE };
+  }
+  return 0;
+}
+
 /* J1: sync, then commit.  ALL was published before the sync began. */
 static int
-sync_and_record (struct copy *c, const struct pending *all, const struct import_progress *p,
+sync_and_record (struct copy *c, const struct pending *all, struct import_progress *p,
                  uint64_t unsynced, struct error *err)
 {
   int64_t begun = monotonic_ms ();
@@ -122,6 +143,8 @@ sync_and_record (struct copy *c, const struct pending *all, const struct import_
       = unsynced_limit (unsynced, monotonic_ms () - begun, c->unsynced_limit);
   pthread_cond_broadcast (&c->done);
   pthread_mutex_unlock (&c->lock);
+  if (take_held (c, p, err) == -1)
+    return -1;
 #ifdef SEEDED_BUG_COMMIT_BEFORE_SYNC
   return 0;
 #else
@@ -292,20 +315,4 @@ zeroer_main (void *copy)
   copy_wake (c);
   pthread_mutex_unlock (&c->lock);
   return NULL;
-}
-
-bool
-copy_held (struct copy *c, uint64_t ord, struct segment_progress *out)
-{
-  bool found = false;
-  size_t i;
-
-  pthread_mutex_lock (&c->lock);
-  for (i = 0; i < c->held.n && !found; i++) {
-    found = c->held.item[i].ord == ord;
-    if (found)
-      *out = c->held.item[i];
-  }
-  pthread_mutex_unlock (&c->lock);
-  return found;
 }

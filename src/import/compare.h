@@ -17,7 +17,6 @@
 
 #include "base/error.h"
 #include "base/own.h"
-#include "import/copy.h"
 #include "journal/journal.h"
 #include "target/target.h"
 
@@ -25,7 +24,6 @@ struct compare_spec {
   const char *journal_path;
   const struct journal_import *imp;
   struct target *target;
-  struct copy *copy; /* may be NULL: knows what is written, but committed only after it is finished */
   bool whole;        /* all of the guest, and its root; else only what is committed */
   unsigned threads;
   uint64_t memory;   /* bytes of buffers, about */

@@ -70,9 +70,7 @@ slot_retire (struct copy *c, struct slot *s)
 
   if (!s->written || !s->hashed || s->state != SLOT_IDLE)
     return;
-  if (s->held)
-    rc = pending_add (&c->held, &s->published);
-  else if (s->changed)
+  if (s->changed)
     rc = pending_add (&c->pending, &s->published);
   if (rc == -1) {
     fail_memory (&err, "progress");
@@ -121,7 +119,7 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   atomic_store (&s->n_parts, 0);
   s->written = seg->committed;
   s->hashed = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
-  s->changed = s->held = false;
+  s->changed = false;
   s->next = seg->committed_extents;
   s->into = 0;
   s->resume_to = seg->committed_to;
@@ -536,21 +534,6 @@ copy_stop (struct copy *c, struct error *err)
 }
 
 int
-copy_commit_held (struct copy *c, struct error *err)
-{
-  pthread_mutex_lock (&c->lock);
-  c->pending.guest += c->held.guest;
-  while (c->held.n > 0)
-    if (pending_add (&c->pending, &c->held.item[--c->held.n]) == -1) {
-      pthread_mutex_unlock (&c->lock);
-      return fail_memory (err, "progress");
-    }
-  c->held.guest = 0;
-  pthread_mutex_unlock (&c->lock);
-  return settle (c, err);
-}
-
-int
 copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, struct error *err)
 {
   struct slot *s = NULL;
@@ -764,7 +747,7 @@ copy_close (struct copy *c)
   free (c->threads);
   free (c->slots);
   free (c->pending.item);
-  free (c->held.item);
+  free (c->held_bytes);
   pthread_cond_destroy (&c->work);
   pthread_cond_destroy (&c->done);
   pthread_cond_destroy (&c->tick);

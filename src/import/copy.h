@@ -56,18 +56,11 @@ int copy_open (struct copy **out, const struct copy_spec *spec, struct error *er
 void copy_close (struct copy *c);
 OWNABLE (copy)
 
-/* Let it go on for about TIMEOUT_MS.  1: more; 0: every byte is written and committed, except
- * what the target holds back (copy_commit_held); -1. */
+/* Let it go on for about TIMEOUT_MS.  1: more; 0: every byte is written and committed; -1. */
 int copy_step (struct copy *c, int timeout_ms, struct error *err);
 
 /* Stop fetching, write what has come, sync and commit it. */
 int copy_stop (struct copy *c, struct error *err);
-
-/* After target_finish: commit what it held back. */
-int copy_commit_held (struct copy *c, struct error *err);
-
-/* Of a segment that is written, but not committed because the target holds some of it back. */
-bool copy_held (struct copy *c, uint64_t ord, struct segment_progress *out);
 
 /* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer. */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,

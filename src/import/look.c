@@ -295,26 +295,11 @@ count_segment (struct look *l)
   return 0;
 }
 
-/* What the journal does not have yet, because the target holds it back. */
-static void
-add_held (const struct look *l, struct segment *s)
-{
-  struct segment_progress p;
-
-  if (s->committed || l->c->spec.copy == NULL || !copy_held (l->c->spec.copy, s->ord, &p))
-    return;
-  s->committed = p.committed;
-  s->digest_final = p.digest_final;
-  memcpy (s->hash, p.hash, sizeof s->hash);
-  s->hash_len = p.hash_len;
-}
-
 static int
 compare_segment (struct look *l, struct segment *s, struct error *err)
 {
   struct digest d;
 
-  add_held (l, s);
   if (l->c->spec.whole && !s->committed)
     return fail (err, ERR_JOURNAL_CORRUPT,
                  "%s: segment %" PRIu64 " is not committed, though all of them should be; "

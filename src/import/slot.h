@@ -47,7 +47,6 @@ struct slot {
   uint64_t into; /* bytes of it that are written: plain data only */
   uint64_t guest_put; /* guest bytes written */
   host_off resume_to; /* where an earlier run left the first extent; 0 once it is used */
-  bool held;     /* wrote what the target holds back: publishes no more */
   struct digest digest;
 };
 
@@ -118,7 +117,7 @@ struct copy {
   struct error error;
   struct slot *queue, **queue_end;
   unsigned busy; /* workers with a slot */
-  struct pending pending, held;
+  struct pending pending;
   struct import_progress committed; /* as the journal has it */
   uint64_t guest_written;
   uint64_t unsynced, unsynced_limit;
@@ -126,6 +125,10 @@ struct copy {
   bool zero_done;
   bool all_submitted; /* of a stream: it has ended, and its zero runs are in the journal */
   bool committing;
+
+  /* The committer's. */
+  struct held_piece held[TARGET_HELD_PIECES];
+  uint8_t *held_bytes;
 
   /* The image's digest: of one worker at a time (hashing), under the lock otherwise. */
   bool hashing;

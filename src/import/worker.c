@@ -92,8 +92,6 @@ put (struct worker *w, struct slot *s, guest_off at, const uint8_t *buf, uint64_
   s->guest_put += len;
   if (w->c->spec.imp->digests)
     digest_update (&s->digest, buf, len);
-  if (at.v < target_holds_back (w->c->spec.target))
-    s->held = true;
   while (len > 0) {
     uint64_t n = skip_zeros ? min_u64 (len, ZERO_LOOK) : len;
 
@@ -272,15 +270,9 @@ publish (struct copy *c, struct slot *s, const struct segment_progress *p)
 
   s->guest_published = s->guest_put;
   c->guest_written += guest;
-  if (s->held) {
-    c->held.guest += guest;
-    if (p->committed)
-      s->published = *p;
-  } else {
-    c->pending.guest += guest;
-    s->published = *p;
-    s->changed = true;
-  }
+  c->pending.guest += guest;
+  s->published = *p;
+  s->changed = true;
   s->written = p->committed;
 }
 

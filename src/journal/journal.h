@@ -281,6 +281,14 @@ struct segment_progress {
   size_t hash_len;
 };
 
+/* Bytes for the first MiB of a device, which is written last (target.h): they are kept here, so
+ * that they may be committed. */
+struct held_piece {
+  unsigned piece; /* at most 255 */
+  const void *bytes;
+  size_t len;
+};
+
 /* What a commit changes in the import's row: new values, not differences. */
 struct import_progress {
   uint64_t segments_committed, guest_committed, fetched;
@@ -289,6 +297,8 @@ struct import_progress {
   uint8_t image_hash[DIGEST_STATE_MAX];
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
+  const struct held_piece *held; /* those that changed */
+  size_t n_held;
 };
 
 /* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
@@ -296,6 +306,10 @@ struct import_progress {
  * holds the import. */
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
+
+/* A held piece, SIZE bytes at the most, into OUT.  *LEN 0: there is none. */
+int journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
+                  size_t *len, struct error *err);
 
 /* Also gives the import back.  ERR_INTERNAL unless every segment and zero run is committed
  * (the zero cursor stands at the end).  The last step, in order: everything is committed and
@@ -328,6 +342,12 @@ typedef int (*journal_each_event) (void *ctx, const struct journal_event_row *e,
                                    struct error *err);
 int journal_events (struct journal *j, const struct journal_import *imp,
                     journal_each_event each, void *ctx, struct error *err);
+
+/* Pieces of the guest in any order: what they are, and whether they are committed. */
+typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct guest_range r,
+                                   bool committed, struct error *err);
+int journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
+                    void *ctx, struct error *err);
 
 /* How far it was when, for a picture: at most 600. */
 struct journal_sample {

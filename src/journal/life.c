@@ -177,7 +177,8 @@ journal_audited (struct journal *j, int64_t no, const char *kind, const char *ve
 static int
 restart (struct journal *j, int64_t no, struct error *err)
 {
-  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1)
+  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1
+      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_SEGMENT_RESTART, err, "i", no);
 }
@@ -195,7 +196,8 @@ journal_restart (struct journal *j, int64_t no, struct error *err)
 static int
 unseal (struct journal *j, int64_t no, struct error *err)
 {
-  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1)
+  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1
+      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_IMPORT_UNSEAL, err, "i", no);
 }
@@ -231,6 +233,8 @@ complete (struct journal *j, int64_t no, const char *image_sha256,
     return fail (err, ERR_INTERNAL,
                  "journal %s: the import was to be completed before all of it was committed",
                  j->sql.path);
+  if (sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
+    return -1;
   if (witness_statement (&j->sql, no, segments, detail, sizeof detail, err) == -1)
     return -1;
   return record_event (&j->sql, no, "completed", detail, err);
@@ -263,6 +267,7 @@ forget (struct journal *j, int64_t no, struct error *err)
   if (record_read_import (&j->sql, no, &imp, err) == -1 || refuse_held (&imp, err) == -1
       || sql_run (&j->sql, SQL_IMPORT_DELETE, err, "i", no) == -1
       || sql_run (&j->sql, SQL_LAYER_DELETE, err, "i", no) == -1
+      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1
       || sql_run (&j->sql, SQL_SAMPLE_DELETE, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_FORGOTTEN_ADD, err, "i", no);

@@ -5,6 +5,8 @@
  *   J1  The caller has synced the target before; this room records what it is told, all of it
  *       in one transaction, or nothing.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "journal/record.h"
 
@@ -72,6 +74,11 @@ commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, 
   for (i = 0; i < n; i++)
     if (commit_segment (j, no, &segs[i], err) == -1)
       return -1;
+  for (i = 0; i < p->n_held; i++)
+    if (sql_run (&j->sql, SQL_HELD_PUT, err, "iib", no, (int64_t)p->held[i].piece,
+                 p->held[i].bytes, p->held[i].len)
+        == -1)
+      return -1;
   if (commit_import (j, no, p, err) == -1)
     return -1;
   return add_sample (j, no, p, err);
@@ -86,4 +93,26 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
   if (tx_begin (j, PROGRESS, err) == -1)
     return -1;
   return tx_end (j, commit_all (j, no, segs, n, p, err), err);
+}
+
+int
+journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size, size_t *len,
+              struct error *err)
+{
+  sqlite3_stmt *row;
+  int r;
+  LOCKED (j);
+
+  *len = 0;
+  if (sql_start (&j->sql, SQL_HELD_GET, &row, err, "ii", no, (int64_t)piece) == -1)
+    return -1;
+  r = sql_next (&j->sql, row, err);
+  if (r != 0)
+    return r == 1 ? 0 : -1;
+  if ((size_t)sqlite3_column_bytes (row, 0) <= size) {
+    *len = (size_t)sqlite3_column_bytes (row, 0);
+    memcpy (out, sqlite3_column_blob (row, 0), *len);
+  }
+  sql_end (row);
+  return 0;
 }

@@ -72,7 +72,7 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
     return -1;
   if (recorded != NULL && target_identity_check (t, recorded, err) == -1)
     return -1;
-  return spec->in_place || spec->head_in_place ? 0 : target_head_new (t, err);
+  return spec->in_place ? 0 : target_head_new (t, err);
 }
 
 int

@@ -49,7 +49,6 @@ struct target_spec {
   bool force;              /* overwrite an existing file, or a device that holds data */
   bool in_place;           /* --unallocated keep: the target exists, keeps what it holds */
   bool zero_promised;      /* --target-is-zero: devices only */
-  bool head_in_place;      /* all is committed, the first MiB too: nothing is held back */
   bool preallocate;        /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *source_path;  /* a local source, likewise; may be NULL */

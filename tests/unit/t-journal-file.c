@@ -101,8 +101,8 @@ only_create_makes_one (void **state)
 {
   struct fixture *f = *state;
 
-  FAILS (f, ERR_JOURNAL_REFUSED, journal_open (&f->j, f->path, JOURNAL_READ, &f->err));
-  FAILS (f, ERR_JOURNAL_REFUSED, journal_open (&f->j, f->path, JOURNAL_WRITE, &f->err));
+  FAILS (f, ERR_NO_JOURNAL, journal_open (&f->j, f->path, JOURNAL_READ, &f->err));
+  FAILS (f, ERR_NO_JOURNAL, journal_open (&f->j, f->path, JOURNAL_WRITE, &f->err));
   assert_false (exists (f, ""));
 }
 
