@@ -24,10 +24,15 @@
  *
  * The library never prints, never exits, installs no signal handler and keeps no global state.
  * Several imports may run in several threads of one process; one struct qimport belongs to one
- * thread at a time, but for qimport_cancel and qimport_progress_get, which any thread may call.
+ * thread at a time, but for qimport_cancel and qimport_progress_get, which any thread may call
+ * until qimport_close begins.  One struct qimport_journal may be shared by all threads, and one
+ * journal file by any number of processes.  After fork, a child uses nothing that the parent
+ * opened.
  *
- * Sizes and offsets are bytes, times milliseconds since 1970 UTC unless the name says otherwise.
- * Functions return 0, or -1 with *err filled.  Strings in structs are owned by the struct they
+ * Sizes and offsets are bytes, times milliseconds since 1970 UTC unless the name says otherwise;
+ * times within JSON are RFC 3339, UTC.  Functions return 0, or -1 with *err filled; err may be
+ * NULL where nobody asks why.  What is handed out through a pointer to a pointer is set only on
+ * success (a char ** is NULL after a failure).  Strings in structs are owned by the struct they
  * stand in; strings handed out through char ** are the caller's, for qimport_free.
  */
 #ifndef QIMPORT_H
@@ -58,11 +63,11 @@ enum qimport_status {
 
 struct qimport_error {
   enum qimport_status status;
-  char code[32];      /* a word for programs, such as "source-changed" */
+  char code[32];      /* a word for programs, such as "source-changed": doc/troubleshooting.md */
   char message[1024]; /* one line: what, where, why, what next; printable UTF-8 */
 };
 
-/* The version of the library, "1.2.3". */
+/* The version of the library, "1.2.3"; static. */
 const char *qimport_version (void);
 
 /* Frees a string the library handed out.  NULL is fine. */
@@ -92,14 +97,16 @@ enum {
   QIMPORT_FOR_INFO = 16, /* and map of a URL */
 };
 
-/* The I-th option, or NULL behind the last. */
+/* The I-th option, or NULL behind the last.  Static. */
 const struct qimport_option_info *qimport_option_info (size_t i);
 
 /* An empty set; NULL when memory is out. */
 struct qimport_options *qimport_options_new (void);
-/* VALUE NULL for a switch.  QIMPORT_USAGE for an unknown name or a bad value. */
+/* VALUE NULL for a switch; it is copied.  A second value replaces the first, but for options that
+ * repeat.  QIMPORT_USAGE for an unknown name or a bad value; *O is as it was then. */
 int qimport_options_set (struct qimport_options *o, const char *name, const char *value,
                          struct qimport_error *err);
+/* NULL is fine. */
 void qimport_options_free (struct qimport_options *o);
 
 /* ---- The journal ------------------------------------------------------------------------ */
@@ -110,11 +117,13 @@ enum { QIMPORT_READ_ONLY = 1 };
 
 /* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else
  * $XDG_STATE_HOME/qimport/journal.db (default ~/.local/state).  Made if it is not there, but
- * not with QIMPORT_READ_ONLY, which never writes and never makes an import wait. */
+ * not with QIMPORT_READ_ONLY, which never writes and never makes an import wait.  Fails with
+ * QIMPORT_JOURNAL; its code is "no-journal" where there is none to read. */
 int qimport_journal_open (struct qimport_journal **out, const char *path, unsigned flags,
                           struct qimport_error *err);
+/* After every import that was begun with it was closed.  NULL is fine. */
 void qimport_journal_close (struct qimport_journal *j);
-/* Which file it is. */
+/* Which file it is; J's. */
 const char *qimport_journal_path (const struct qimport_journal *j);
 
 /* What status shows of an import. */
@@ -135,13 +144,14 @@ struct qimport_info {
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that
- * one.  EACH returns 0 to go on. */
+ * one.  EACH is called on this thread; *INFO is its own only until it returns.  It returns 0 to
+ * go on; anything else ends the list with -1 and QIMPORT_INTERRUPTED. */
 int qimport_list (struct qimport_journal *j, const char *id,
                   int (*each) (void *ctx, const struct qimport_info *info), void *ctx,
                   struct qimport_error *err);
 
-/* Documents of qimport(1): JSON, newline at the end.  ID NULL for all where that makes sense
- * (status, receipt: one a line). */
+/* Documents of qimport(1): JSON, newline at the end; report is a page of HTML.  ID NULL: all of
+ * them, for status one object {"imports":[...]}, for receipt an object a line. */
 int qimport_status_json (struct qimport_journal *j, const char *id, char **json,
                          struct qimport_error *err);
 int qimport_log_json (struct qimport_journal *j, const char *id, char **json,
@@ -153,14 +163,16 @@ int qimport_report (struct qimport_journal *j, const char *id, char **html,
 
 struct qimport_event {
   int64_t at;
-  char kind[32];
-  char detail[1024];
+  char kind[32];     /* started interrupted resumed retry ... as in the table event */
+  char detail[1024]; /* for people */
 };
+/* What happened, oldest first.  EACH as in qimport_list. */
 int qimport_log (struct qimport_journal *j, const char *id,
                  int (*each) (void *ctx, const struct qimport_event *event), void *ctx,
                  struct qimport_error *err);
 
-/* Remove from the journal; the target stays.  One that is being worked on is refused. */
+/* Remove from the journal; the target stays, and so does the part file of an unfinished one.  One
+ * that is being worked on is refused (QIMPORT_JOURNAL, "import-held"). */
 int qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error *err);
 
 /* ---- Imports ---------------------------------------------------------------------------- */
@@ -168,7 +180,8 @@ int qimport_forget (struct qimport_journal *j, const char *id, struct qimport_er
 struct qimport;
 
 /* Begin.  Checks words and options only: the network, the journal and the target are first
- * touched by qimport_step.  OPTIONS may be NULL and is copied.  J must outlive *OUT. */
+ * touched by qimport_step, which is where their errors come from.  URL, TARGET and OPTIONS are
+ * copied; OPTIONS may be NULL.  J, not read-only, must outlive *OUT. */
 int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
                    const char *target, const struct qimport_options *options,
                    struct qimport_error *err);
@@ -186,7 +199,8 @@ int qimport_ensure (struct qimport **out, struct qimport_journal *j, const char 
 int qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
                    const struct qimport_options *options, struct qimport_error *err);
 
-/* Do some work, for about TIMEOUT_MS.  1: more is to be done.  0: done, all of it durable.
+/* Do some work, for about TIMEOUT_MS (a step that opens, syncs or ends an import may take longer).
+ * 1: more is to be done.  0: done, all of it durable (and 0 again at every later call).
  * -1: over (the same error again at every later call); the import was left so that resume goes
  * on from what is committed, if err->status is QIMPORT_INTERRUPTED, or after its cause was mended. */
 int qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *err);
@@ -206,29 +220,35 @@ struct qimport_progress {
   double eta_seconds;  /* -1: not known */
   char note[160];      /* what it waits for, or "" */
 };
+/* How far it is, at the end of the last step.  Never blocks for long; from any thread. */
 void qimport_progress_get (struct qimport *q, struct qimport_progress *out);
 
-/* The object of --progress json for this instant, one line without newline. */
+/* The object of --progress json for this instant, one line without newline.  On Q's thread; it
+ * reads the journal. */
 int qimport_progress_json (struct qimport *q, char **json, struct qimport_error *err);
 
-/* What audit found: JSON as of qimport audit --json.  After the last step. */
+/* What audit found: JSON as of qimport audit --json.  After the last step (QIMPORT_USAGE before),
+ * also when that was -1 with QIMPORT_DIFFERS. */
 int qimport_audit_json (struct qimport *q, char **json, struct qimport_error *err);
 
-/* Warnings meant for a person since the last call (one line each), or NULL: the caller frees. */
+/* Warnings meant for a person since the last call (one line each), or NULL; for
+ * qimport_free. */
 char *qimport_take_warning (struct qimport *q);
 
-/* Stops (as a kill would, but tidily) what still runs, and frees.  NULL is fine. */
+/* Stops (as a kill would, but tidily) what still runs, and frees; an import that was not over is
+ * "interrupted" then.  NULL is fine. */
 void qimport_close (struct qimport *q);
 
 /* step until done, calling PROGRESS (may be NULL) about every INTERVAL_MS on this thread; when
- * it returns nonzero the import is cancelled. */
+ * it returns nonzero the import is cancelled.  Returns 0 or -1, as the last step did. */
 int qimport_run (struct qimport *q, int (*progress) (void *ctx, const struct qimport_progress *p),
                  void *ctx, int interval_ms, struct qimport_error *err);
 
 /* ---- Images ----------------------------------------------------------------------------- */
 
 /* What the image at URL is, from its metadata alone.  JSON: the keys of `qemu-img info
- * --output=json` where they apply, and "importable", "bytes-to-fetch", "requests". */
+ * --output=json` where they apply, and "importable", "bytes-to-fetch", "requests".  This and
+ * the map of a URL wait for the network as long as the options allow, and need no journal. */
 int qimport_info_json (const char *url, const struct qimport_options *options, char **json,
                        struct qimport_error *err);
 /* Guest extents with the keys of `qemu-img map --output=json`; of a URL, or of an import. */

@@ -134,6 +134,17 @@ SELECT json_object (
        CROSS JOIN import_summary AS s
  WHERE i.no = ?1 AND s.id = i.id;
 
+-- :state_rows  guest bytes as 0 data, 1 compressed, 2 zero, 3 hole; and whether they are committed
+SELECT guest_offset, length, iif (kind = 'compressed', 1, 0), committed
+  FROM cluster_state
+ WHERE import_id = (SELECT id FROM import WHERE no = ?1) AND kind <> 'zero'
+UNION ALL
+SELECT z.guest * 512, z.len * 512, 2 + z.hole, z.key - (?1 << 40) < i.zero_ord
+  FROM import AS i
+       CROSS JOIN zero_run AS z
+ WHERE i.no = ?1 AND i.sealed
+   AND z.key >= ?1 << 40 AND z.key < (?1 + 1) << 40;
+
 -- :check_import  what does not hold of import ?1, one row each
 WITH counted AS (
   SELECT i.*,

@@ -8,12 +8,14 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 TEST_EXTENSIONS += .sh
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
-	CC='$(CC)'; export top_srcdir top_builddir CC;
+	CC='$(CC)'; SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)'; \
+	export top_srcdir top_builddir CC SANITIZE_CFLAGS;
 
 # Flow tests run the program against a real server; tests/flow/lib.sh is what they share.  One
 # file a line, so that two people can add one.
 flow_tests =
 flow_tests += tests/check-manual.sh
+flow_tests += tests/manuals.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/cli-import.sh
 flow_tests += tests/flow/cli-usage.sh
@@ -21,15 +23,17 @@ flow_tests += tests/flow/import-identical.sh
 flow_tests += tests/flow/interrupt.sh
 flow_tests += tests/flow/journal-views.sh
 flow_tests += tests/flow/kill-resume.sh
+flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
 include tests/flow/proof.mk
+include tests/flow/net.mk
 
 build_tests = tests/rooms.sh tests/symbols.sh tests/header.sh
 TESTS += $(build_tests) $(flow_tests)
 
 long_tests = tests/long/main-job.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
-	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh
+	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c
 
 include tests/durability/local.mk
 

@@ -254,6 +254,15 @@ import_parse_image (struct qimport *q, struct error *err)
   return 0;
 }
 
+static int
+head_changed (const struct qimport *q, unsigned k, struct error *err)
+{
+  return fail (err, ERR_SOURCE_CHANGED,
+               "%s: the image changed since the import began (header or L1 table differ); "
+               "`qimport resume --restart %s` begins anew",
+               source_url (q->sources[k]), q->imp.id);
+}
+
 /* J4: header and L1 table must be those that the import began with, whatever the validators
  * say: some servers ignore If-Range. */
 static int
@@ -266,10 +275,7 @@ check_head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t le
   if (head_digest (q, k, head, len, digest, err) == -1)
     return -1;
   if (recorded && memcmp (digest, r->head_digest, DIGEST_SIZE) != 0)
-    return fail (err, ERR_SOURCE_CHANGED,
-                 "%s: the image changed since the import began (header or L1 table differ); "
-                 "`qimport resume --restart %s` begins anew",
-                 source_url (q->sources[k]), q->imp.id);
+    return head_changed (q, k, err);
   memcpy (r->head_digest, digest, DIGEST_SIZE);
   return 0;
 }
@@ -315,7 +321,9 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   record_identity (q->sources[k], &found, r);
   if (q->stream)
     return 0;
-  if ((sealed ? glance_layer (q, k, head, len, err) : parse_layer (q, k, &head, &len, err)) == -1)
+  if (sealed && glance_layer (q, k, head, len, err) == -1)
+    return error_status (err->code) == QIMPORT_IMAGE ? head_changed (q, k, err) : -1;
+  if (!sealed && parse_layer (q, k, &head, &len, err) == -1)
     return -1;
   return check_head_digest (q, k, head, len, recorded, err);
 }

@@ -28,6 +28,9 @@ librooms_la_SOURCES += \
 	src/import/queries.c \
 	src/import/repair.c \
 	src/import/report.c \
+	src/import/report.h \
+	src/import/report_map.c \
+	src/import/report_rate.c \
 	src/import/run.c \
 	src/import/sample.c \
 	src/import/slot.h \

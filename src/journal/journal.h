@@ -349,6 +349,12 @@ typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct gues
 int journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
                     void *ctx, struct error *err);
 
+/* Pieces of the guest in any order: what they are, and whether they are committed. */
+typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct guest_range r,
+                                   bool committed, struct error *err);
+int journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
+                    void *ctx, struct error *err);
+
 /* How far it was when, for a picture: at most 600. */
 struct journal_sample {
   uint64_t second; /* since it began */

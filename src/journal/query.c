@@ -144,6 +144,43 @@ journal_events (struct journal *j, const struct journal_import *imp, journal_eac
 }
 
 static int
+each_state (struct sql *s, int64_t no, journal_each_state each, void *ctx, struct error *err)
+{
+  static const enum extent_kind kinds[] = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO,
+                                            EXTENT_HOLE };
+  sqlite3_stmt *row;
+  int r;
+
+  if (sql_start (s, SQL_STATE_ROWS, &row, err, "i", no) == -1)
+    return -1;
+  while ((r = sql_next (s, row, err)) == 0) {
+    struct guest_range range = { { sql_u64 (row, 0) }, sql_u64 (row, 1) };
+
+    if (each (ctx, kinds[sqlite3_column_int64 (row, 2) & 3], range,
+              sqlite3_column_int64 (row, 3) != 0, err)
+        == -1) {
+      sql_end (row);
+      return -1;
+    }
+  }
+  return r == 1 ? 0 : -1;
+}
+
+int
+journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
+                void *ctx, struct error *err)
+{
+  struct sql s;
+  int r;
+
+  if (file_open_reader (&s, j->path, err) == -1)
+    return -1;
+  r = each_state (&s, imp->no, each, ctx, err);
+  sql_close (&s);
+  return r;
+}
+
+static int
 each_sample (struct sql *s, int64_t no, journal_each_sample each, void *ctx, struct error *err)
 {
   struct journal_sample one;

@@ -132,6 +132,14 @@ must_wait (struct job *job, size_t len)
          && !stream_room (s, len);
 }
 
+/* Where such an answer ends is as doubtful as the rest of it: its connection is closed, lest
+ * what is left of it is taken for the next answer. */
+static bool
+is_garbled (const struct answer *a)
+{
+  return a->j.verdict == RESPONSE_WRONG || a->j.verdict == RESPONSE_CONTRADICTS;
+}
+
 static size_t
 on_body (char *data, size_t size, size_t n, void *ctx)
 {
@@ -152,7 +160,7 @@ on_body (char *data, size_t size, size_t n, void *ctx)
   rate_take (&s->rate, len);
   if (!a->accepted) {
     a->received += len;
-    return a->received > REFUSED_BODY_MAX ? CURL_WRITEFUNC_ERROR : len;
+    return is_garbled (a) || a->received > REFUSED_BODY_MAX ? CURL_WRITEFUNC_ERROR : len;
   }
   return take (job, (const uint8_t *)data, len) == -1 ? CURL_WRITEFUNC_ERROR : len;
 }

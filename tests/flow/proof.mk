@@ -5,4 +5,5 @@ flow_tests += tests/flow/audit.sh
 flow_tests += tests/flow/audit-journal.sh
 flow_tests += tests/flow/checksum.sh
 flow_tests += tests/flow/receipt.sh
+flow_tests += tests/flow/report.sh
 EXTRA_DIST += doc/examples/root-digest.py doc/receipt.schema.json

@@ -9,7 +9,8 @@ one line of JSON: n, path, method, range, if_range, headers, status, sent (body 
 
 An honest answer knows ranges, If-Range, keep-alive; has a strong ETag, Last-Modified, Date.
 Lies are asked for in the path, /b/LIE[+LIE...]/anything, or by the text of the control file,
-which is read anew at each request and holds for all paths (LIE[+LIE...]; empty: none).
+which is read anew at each request and holds for all paths (LIE[+LIE...]; empty: none); its requests are counted from when it was
+written.
 
 A LIE is NAME[,ARG...][@FROM[-[TO]]]; arguments are percent-decoded; @ says for which requests to
 this path, counted from 1: @3 the third, @3- from the third on, @2-4.
@@ -43,8 +44,12 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     encoding,NAME     Content-Encoding NAME
     html              200 with a small HTML page
     status,N[,RETRY]  that status, with Retry-After if given
+    quota,N           503 once N body bytes were sent since the control file was written
     redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
     big-headers,N     N bytes of junk headers
+    accept-ranges,V   that Accept-Ranges (bytes)
+    interim,N         N answers 102 before the real one
+    endless           a chunked body that goes on after its range without end
     flip,AT           the byte at AT of the file is another
     other             all bytes are others
     auth,USER:PASS    401 without these Basic credentials
@@ -81,6 +86,9 @@ class Server:
     def __init__(self, args):
         self.args = args
         self.counts = {}
+        self.controlled = None
+        self.control_count = 0
+        self.control_sent = 0
         self.n = 0
         self.rng = {}
         self.log = open(args.log, "a", buffering=1) if args.log else None
@@ -98,14 +106,24 @@ class Server:
             self.n += 1
             n = self.n
         m = re.match(r"/b/([^/?]*)", path)
-        text = m.group(1) if m else ""
-        if self.args.control:
-            try:
-                text += "+" + open(self.args.control).read().strip()
-            except FileNotFoundError:
-                pass
-        lies = {name: args for name, args, lo, hi in parse_lies(text) if lo <= count <= hi}
+        lies = parse_lies(m.group(1)) if m else []
+        lies = {name: args for name, args, lo, hi in lies if lo <= count <= hi}
+        lies.update(self.control())
         return n, lies
+
+    def control(self):
+        try:
+            with open(self.args.control or os.devnull) as f:
+                text, stamp = f.read().strip(), os.fstat(f.fileno()).st_mtime_ns
+        except FileNotFoundError:
+            return {}
+        with LOCK:
+            if self.controlled != (text, stamp):
+                self.controlled, self.control_count = (text, stamp), 0
+                self.control_sent = 0
+            self.control_count += 1
+            count = self.control_count
+        return {name: args for name, args, lo, hi in parse_lies(text) if lo <= count <= hi}
 
     def random_between(self, seed, lo, hi):
         with LOCK:
@@ -182,7 +200,7 @@ class Answer:
         return arg or "Sat, 03 Feb 2024 04:05:06 GMT"
 
     def common(self):
-        h = [("Server", "lying"), ("Accept-Ranges", "bytes"),
+        h = [("Server", "lying"), ("Accept-Ranges", self.lies.get("accept-ranges", ["bytes"])[0]),
              ("Content-Type", "application/octet-stream")]
         if "no-date" not in self.lies:
             h.append(("Date", email.utils.formatdate(usegmt=True)))
@@ -218,6 +236,8 @@ class Answer:
             self.answer()
         finally:
             self.entry["sent"] = self.sent
+            with LOCK:
+                self.server.control_sent += self.sent
             self.server.record(self.entry)
 
     def refused(self):
@@ -237,6 +257,8 @@ class Answer:
         status = self.refused()
         if status:
             return self.small(status)
+        if "quota" in lies and self.server.control_sent >= int(lies["quota"][0]):
+            return self.small(503)
         if "status" in lies:
             extra = [("Retry-After", lies["status"][1])] if len(lies["status"]) > 1 else []
             return self.small(int(lies["status"][0]), extra)
@@ -313,7 +335,7 @@ class Answer:
         lies = self.lies
         self.entry["status"] = status
         length = body[1] - body[0] if isinstance(body, tuple) else len(body)
-        chunked = "chunked" in lies or "long-chunked" in lies
+        chunked = {"chunked", "long-chunked", "endless"} & set(lies)
         lines = ["HTTP/1.1 %d Whatever" % status] + ["%s: %s" % h for h in headers]
         if chunked:
             lines.append("Transfer-Encoding: chunked")
@@ -323,6 +345,8 @@ class Answer:
             lines.append("Connection: close")
         if "two-lengths" in lies:
             lines.append("Content-Length: %s" % lies["two-lengths"][0])
+        for _ in range(int(lies.get("interim", ["0"])[0])):
+            self.raw(b"HTTP/1.1 102 Processing\r\nX-Wait: yes\r\n\r\n")
         self.raw(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         if status != 204 and self.method != "HEAD":
             self.body(body, length, chunked)
@@ -351,6 +375,9 @@ class Answer:
                 time.sleep(max(0, begun + at / int(lies["slow"][0]) - time.monotonic()))
         if stop is not None and at < length:
             self.break_off()
+        while "endless" in lies:
+            self.raw(b"10000\r\n" + bytes(65536) + b"\r\n")
+            self.sent += 65536
         if chunked:
             self.raw(b"0\r\n\r\n")
 

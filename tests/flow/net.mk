@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The network, and servers that fail, lie, change their image or try to get at secrets.
+flow_tests += tests/flow/net-lies.sh
+EXTRA_DIST += tests/flow/net.sh
