@@ -6,3 +6,6 @@ nobase_dist_doc_DATA += doc/journal-format.md
 nobase_dist_doc_DATA += doc/examples/import-with-progress.c
 nobase_dist_doc_DATA += doc/examples/list-imports.c
 nobase_dist_doc_DATA += doc/examples/resume-everything.c
+nobase_dist_doc_DATA += doc/digests.md
+nobase_dist_doc_DATA += doc/receipt.schema.json
+nobase_dist_doc_DATA += doc/examples/root-digest.py

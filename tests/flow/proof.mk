@@ -6,4 +6,3 @@ flow_tests += tests/flow/audit-journal.sh
 flow_tests += tests/flow/checksum.sh
 flow_tests += tests/flow/receipt.sh
 flow_tests += tests/flow/report.sh
-EXTRA_DIST += doc/examples/root-digest.py doc/receipt.schema.json
