@@ -3,9 +3,7 @@ dist_man_MANS += doc/qimport.1
 dist_man_MANS += doc/libqimport.3
 dist_man_MANS += doc/qimport-journal.5
 nobase_dist_doc_DATA += doc/journal-format.md
-nobase_dist_doc_DATA += doc/examples/import-with-progress.c
-nobase_dist_doc_DATA += doc/examples/list-imports.c
-nobase_dist_doc_DATA += doc/examples/resume-everything.c
-nobase_dist_doc_DATA += doc/digests.md
-nobase_dist_doc_DATA += doc/receipt.schema.json
-nobase_dist_doc_DATA += doc/examples/root-digest.py
+
+examplesdir = $(docdir)/examples
+dist_examples_DATA = doc/examples/import-with-progress.c doc/examples/list-imports.c \
+	doc/examples/resume-everything.c
