@@ -128,10 +128,15 @@ int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
 /* The sources as the journal has them, where the user gives none anew. */
 int import_recall_sources (struct qimport *q, struct error *err);
 
+/* What was committed of a device's first MiB, but is written last. */
+int import_restore_held (struct qimport *q, struct error *err);
+
 /* Parts of phases that a stream has in another order: the record in the journal; target and
  * copy. */
 int import_begin (struct qimport *q, struct error *err);
 int import_open_copy (struct qimport *q, struct error *err);
+/* The identity of q->target goes into the journal. */
+int import_record_target (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
 
 /* Leave the import as it should be found after ERR: commit, release, or forget. */

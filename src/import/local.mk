@@ -23,6 +23,7 @@ librooms_la_SOURCES += \
 	src/import/merkle.h \
 	src/import/options.c \
 	src/import/options.h \
+	src/import/plan.c \
 	src/import/progress.c \
 	src/import/public.c \
 	src/import/queries.c \
@@ -31,6 +32,7 @@ librooms_la_SOURCES += \
 	src/import/report.h \
 	src/import/report_map.c \
 	src/import/report_rate.c \
+	src/import/resume.c \
 	src/import/run.c \
 	src/import/sample.c \
 	src/import/slot.h \

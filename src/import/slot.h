@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * slot: the inside of copy, shared by its three files: copy.c (plan and network), worker.c
+ * slot: the inside of copy, shared by its files: copy.c (its life), plan.c (network), worker.c
  * (decode, write, hash), commit.c (sync, commit, zeros).
  *
  * A slot is a segment in flight with its buffer.  It goes: free -> filling (the network
@@ -148,6 +148,20 @@ bool copy_is_dirty (const struct copy *c);
 void copy_wake (struct copy *c);
 /* The slot whose bytes go into the image's digest next, if there are any. */
 struct slot *hash_candidate (struct copy *c);
+
+/* How many slots are free. */
+size_t slots_free (struct copy *c);
+/* Where SEG has to be fetched from: the first byte that is not committed, or not hashed. */
+host_off slot_base (const struct copy *c, const struct segment *seg);
+/* A free slot for SEG, taken up where it was left. */
+struct slot *slot_take (struct copy *c, const struct segment *seg, struct error *err);
+
+/* plan.c; the network thread's, without the lock. */
+void plan_begin (struct copy *c);
+/* Keep every connection busy. */
+int plan_refill (struct copy *c, struct error *err);
+/* Everything was asked for. */
+bool plan_done (const struct copy *c);
 
 void *worker_main (void *copy);
 void *committer_main (void *copy);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * resume: take up an import where a process left it: hold it, know target and sources again
+ * (J4), and enter the phase that comes next.  The journal is checked beside the first fetch.
+ */
+#include "import/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *
+check_main (void *ctx)
+{
+  struct qimport *q = ctx;
+
+  q->check_result = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check,
+                                   &q->check_error);
+  if (q->check_result == 0)
+    atomic_store (&q->may_commit, true);
+  atomic_store (&q->check_done, true);
+  return NULL;
+}
+
+static int
+start_check (struct qimport *q, struct error *err)
+{
+  atomic_store (&q->may_commit, false);
+  if (pthread_create (&q->checker, NULL, check_main, q) != 0)
+    return fail (err, ERR_NO_MEMORY, "cannot start a thread");
+  q->checker_runs = true;
+  return 0;
+}
+
+int
+import_recall_sources (struct qimport *q, struct error *err)
+{
+  struct qimport_options *o = q->options;
+  unsigned k;
+
+  for (k = 0; k < q->imp.layers; k++) {
+    if (journal_get_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+      return -1;
+    if (k > 0 && o->backing.item[k - 1] == NULL
+        && options_set (o, "backing", q->records[k].url, err) == -1)
+      return -1;
+  }
+  if (q->url == NULL)
+    q->url = strdup (o->url != NULL ? o->url : q->records[0].url);
+  if (q->url == NULL)
+    return fail_memory (err, "the URL");
+  if (o->url == NULL && strcmp (q->url, q->records[0].url) == 0 && q->records[0].url_had_secret
+      && o->user_file == NULL && o->bearer_file == NULL && o->header_file == NULL
+      && o->netrc_file == NULL && !o->netrc)
+    return fail (err, ERR_SOURCE_DENIED,
+                 "%s: the secret part of its URL is never stored; give it again: `qimport %s "
+                 "--url URL %.8s`",
+                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume", q->imp.id);
+  return 0;
+}
+
+/* Is every byte committed, and hashed where it has to be?  Then the network is not needed. */
+static bool
+all_committed (const struct journal_import *imp)
+{
+  return imp->sealed && imp->target_identity[0] != '\0'
+         && imp->segments_committed == imp->segments && imp->zero_ord == imp->zero_runs
+         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total)
+         && !(imp->stream && imp->expect_sha256[0] != '\0');
+}
+
+int
+import_record_target (struct qimport *q, struct error *err)
+{
+  snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
+            target_identity (q->target)->text);
+  return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
+int
+import_restore_held (struct qimport *q, struct error *err)
+{
+  OWN_MEM uint8_t *bytes = malloc (TARGET_HELD_SIZE);
+  unsigned i;
+
+  if (bytes == NULL)
+    return fail_memory (err, "the first MiB of the device");
+  for (i = 0; i < TARGET_HELD_PIECES && target_holds_back (q->target) > 0; i++) {
+    size_t len;
+
+    if (journal_held (q->journal, q->imp.no, i, bytes, TARGET_HELD_SIZE, &len, err) == -1
+        || (len > 0 && target_held_restore (q->target, i, bytes, len, err) == -1))
+      return -1;
+  }
+  return 0;
+}
+
+static int
+reopen_target (struct qimport *q, struct error *err)
+{
+  struct target_identity id;
+  struct target_spec spec;
+
+  if (q->imp.target_identity[0] == '\0')
+    return 0;
+  snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
+  import_target_spec (q, &spec);
+  if (target_reopen (&q->target, &spec, &id, NULL, err) == -1)
+    return -1;
+  return import_restore_held (q, err);
+}
+
+/* --restart: what was written so far does not count.  A part file is made anew, also where the
+ * old one is gone or was replaced; a device, or a file written in place, must be the same one,
+ * and its bytes are not taken for zeros any more. */
+static int
+restart_target (struct qimport *q, struct error *err)
+{
+  bool is_part = strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
+  struct target_spec spec;
+  int rc = reopen_target (q, err);
+
+  if (!is_part) {
+    if (rc == 0 && q->target != NULL)
+      target_forget_zero (q->target);
+    return rc;
+  }
+  if (rc == 0 && q->target != NULL)
+    target_discard (q->target);
+  q->target = NULL;
+  if (rc == -1 && access (q->imp.target, F_OK) == 0)
+    return -1; /* not ours to replace */
+  import_target_spec (q, &spec);
+  spec.force = true; /* of what may still have the part file's name */
+  if (target_create (&q->target, &spec, err) == -1)
+    return -1;
+  return import_record_target (q, err);
+}
+
+static int
+restart_journal (struct qimport *q, struct error *err)
+{
+  if (!q->options->restart)
+    return 0;
+  if (journal_unseal (q->journal, q->imp.no, err) == -1)
+    return -1;
+  return journal_find (q->journal, q->imp.id, &q->imp, err);
+}
+
+static int
+hold (struct qimport *q, struct error *err)
+{
+  if (q->imp.state == IMPORT_COMPLETE)
+    return fail (err, ERR_USAGE,
+                 "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
+                 "another",
+                 q->imp.id, q->imp.id);
+  if (options_recall (q->options, q->imp.options, err) == -1
+      || journal_hold (q->journal, &q->imp, err) == -1)
+    return -1;
+  q->in_journal = true;
+  return restart_journal (q, err);
+}
+
+/* What the sources are now, where the user or the server changed it. */
+static int
+record_sources (struct qimport *q, struct error *err)
+{
+  unsigned k;
+
+  if (q->validator_changed
+      && journal_event (q->journal, q->imp.no, "source_changed",
+                        "the validator changed, the bytes did not", err)
+             == -1)
+    return -1;
+  if (!q->validator_changed && !q->options->restart && q->options->url == NULL)
+    return 0;
+  for (k = 0; k < q->n_layers; k++)
+    if (journal_put_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+      return -1;
+  return 0;
+}
+
+/* Where it goes on. */
+static int
+after_resume (struct qimport *q, struct error *err)
+{
+  if (q->imp.stream && !q->stream) /* the server learned to honour ranges since */
+    q->stream = q->forced_stream = true;
+  if (q->stream && !q->imp.stream)
+    return fail (err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
+                 "%s: does not honour ranges any more, but the import began with them; try again "
+                 "later, or `qimport resume --restart %.8s` reads it forward from the start",
+                 source_url (q->sources[0]), q->imp.id);
+  q->phase = q->stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
+  return PHASE_MORE;
+}
+
+int
+phase_resume (struct qimport *q, int timeout_ms, struct error *err)
+{
+  bool restart = q->options->restart;
+
+  (void)timeout_ms;
+  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
+    return -1;
+  if (hold (q, err) == -1
+      || (restart ? restart_target (q, err) : reopen_target (q, err)) == -1
+      || start_check (q, err) == -1)
+    return -1;
+  /* That the part file was renamed already does not count: should the journal have gone back
+   * since, the rest is fetched again and written over the same bytes (J3). */
+  if (all_committed (&q->imp)) {
+    q->phase = phase_finish;
+    return PHASE_MORE;
+  }
+  if (import_recall_sources (q, err) == -1
+      || import_open_image (q, !restart, err) == -1)
+    return -1;
+  if (import_check_identity (q, q->validator_changed, err) == -1
+      || record_sources (q, err) == -1)
+    return -1;
+  return after_resume (q, err);
+}
