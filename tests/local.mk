@@ -15,6 +15,7 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_b
 # file a line, so that two people can add one.
 flow_tests =
 flow_tests += tests/check-manual.sh
+flow_tests += tests/documents.sh
 flow_tests += tests/manuals.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/cli-import.sh
