@@ -301,7 +301,9 @@ open_target (struct qimport *q, struct error *err)
     return fail (err, ERR_USAGE,
                  "import %.8s has not written anything to %s yet; `qimport resume %.8s` goes on",
                  a->imp.id, a->imp.target, a->imp.id);
-  return target_reopen (&q->target, &spec, &id, &already, err);
+  if (target_reopen (&q->target, &spec, &id, &already, err) == -1)
+    return -1;
+  return import_restore_held (q, err);
 }
 
 static struct audit *
