@@ -17,6 +17,7 @@ flow_tests =
 flow_tests += tests/check-manual.sh
 flow_tests += tests/documents.sh
 flow_tests += tests/manuals.sh
+flow_tests += tests/units.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/cli-import.sh
 flow_tests += tests/flow/cli-usage.sh
