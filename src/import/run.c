@@ -397,14 +397,14 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
-  if (q->in_journal && q->fresh && !passing) {
-    target_discard (q->target);
-    q->target = NULL;
-    journal_release (q->journal, q->imp.no, IMPORT_FAILED, why, &ignored);
-    journal_forget (q->journal, &q->imp, &ignored);
-  } else if (q->in_journal) {
+  if (q->in_journal)
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
                      &ignored);
+  /* In this order: while the journal knows the import, its part file is there. */
+  if (q->in_journal && q->fresh && !passing
+      && journal_forget (q->journal, &q->imp, &ignored) == 0) {
+    target_discard (q->target);
+    q->target = NULL;
   }
   q->in_journal = false;
   target_close (q->target);
