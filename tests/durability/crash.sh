@@ -112,6 +112,6 @@ repeatedly () {
   done
   note "$done_steps of about $steps steps"
   if [ -n "$wrong" ]; then not_ok "$sentence" "$wrong"
-  elif [ $done_steps -lt 5 ]; then not_ok "$sentence" "only $done_steps steps were struck"
+  elif [ $done_steps -lt 3 ]; then not_ok "$sentence" "only $done_steps steps were struck"
   else ok "$sentence"; fi
 }

@@ -3,6 +3,7 @@
 # What a crash, a power cut or a failing call may not do.  Each prints TAP; samples in make check,
 # all of it with QIMPORT_TEST_LONG=1 (make check-durability).
 durability_tests =
+durability_tests += tests/durability/every-call-fails.sh
 durability_tests += tests/durability/kill-every-step.sh
 durability_tests += tests/durability/order.sh
 durability_tests += tests/durability/power-loss.sh
@@ -10,7 +11,7 @@ durability_tests += tests/durability/sync-fails.sh
 durability_tests += tests/durability/two-processes.sh
 durability_tests += tests/controls/run.sh
 durability_tools = tests/durability/crash.sh
-durability_tools += tests/tools/at-call.c tests/tools/committed.py tests/tools/order.py \
+durability_tools += tests/tools/fault-shim.c tests/tools/at-call.c tests/tools/committed.py tests/tools/order.py \
 	tests/tools/power-loss.py
 
 TESTS += $(durability_tests)

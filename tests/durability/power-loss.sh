@@ -11,10 +11,11 @@ needs qemu-storage-daemon losetup mkfs.ext4 mount
 [ -c /dev/fuse ] || skip_all "no /dev/fuse"
 . "$top_srcdir/tests/durability/crash.sh"
 
-states=${QIMPORT_TEST_STATES:-180}
-rounds=6
-[ "$long" = 0 ] || rounds=60
-[ "$long" = 0 ] || states=${QIMPORT_TEST_STATES:-5000}
+if [ "$long" = 0 ]; then
+  states=${QIMPORT_TEST_STATES:-150} rounds=${QIMPORT_TEST_ROUNDS:-5}
+else
+  states=${QIMPORT_TEST_STATES:-5000} rounds=${QIMPORT_TEST_ROUNDS:-60}
+fi
 tool at-call
 at_call=$tool
 small_image
@@ -139,6 +140,6 @@ for fs in ext4 xfs; do
     random_below 1000
     left=$((left - some))
   done
-  [ -n "${QIMPORT_TEST_STATES:-}" ] || two_disks $fs $size $rounds 6
+  two_disks $fs $size $rounds 6
 done
 done_testing

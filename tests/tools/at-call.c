@@ -4,13 +4,13 @@
  * all of its threads.  For the tests of durability; owns nothing of the program, and sees its
  * true system calls, whoever makes them.
  *
- *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o TEXT] PROGRAM ARG...
+ *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o TEXT] [-x TEXT] PROGRAM ARG...
  *
  *     -k N        kill -9 before the N-th call
  *     -t N        the same, but if it writes, the first half of it is written (a torn write)
  *     -e N ERRNO  the N-th call fails with that number; -E: it and every one after it
  *     -l LOG      a line for each call: NUMBER CALL PATH
- *     -o TEXT     count only calls whose line in the log has TEXT
+ *     -o TEXT     count only calls whose line in the log has TEXT; -x: only those that have not
  *
  * What counts: writes to files and devices (not to pipes, sockets and terminals), sizes, zeros,
  * syncs, names, attributes, and open with O_CREAT.  The exit status is the program's, 137 when
@@ -70,7 +70,7 @@ struct strike {
   unsigned long at, seen;
   int errnum;
   FILE *log;
-  const char *only;
+  const char *only, *without;
   pid_t child, torn; /* TORN: die at the exit of this thread's call */
 };
 
@@ -239,7 +239,8 @@ at_call (struct strike *s, pid_t pid, int *request)
   if (w == NULL || !counts (w, pid, &r, where, sizeof where))
     return 0;
   snprintf (line, sizeof line, "%s %s", w->name, where);
-  if (s->only != NULL && strstr (line, s->only) == NULL)
+  if ((s->only != NULL && strstr (line, s->only) == NULL)
+      || (s->without != NULL && strstr (line, s->without) != NULL))
     return 0;
   s->seen++;
   if (s->log != NULL) {
@@ -307,15 +308,15 @@ parse (struct strike *s, int argc, char **argv)
 {
   int c;
 
-  while ((c = getopt (argc, argv, "+k:t:e:E:l:o:")) != -1) {
+  while ((c = getopt (argc, argv, "+k:t:e:E:l:o:x:")) != -1) {
     if (c == 'l') {
       s->log = fopen (optarg, "we");
       if (s->log == NULL)
         die (optarg);
       continue;
     }
-    if (c == 'o') {
-      s->only = optarg;
+    if (c == 'o' || c == 'x') {
+      *(c == 'o' ? &s->only : &s->without) = optarg;
       continue;
     }
     if (c == '?')
@@ -336,7 +337,7 @@ main (int argc, char **argv)
 
   if (command == NULL) {
     fprintf (stderr, "usage: at-call [-k N] [-t N] [-e N ERRNO] [-E N ERRNO] [-l LOG] "
-                     "[-o TEXT] PROGRAM ARG...\n");
+                     "[-o TEXT] [-x TEXT] PROGRAM ARG...\n");
     return 2;
   }
   s.child = start (command);
