@@ -22,4 +22,5 @@ $(systemd_units): %: %.in etc/systemd/hardening
 CLEANFILES += $(systemd_units)
 check_DATA = $(systemd_units)
 EXTRA_DIST += etc/systemd/qimport-resume.service.in etc/systemd/qimport@.service.in \
-	etc/systemd/hardening etc/tmpfiles/qimport.conf
+	etc/systemd/hardening etc/tmpfiles/qimport.conf \
+	etc/kubernetes etc/ansible packaging
