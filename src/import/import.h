@@ -139,6 +139,9 @@ int import_open_copy (struct qimport *q, struct error *err);
 int import_record_target (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
 
+/* spot.c: some of what is committed is read from the target again, at a resume. */
+int import_check_target (struct qimport *q, struct error *err);
+
 /* Leave the import as it should be found after ERR: commit, release, or forget. */
 void import_leave (struct qimport *q, const struct error *why);
 

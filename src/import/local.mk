@@ -38,6 +38,7 @@ librooms_la_SOURCES += \
 	src/import/slot.h \
 	src/import/snapshot.c \
 	src/import/snapshot.h \
+	src/import/spot.c \
 	src/import/stream.c \
 	src/import/stream.h \
 	src/import/stream_check.c \

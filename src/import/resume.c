@@ -207,7 +207,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   if (hold (q, err) == -1
       || (restart ? restart_target (q, err) : reopen_target (q, err)) == -1
-      || start_check (q, err) == -1)
+      || import_check_target (q, err) == -1 || start_check (q, err) == -1)
     return -1;
   /* That the part file was renamed already does not count: should the journal have gone back
    * since, the rest is fetched again and written over the same bytes (J3). */
