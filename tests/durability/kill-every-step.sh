@@ -32,11 +32,19 @@ start_step () { # MODE STEP
   recovers "start, $1 $2"
 }
 
-resume_step () { # MODE AFTER STEP
+# Killed when most of the target is written.
+start_half () {
   fresh
-  strike_start -k "$2" || bail "step $2 of start was not reached"
-  strike "$1" "$3" resume -q "$disk" || return 1
-  recovers "start -k $2, resume $1 $3"
+  "$at_call" -o "pwrite64 ${device:-$disk.qimport-part}" -k "$half" \
+    "$QIMPORT" start -q ${device:+--force} --commit-interval 0.1 "$image" "$disk" \
+    >"$scratch/out" 2>"$scratch/err" </dev/null
+  [ $? = 137 ]
+}
+
+resume_step () { # MODE STEP
+  start_half || return 0
+  strike "$1" "$2" resume -q "$disk" || return 1
+  recovers "start killed at write $half, resume $1 $2"
 }
 
 # Three kills, anywhere.
@@ -72,12 +80,11 @@ all_of () { # ONTO START_SAMPLE RESUME_SAMPLE PAIRS
   repeatedly "$1: killed before every step of an import, it goes on to an identical disk" "$2" \
     start_step -k
   repeatedly "$1: killed within every write of an import, likewise" $(($2 / 2)) start_step -t
-  fresh
-  middle=$((all * 6 / 10))
-  strike_start -k $middle
+  half=$(($(grep -c "pwrite64 ${device:-$disk.qimport-part}" "$scratch/calls") * 7 / 10))
+  start_half || bail "write $half of start was not reached"
   count_steps resume -q "$disk"
-  repeatedly "$1: killed before every step of a resume, likewise" "$3" resume_step -k $middle
-  repeatedly "$1: killed within every write of a resume, likewise" $(($3 / 2)) resume_step -t $middle
+  repeatedly "$1: killed before every step of a resume, likewise" "$3" resume_step -k
+  repeatedly "$1: killed within every write of a resume, likewise" $(($3 / 2)) resume_step -t
   pairs=$4 steps=$all
   repeatedly "$1: killed three times in a row, likewise" 100000 pair_step
 }

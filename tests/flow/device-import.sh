@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Block devices: what was there before shows nowhere, zeros included; what lies beyond the disk stays;
+# what must not be written is refused before a byte is fetched; the first MiB comes last (T6, T10,
+# T11, T13, J6).  With sectors of 512 and of 4096 bytes.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+[ "$(id -u)" = 0 ] || skip_all "loop devices need root"
+needs nginx qemu-img qemu-io losetup jq mkfs.ext4 sfdisk
+loops=
+trap 'umount "$scratch/mnt" 2>/dev/null; for l in $loops; do losetup -d "$l" 2>/dev/null; done; finish' EXIT
+
+device () { # NAME BYTES OPTIONS...: sets $device; 0xaa everywhere
+  back=$scratch/$1 bytes=$2
+  shift 2
+  head -c "$bytes" /dev/zero | tr '\0' '\252' >"$back"
+  device=$(losetup -f --show "$@" "$back" 2>/dev/null) || skip_all "no loop device is free"
+  loops="$loops $device"
+}
+requests () { wc -l <"$serve_log"; }
+
+image plain 64K 8
+serve
+size=$(size_of "$expected")
+
+for sector in 512 4096; do
+  device disk$sector $((size + 2097152)) --sector-size $sector
+  run qimport start -q --force "$url" "$device"
+  exits 0 "sectors of $sector: an import ends with 0"
+  check "sectors of $sector: the disk is what qemu-img makes of the image, zeros too" \
+    cmp -n "$size" "$device" "$expected"
+  is "$(tail -c 2097152 "$device" | tr -d '\252' | wc -c)" 0 \
+    "sectors of $sector: what lies beyond the disk is as it was"
+  run qimport audit "$device"
+  exits 0 "sectors of $sector: audit finds no difference"
+  qimport forget "$device"
+done
+
+# Killed in the middle: what made the old disk bootable is gone, the new one is not bootable yet.
+device killed $((size + 1048576))
+"$QIMPORT" start -q --force --commit-interval 0.2 --limit-rate 2M "$url" "$device" 2>"$scratch/err" &
+pid=$!
+background
+for _ in $(seq 200); do
+  [ "$(import_of "$device" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 3000000 ] 2>/dev/null && break
+  sleep 0.05
+done
+run qimport start -q --force "$url" "$device"
+check "another start onto it meanwhile is refused ($rc)" [ "$rc" = 7 -o "$rc" = 6 ]
+kill -9 $pid
+wait $pid 2>/dev/null
+is "$(head -c 1048576 "$device" | tr -d '\0' | wc -c)" 0 \
+  "killed in the middle, the first MiB is blank: neither the old disk nor half of the new one boots"
+run qimport resume -q --limit-rate 0 "$device"
+exits 0 "a resume ends with 0"
+check "and the device is what qemu-img makes of the image" cmp -n "$size" "$device" "$expected"
+
+# Refused, before anything is asked of the server.
+refused () { # WHAT TARGET OPTIONS...
+  what=$1 target=$2
+  shift 2
+  before=$(requests)
+  run qimport start -q "$@" "$url" "$target"
+  exits 6 "$what is refused with 6"
+  one_message "$what: one message says why"
+  is "$(requests)" "$before" "$what: nothing was asked of the server"
+}
+device fs $((size + 1048576))
+guest_sbin mkfs.ext4 -q -F "$device" >/dev/null 2>&1
+refused "a device that holds a file system, without --force," "$device"
+mkdir "$scratch/mnt"
+mount "$device" "$scratch/mnt"
+refused "a mounted device, even with --force," "$device" --force
+umount "$scratch/mnt"
+ln -s "$device" "$scratch/link"
+refused "a link to a device that holds a file system" "$scratch/link"
+device readonly $((size + 1048576)) -r
+refused "a read-only device" "$device" --force
+
+# Its size is known only after the image's header was read: no data is fetched.
+device small $((size - 1048576))
+before=$(sent_bytes)
+run qimport start -q --force "$url" "$device"
+exits 6 "a device that is too small is refused with 6"
+check "too small: no more than header and tables came ($(($(sent_bytes) - before)) bytes)" \
+  [ $(($(sent_bytes) - before)) -le 1048576 ]
+is "$(tr -d '\252' <"$device" | wc -c)" 0 "too small: not a byte of it was changed"
+
+# A virtual machine's disk.
+qemu-img create -q -f raw "$scratch/vm.raw" 64M
+mkfifo "$scratch/hold"
+qemu-io -f raw "$scratch/vm.raw" <"$scratch/hold" >"$scratch/qemu" 2>&1 &
+background
+exec 9>"$scratch/hold"
+echo 'write 0 512' >&9
+for _ in $(seq 100); do grep -q wrote "$scratch/qemu" && break; sleep 0.05; done
+refused "the disk of a virtual machine that runs, even with --force," "$scratch/vm.raw" --force
+exec 9>&-
+done_testing
