@@ -35,7 +35,7 @@ struct audit {
   pthread_t checker;
   bool checker_runs;
   atomic_bool check_done;
-  volatile bool stop_check;
+  atomic_bool stop_check;
   int check_result;
   struct error check_error;
 

@@ -240,7 +240,7 @@ zero_run (struct copy *c, const struct extent *run, uint64_t off, const struct j
     uint64_t n = skip ? run->len - off : min_u64 (run->len - off, PIECE);
     guest_off at = { run->guest.v + off };
 
-    if (!skip && target_zero (c->spec.target, at, n, c->spec.stop_plain, err) == -1)
+    if (!skip && target_zero (c->spec.target, at, n, c->spec.stop, err) == -1)
       return -1;
     off += n;
     pthread_mutex_lock (&c->lock);

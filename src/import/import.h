@@ -66,7 +66,7 @@ struct qimport {
   struct error failure;
 
   atomic_bool stop;
-  volatile bool stop_check;
+  atomic_bool stop_check;
   int64_t deadline; /* monotonic; 0: none */
 
   /* The journal's check, beside the first fetch of a resume. */

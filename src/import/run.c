@@ -246,7 +246,6 @@ import_open_copy (struct qimport *q, struct error *err)
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
     .first_rate = q->first_rate,
     .stop = &q->stop,
-    .stop_plain = &q->stop_check,
     .may_commit = &q->may_commit,
   };
 

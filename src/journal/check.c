@@ -16,7 +16,7 @@ enum { STEPS = 20000, AT_ONCE = 256 };
 static int
 look_at_stop (void *stop)
 {
-  return *(const volatile bool *)stop;
+  return *(const atomic_bool *)stop;
 }
 
 /* The only row of quick_check must be "ok"; of check_import there must be none. */
@@ -64,7 +64,7 @@ typedef int (*read_some) (struct journal_reader *r, int64_t no, uint64_t from,
                           struct extent *out, size_t max, size_t *n, struct error *err);
 
 static int
-digest_rows (struct journal_reader *r, read_some read, int64_t no, const volatile bool *stop,
+digest_rows (struct journal_reader *r, read_some read, int64_t no, const atomic_bool *stop,
              struct digest *d, struct error *err)
 {
   struct extent some[AT_ONCE];
@@ -87,7 +87,7 @@ digest_rows (struct journal_reader *r, read_some read, int64_t no, const volatil
  * are compared one by one when it is read again. */
 static int
 check_map (struct sql *s, const char *path, const struct journal_import *imp,
-           const volatile bool *stop, struct error *err)
+           const atomic_bool *stop, struct error *err)
 {
   OWN (journal_reader) r = NULL;
   uint8_t digest[DIGEST_SIZE];
@@ -106,7 +106,7 @@ check_map (struct sql *s, const char *path, const struct journal_import *imp,
 }
 
 int
-journal_check (const char *path, int64_t no, const volatile bool *stop, struct error *err)
+journal_check (const char *path, int64_t no, const atomic_bool *stop, struct error *err)
 {
   struct journal_import imp;
   struct sql s;

@@ -20,6 +20,7 @@
 #ifndef QIMPORT_JOURNAL_H
 #define QIMPORT_JOURNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,13 +55,13 @@ const char *journal_path (const struct journal *j);
 /* quick_check and our own invariants over import NO, on a connection of its own, so that it
  * can run beside the first fetch.  ERR_JOURNAL_CORRUPT, or ERR_INTERRUPTED when *STOP
  * becomes true. */
-int journal_check (const char *path, int64_t no, const volatile bool *stop,
+int journal_check (const char *path, int64_t no, const atomic_bool *stop,
                    struct error *err);
 
 /* Whether rows of import NO were altered since they were written: the chain of its events, and of
  * a complete one what "completed" said of its map, segments and facts (doc/digests.md).
  * ERR_JOURNAL_CORRUPT, naming what; ERR_INTERRUPTED. */
-int journal_check_witness (const char *path, int64_t no, const volatile bool *stop,
+int journal_check_witness (const char *path, int64_t no, const atomic_bool *stop,
                            struct error *err);
 
 /* ---- What an import is ----------------------------------------------------------------- */
@@ -203,7 +204,7 @@ int journal_map_begin (struct journal_map **out, struct journal *j,
 void journal_map_close (struct journal_map *m); /* unsealed: what was stored is removed later */
 OWNABLE (journal_map)
 /* journal_map_seal ends with ERR_INTERRUPTED when *STOP becomes true. */
-void journal_map_stop_when (struct journal_map *m, const volatile bool *stop);
+void journal_map_stop_when (struct journal_map *m, const atomic_bool *stop);
 
 /* Any order, but guest and host order are quickest; neighbours are merged.  HOLE with
  * keep_holes is neither stored nor counted: nothing has to be done for it. */
@@ -342,12 +343,6 @@ typedef int (*journal_each_event) (void *ctx, const struct journal_event_row *e,
                                    struct error *err);
 int journal_events (struct journal *j, const struct journal_import *imp,
                     journal_each_event each, void *ctx, struct error *err);
-
-/* Pieces of the guest in any order: what they are, and whether they are committed. */
-typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct guest_range r,
-                                   bool committed, struct error *err);
-int journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
-                    void *ctx, struct error *err);
 
 /* Pieces of the guest in any order: what they are, and whether they are committed. */
 typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct guest_range r,

@@ -103,7 +103,7 @@ journal_map_close (struct journal_map *m)
 }
 
 void
-journal_map_stop_when (struct journal_map *m, const volatile bool *stop)
+journal_map_stop_when (struct journal_map *m, const atomic_bool *stop)
 {
   m->stop = stop;
 }

@@ -23,7 +23,7 @@ struct journal_map {
   unsigned layers;
   struct map_layer layer[JOURNAL_LAYERS_MAX];
   bool stream, keep_holes, hash_image;
-  const volatile bool *stop; /* may be NULL */
+  const atomic_bool *stop; /* may be NULL */
 
   struct extent run;    /* plain data not staged yet; len 0: none */
   struct extent zero;   /* likewise */

@@ -72,7 +72,7 @@ add_segment (struct digest *d, const struct segment *s)
 }
 
 static int
-check_stop (const volatile bool *stop, struct error *err)
+check_stop (const atomic_bool *stop, struct error *err)
 {
   if (stop == NULL || !*stop)
     return 0;
@@ -104,7 +104,7 @@ add_segments (struct sql *s, int64_t no, uint64_t ord, struct digest *d, size_t 
 
 /* All rows of a statement about import NO whose columns are numbers. */
 static int
-add_rows (struct sql *s, enum sql_name name, int64_t no, const volatile bool *stop,
+add_rows (struct sql *s, enum sql_name name, int64_t no, const atomic_bool *stop,
           struct digest *d, struct error *err)
 {
   sqlite3_stmt *row;
@@ -124,7 +124,7 @@ add_rows (struct sql *s, enum sql_name name, int64_t no, const volatile bool *st
 }
 
 int
-witness_segments (struct sql *s, int64_t no, const volatile bool *stop,
+witness_segments (struct sql *s, int64_t no, const atomic_bool *stop,
                   uint8_t out[DIGEST_SIZE], struct error *err)
 {
   struct journal_import imp;
@@ -277,7 +277,7 @@ compare_statements (struct sql *s, const struct journal_import *imp, const char 
 
 static int
 check_complete (struct sql *s, const struct journal_import *imp, const struct story *story,
-                const volatile bool *stop, struct error *err)
+                const atomic_bool *stop, struct error *err)
 {
   uint8_t segments[DIGEST_SIZE];
   char found[1024];
@@ -296,7 +296,7 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
 }
 
 int
-journal_check_witness (const char *path, int64_t no, const volatile bool *stop,
+journal_check_witness (const char *path, int64_t no, const atomic_bool *stop,
                        struct error *err)
 {
   struct story story = { .completed = "" };

@@ -8,6 +8,7 @@
 #ifndef QIMPORT_JOURNAL_WITNESS_H
 #define QIMPORT_JOURNAL_WITNESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,7 +23,7 @@ void witness_link (uint8_t chain[DIGEST_SIZE], const char *at, const char *kind,
 
 /* The digest over all segments and their digests; of a stream, whose map has no digest that can
  * be made from rows again, over its extents and zero runs too.  STOP may be NULL. */
-int witness_segments (struct sql *s, int64_t no, const volatile bool *stop,
+int witness_segments (struct sql *s, int64_t no, const atomic_bool *stop,
                       uint8_t out[DIGEST_SIZE], struct error *err);
 
 /* What "completed" says. */

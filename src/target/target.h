@@ -19,6 +19,7 @@
 #ifndef QIMPORT_TARGET_H
 #define QIMPORT_TARGET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,7 +109,7 @@ int target_writev (struct target *t, guest_off at, const struct iovec *iov, int 
 
 /* Make LEN bytes read as zeros, by the kernel's guaranteed means, else by writing (T6, T7); in
  * pieces of 64 MiB at most; *STOP (may be NULL) is looked at between them: ERR_INTERRUPTED. */
-int target_zero (struct target *t, guest_off at, uint64_t len, const volatile bool *stop,
+int target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *stop,
                  struct error *err);
 
 /* Begin write-back of what was written there (SYNC_FILE_RANGE_WRITE, never a WAIT flag). */

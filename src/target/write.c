@@ -261,7 +261,7 @@ zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 }
 
 int
-target_zero (struct target *t, guest_off at, uint64_t len, const volatile bool *stop,
+target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *stop,
              struct error *err)
 {
   uint64_t pos = at.v, end, head = t->head == NULL ? 0 : target_head_len (t->head);

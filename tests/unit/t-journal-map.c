@@ -447,7 +447,7 @@ static void
 a_check_can_be_stopped (void **state)
 {
   struct fixture *f = *state;
-  volatile bool stop = true;
+  atomic_bool stop = true;
 
   seal_small_map (f);
   FAILS (f, ERR_INTERRUPTED, journal_check (f->path, f->imp.no, &stop, &f->err));

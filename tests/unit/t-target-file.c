@@ -129,7 +129,7 @@ static void
 test_zero_stops_when_asked (void **state)
 {
   struct target *t = create (in_room ("disk"), 256 * MIB);
-  volatile bool stop = true;
+  atomic_bool stop = true;
 
   (void)state;
   must_fail (target_zero (t, guest (0), 256 * MIB, &stop, &err), ERR_INTERRUPTED, "offset 0");
