@@ -160,7 +160,7 @@ continues (const struct copy *c, const struct run *run, const struct segment *se
     return true;
   if (run->n == RUN_MAX || seg->layer != run->slots[0]->seg.layer || base < run->range.at.v)
     return false;
-  return base < end || (run->range.len < want && base <= end + RUN_GAP);
+  return base < end || (base + RUN_LEAST <= run->range.at.v + want && base <= end + RUN_GAP);
 }
 
 /* Ask for the next part of S: to the end of what is wanted, or all of it where only a bit, or
