@@ -177,13 +177,9 @@ static int
 find_snapshot (struct qimport *q, struct error *err)
 {
   struct image_reader r = source_reader (q->sources[0], q->layers[0].file_len);
-  const char *name = q->options->snapshot;
 
-  if (name == NULL) {
-    qcow2_active_disk (&q->layers[0].header, &q->layers[0].disk);
-    return 0;
-  }
-  return import_find_snapshot (&r, &q->layers[0].header, name, &q->layers[0].disk, err);
+  return import_find_snapshot (&r, &q->layers[0].header, q->options->snapshot,
+                               &q->layers[0].disk, err);
 }
 
 static int

@@ -133,14 +133,28 @@ match (void *ctx, const struct qcow2_snapshot *snap, struct error *err)
   return 1;
 }
 
+static int
+ignore_snapshot (void *ctx, const struct qcow2_snapshot *snap, struct error *err)
+{
+  (void)ctx;
+  (void)snap;
+  (void)err;
+  return 0;
+}
+
 int
 import_find_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                       const char *name, struct qcow2_disk *disk, struct error *err)
 {
   char shown[80];
   struct wanted by_id = { name, disk, true }, by_name = { name, disk, false };
-  int rc = import_each_snapshot (r, h, match, &by_id, err);
+  int rc;
 
+  if (name == NULL) {
+    qcow2_active_disk (h, disk);
+    return import_each_snapshot (r, h, ignore_snapshot, NULL, err);
+  }
+  rc = import_each_snapshot (r, h, match, &by_id, err);
   if (rc == 0)
     rc = import_each_snapshot (r, h, match, &by_name, err);
   if (rc == 0)

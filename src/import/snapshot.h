@@ -24,7 +24,8 @@ typedef int (*snapshot_each) (void *ctx, const struct qcow2_snapshot *snap, stru
 int import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                           snapshot_each each, void *ctx, struct error *err);
 
-/* By ID first, then by name, as qemu-img does.  ERR_USAGE when there is none. */
+/* By ID first, then by name, as qemu-img does.  ERR_USAGE when there is none.  NAME NULL: the
+ * active disk, after the table was looked at: malformed, it is refused as qemu does. */
 int import_find_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                           const char *name, struct qcow2_disk *disk, struct error *err);
 

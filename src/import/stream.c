@@ -84,9 +84,9 @@ ended_early (const struct stream *s, struct error *err)
                  "written; start again with the whole image on standard input",
                  s->pos);
   return fail (err, ERR_SOURCE_ENDED,
-               "the pipe ended after %" PRIu64 " bytes, before the image did; `qimport resume "
-               "%.8s` goes on, with the same bytes again on standard input",
-               s->pos, q->imp.id);
+               "the pipe ended after %" PRIu64 " bytes, before the image did; resume it with the "
+               "same bytes, all of them, on standard input",
+               s->pos);
 }
 
 /* Is all there that the header, the tables and the clusters need? */

@@ -72,6 +72,18 @@ stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t
   return true;
 }
 
+/* No stream is that long: this is damage, and no pipe that broke. */
+static int
+check_reach (const struct stream *s, const char *what, uint64_t at, struct error *err)
+{
+  if (at >> AT_BITS == 0)
+    return 0;
+  return fail (err, ERR_IMAGE_TRUNCATED,
+               "%s: %s at host offset %" PRIu64 " lies beyond the end of any stream; the image is "
+               "damaged, ask for a sound one",
+               source_url (s->q->sources[0]), what, at);
+}
+
 /* ---- Extents ------------------------------------------------------------------------------ */
 
 static int
@@ -104,7 +116,8 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
 
     if (i < s->n_tables && table_at (s, i) < certain_end (e))
       return refuse_overlap (s, "a data cluster", e->host.v, table_at (s, i), err);
-    if (stream_expect (s, e, err) == -1)
+    if (check_reach (s, "a data cluster", e->host.v, err) == -1
+        || stream_expect (s, e, err) == -1)
       return -1;
   }
   return journal_map_add (s->map, e, err);
@@ -118,8 +131,9 @@ read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *
   return stream_read_host (ctx, at, buf, len, err);
 }
 
-/* A snapshot's disk is known when its entry is here.  Until the stream ends an entry that
- * reaches beyond what is here means: later. */
+/* The active disk is known at once; a snapshot table that is here is looked at, as it would be
+ * where it can be read.  A snapshot's disk is known when its entry is here.  Until the stream
+ * ends an entry that reaches beyond what is here means: later. */
 int
 stream_find_disk (struct stream *s, struct error *err)
 {
@@ -128,9 +142,9 @@ stream_find_disk (struct stream *s, struct error *err)
   int rc;
 
   if (name == NULL) {
-    qcow2_active_disk (&s->header, &s->disk);
-    s->have_disk = true;
-    return 0;
+    rc = import_find_snapshot (&r, &s->header, NULL, &s->disk, err);
+    s->have_disk = rc == 0 || (err->code == ERR_IMAGE_TRUNCATED && (!s->ended || s->pipe));
+    return s->have_disk ? 0 : -1;
   }
   if (!s->ended && s->header.snapshots > 0 && horizon (s) <= s->header.snapshots_at)
     return 0;
@@ -171,13 +185,9 @@ each_l1_entry (struct stream *s, l1_each each, struct error *err)
 static int
 count_table (struct stream *s, uint64_t idx, host_off l2, struct error *err)
 {
+  (void)idx;
   s->n_tables += l2.v != 0;
-  if (l2.v >> AT_BITS == 0)
-    return 0;
-  return fail (err, ERR_IMAGE_TRUNCATED,
-               "%s: L1 entry %" PRIu64 ": its L2 table at host offset %" PRIu64 " lies beyond "
-               "the end of any stream; the image is damaged, ask for a sound one",
-               source_url (s->q->sources[0]), idx, l2.v);
+  return check_reach (s, "an L2 table", l2.v, err);
 }
 
 static int
@@ -212,6 +222,8 @@ sort_tables (struct stream *s, struct error *err)
 static int
 parse_l1 (struct stream *s, struct error *err)
 {
+  if (check_reach (s, "the L1 table", s->disk.l1.at.v, err) == -1)
+    return -1;
   if (s->disk.l1.n > 0 && horizon (s) < s->disk.l1.at.v + s->disk.l1.n * 8)
     return 0;
   if (each_l1_entry (s, count_table, err) == -1)
