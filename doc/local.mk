@@ -12,4 +12,3 @@ examplesdir = $(docdir)/examples
 dist_examples_DATA = doc/examples/import-with-progress.c doc/examples/list-imports.c \
 	doc/examples/resume-everything.c
 nobase_dist_doc_DATA += doc/durability.md
-nobase_dist_doc_DATA += doc/durability.md
