@@ -15,7 +15,7 @@ trap 'exit 99' HUP INT TERM
 # NAME TEST, and the point of it that must fail
 controls='
 no-fdatasync order.sh each commit follows a sync of the target of its own
-no-fdatasync power-loss.sh of a disk apart from its journal's
+no-fdatasync power-loss.sh of a disk apart from its journal
 commit-before-sync order.sh each commit follows a sync of the target of its own
 no-directory-sync order.sh the directory is synced after the rename
 complete-normal order.sh the journal is synced after its last commit
