@@ -31,7 +31,7 @@ deliver (struct job *job, const uint8_t *data, size_t len)
   job->done += len;
   a->fresh += len;
   /* crumbs are no progress: else a server could keep an import alive with a byte at a time */
-  if (a->j.len >= 1024 || a->j.len >= a->request.len)
+  if (a->fresh >= 1024 || job->done >= job->range.len)
     retry_budget_progress (&s->budget, monotonic_ms ());
   return 0;
 }

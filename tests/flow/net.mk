@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The network, and servers that fail, lie, change their image or try to get at secrets.
+flow_tests += tests/flow/net-changes.sh
+flow_tests += tests/flow/net-latency.sh
 flow_tests += tests/flow/net-lies.sh
-EXTRA_DIST += tests/flow/net.sh
+flow_tests += tests/flow/net-network.sh
+EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py

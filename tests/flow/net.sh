@@ -9,7 +9,7 @@
 #     lie TEXT             from now on, for all paths; no TEXT: honest
 #     asked [JQ]           requests since the last `lie' that JQ selects: how many
 #     first_ask JQ         of the first of them, the value of JQ
-#     begin [OPTION...]    an import of $url into $disk that ends with 3 somewhere in the middle,
+#     begin [OPTION...]    an import of $url, with $begin_lies ("LIE+"), into $disk that ends with 3 somewhere in the middle,
 #                          $committed: guest bytes
 #     untouched SENTENCE   journal and part file are as `begin' left them
 #     nothing SENTENCE     neither target nor part file nor import is there
@@ -66,7 +66,7 @@ lasting_state () {
 }
 begin () {
   afresh
-  lie "quota,1500000"
+  lie "${begin_lies:-}quota,2500000"
   run qimport start --connections 1 --retry-time 0 "$@" "$url" "$disk"
   lie
   [ "$rc" = 3 ] || bail "exit status $rc where 3 was wanted: $(cat "$scratch/err")"

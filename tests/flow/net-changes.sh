@@ -1,0 +1,210 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Images that change at the source, and sources that move: what is known of the image decides
+# whether an import goes on, however little that is.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+. "$top_srcdir/tests/flow/net.sh"
+needs jq qemu-img python3
+
+net_image
+disk=$scratch/disk
+cp "$image" "$scratch/first"
+# The same length and tables, other data: what only a look at the data can tell.
+python3 - "$scratch/first" "$scratch/second" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+for i in range(len(data) // 3, len(data)):
+    data[i] ^= 0x55
+open(sys.argv[2], "wb").write(data)
+END
+# The first data cluster other too.
+python3 - "$scratch/first" "$scratch/third" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+for i in range(len(data) // 10, len(data)):
+    data[i] ^= 0x55
+open(sys.argv[2], "wb").write(data)
+END
+liar
+become () { cp "$scratch/$1" "$image"; }
+
+# ---- C1, C2, C8: another image, and the server says so
+
+begin
+become third
+lie 'etag,"new"'
+run qimport resume "$disk"
+exits 4 "C1: replaced, same length, new ETag: 4"
+says 'changed since the import began' "  the message says so"
+untouched "  journal and part file are as they were"
+is "$(asked '.if_range != null and .status == 206')" 0 "  nothing of the new one was taken"
+become first
+finishes "  the old image ends it"
+begin
+become third
+lie 'etag,"new"'
+run qimport resume --restart "$disk"
+exits 0 "C1: --restart begins anew"
+qemu-img convert -O raw "$scratch/third" "$scratch/third.raw"
+assert_identical "$disk" "$scratch/third.raw" "  with the new image"
+become first
+for lies in 'etag,"new"@7-' 'modified,Sun%2C 04 Feb 2024 04:05:06 GMT@7-+etag,none' 'total,7000000@7-' \
+  'etag,"new"@7-+if-range-ignored@7-'; do
+  afresh
+  lie "$lies"
+  run qimport start "$url" "$disk"
+  exits 4 "C2: replaced in the middle ($lies): 4"
+  check "  there is no target" [ ! -e "$disk" ]
+  check "  the log says so" sh -c '"$QIMPORT" log "$1" | grep -q " source_changed "' - "$disk"
+done
+begin
+for size in 6700000 6000000; do
+  truncate -s $size "$image"
+  run qimport resume "$disk"
+  exits 4 "C8: now $size bytes long: 4"
+  untouched "  journal and part file are as they were"
+done
+become first
+finishes "  the old image ends it"
+
+# ---- C3, C4, C5, C6: the server cannot say so
+
+# swapped LIES TRUST IF_RANGE WHAT
+swapped () {
+  begin_lies=$1+
+  begin
+  lie "$1"
+  run qimport resume "$disk"
+  exits 0 "$4: the same image: goes on"
+  assert_identical "$disk" "$expected" "  every byte is right"
+  is "$(asked '.if_range != null')" "$3" "  If-Range was sent with $3 requests"
+  check "  the receipt says how well it is known" \
+    sh -c '"$QIMPORT" receipt "$1" | grep -qi "$2"' - "$disk" "$2"
+  for other in third second; do
+    begin
+    become $other
+    lie "$1"
+    run qimport resume "$disk"
+    exits 4 "$4: $other image in its place: 4"
+    untouched "  journal and part file are as they were"
+    become first
+  done
+  lie "$1"
+  run qimport resume "$disk"
+  exits 0 "  the right image ends it"
+  assert_identical "$disk" "$expected" "  every byte is right"
+  begin_lies=
+}
+swapped etag,weak weak 0 "C3: a weak ETag"
+swapped etag,none+modified,now weak 0 "C4: a date too recent"
+swapped etag,none+modified,none length 0 "C5: no validator at all"
+afresh
+lie etag,none
+run qimport start "$url" "$disk"
+check "C4: an old date is as good as an ETag: it is sent as If-Range" \
+  [ "$(asked '.if_range != null')" -gt 3 ]
+begin
+python3 - "$image" <<'END'
+import sys
+f = open(sys.argv[1], "r+b")
+f.seek(100); f.write(b"\1")
+END
+run qimport resume "$disk"
+exits 4 "C6: the same ETag, another header: 4"
+untouched "  journal and part file are as they were"
+become first
+finishes "  the old image ends it"
+
+# ---- C7: another ETag, the same bytes
+
+begin
+lie 'etag,"moved"'
+run qimport resume "$disk"
+exits 4 "C7: another ETag: 4"
+says 'accept-new-validator' "  the message names --accept-new-validator"
+untouched "  journal and part file are as they were"
+become second
+lie 'etag,"moved"'
+run qimport resume --accept-new-validator "$disk"
+exits 4 "C7: --accept-new-validator where bytes changed: 4"
+untouched "  journal and part file are as they were"
+become first
+lie 'etag,"moved"+status,503@20-'
+run qimport resume --accept-new-validator "$disk"
+exits 0 "C7: --accept-new-validator goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+check "  the log says so" sh -c '"$QIMPORT" log "$1" | grep -q "validator changed"' - "$disk"
+
+# ---- C9: the URL
+
+begin
+lie need,x-sig,1
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=2" "$disk"
+exits 4 "C9: a signed link that has run out"
+lie
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=3" "$disk"
+exits 0 "C9: renewed with --url"
+assert_identical "$disk" "$expected" "  every byte is right"
+is "$(asked '.path | contains ("sig=3") | not')" 0 "  only the new URL was asked"
+is "$(import_of "$disk" .url)" "http://127.0.0.1:$port/elsewhere" "  status shows it, without its secret"
+begin
+cp "$scratch/third" "$image"
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=4" "$disk"
+exits 4 "C9: another image behind the new URL"
+untouched "  journal and part file are as they were"
+become first
+
+# ---- C10: redirects
+
+back=$port
+front_url () {
+  liar
+  url=http://127.0.0.1:$port/image
+}
+back_requests=$requests back_control=$control
+front_url
+afresh
+lie "redirect,http://127.0.0.1:$back/pinned"
+: >"$back_requests"
+run qimport start "$url" "$disk"
+exits 0 "C10: redirected"
+is "$(asked)" 1 "  it is resolved once"
+check "  the log says where to" sh -c '"$QIMPORT" log "$1" | grep -q "redirected.*/pinned"' - "$disk"
+afresh
+lie "redirect,http://127.0.0.1:$back/pinned"
+echo 'status,403@7-9' >"$back_control"
+run qimport start --connections 1 "$url" "$disk"
+exits 4 "C10: where it was redirected to refuses, twice: 4"
+is "$(asked)" 2 "  the first URL was resolved again, once"
+afresh
+lie "redirect,http://127.0.0.1:$back/pinned"
+echo 'status,403@7' >"$back_control"
+run qimport start --connections 1 "$url" "$disk"
+exits 0 "C10: refuses once, and again is sent there: goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+is "$(asked)" 2 "  with two requests to the first URL"
+afresh
+lie "redirect,http://127.0.0.1:$back/pinned@1+redirect,http://127.0.0.1:$back/b%2Fetag%2C%22x%22/m@2-"
+echo 'status,404@7-8' >"$back_control"
+run qimport start --connections 1 "$url" "$disk"
+echo >"$back_control"
+exits 4 "C10: now redirected to a mirror with another ETag: 4"
+check "  there is no target" [ ! -e "$disk" ]
+lie "redirect,http://127.0.0.1:$back/pinned"
+run qimport resume "$disk"
+exits 0 "  the right mirror ends it"
+assert_identical "$disk" "$expected" "  every byte is right"
+afresh
+lie "redirect,http://127.0.0.1:$port/round"
+run qimport start "$url" "$disk"
+exits 4 "A4: redirects in a circle: 4"
+check "  after six requests" [ "$(asked)" -le 6 ]
+nothing "  nothing was made"
+for to in file:///etc/hostname ftp://127.0.0.1/x gopher://127.0.0.1/x smb://127.0.0.1/x; do
+  lie "redirect,$to"
+  run qimport start "$url" "$disk"
+  exits 4 "A3: redirected to $to: 4"
+  nothing "  nothing was made"
+done
+done_testing
