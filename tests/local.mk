@@ -31,6 +31,8 @@ flow_tests += tests/flow/journal-views.sh
 flow_tests += tests/flow/kill-resume.sh
 flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
+flow_tests += tests/flow/mutations.sh
+flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk
 
@@ -39,7 +41,8 @@ TESTS += $(build_tests) $(flow_tests)
 
 long_tests = tests/long/main-job.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
-	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c
+	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
+	tests/flow/mutations.tsv tests/tools/map-same.py tests/tools/differential.py
 
 include tests/durability/local.mk
 
