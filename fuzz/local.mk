@@ -7,6 +7,7 @@ fuzz_programs =
 EXTRA_DIST += fuzz/corpus
 
 fuzz_programs += fuzz/fuzz-qcow2-decode fuzz/fuzz-qcow2-header fuzz/fuzz-qcow2-map
+fuzz_programs += fuzz/fuzz-source-response
 
 if FUZZ
 noinst_PROGRAMS += $(fuzz_programs)
@@ -24,6 +25,10 @@ fuzz_fuzz_qcow2_map_SOURCES = fuzz/fuzz-qcow2-map.c
 fuzz_fuzz_qcow2_map_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_qcow2_map_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_fuzz_qcow2_map_LDADD = librooms.la
+fuzz_fuzz_source_response_SOURCES = fuzz/fuzz-source-response.c
+fuzz_fuzz_source_response_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_source_response_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_source_response_LDADD = librooms.la
 
 # Every target for FUZZ_SECONDS, from its corpus; what it finds new is left in fuzz/found.
 if FUZZ

@@ -40,6 +40,8 @@ build_tests = tests/rooms.sh tests/symbols.sh tests/header.sh
 TESTS += $(build_tests) $(flow_tests)
 
 long_tests = tests/long/main-job.sh
+# Short in the quick suite, of full size here.
+long_tests += tests/flow/net-latency.sh tests/flow/net-options.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
 	tests/flow/mutations.tsv tests/tools/map-same.py tests/tools/differential.py

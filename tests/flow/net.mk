@@ -5,4 +5,6 @@ flow_tests += tests/flow/net-changes.sh
 flow_tests += tests/flow/net-latency.sh
 flow_tests += tests/flow/net-lies.sh
 flow_tests += tests/flow/net-network.sh
+flow_tests += tests/flow/net-options.sh
+flow_tests += tests/flow/net-secrets.sh
 EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py
