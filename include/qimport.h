@@ -102,8 +102,8 @@ const struct qimport_option_info *qimport_option_info (size_t i);
 
 /* An empty set; NULL when memory is out. */
 struct qimport_options *qimport_options_new (void);
-/* VALUE NULL for a switch; it is copied.  A second value replaces the first, but for options that
- * repeat.  QIMPORT_USAGE for an unknown name or a bad value; *O is as it was then. */
+/* VALUE NULL for a switch; it is copied.  A second value replaces the first, but for options
+ * that repeat.  QIMPORT_USAGE for an unknown name or a bad value; *O is as it was then. */
 int qimport_options_set (struct qimport_options *o, const char *name, const char *value,
                          struct qimport_error *err);
 /* NULL is fine. */
@@ -171,8 +171,8 @@ int qimport_log (struct qimport_journal *j, const char *id,
                  int (*each) (void *ctx, const struct qimport_event *event), void *ctx,
                  struct qimport_error *err);
 
-/* Remove from the journal; the target stays, and so does the part file of an unfinished one.  One
- * that is being worked on is refused (QIMPORT_JOURNAL, "import-held"). */
+/* Remove from the journal; the target stays, and so does the part file of an unfinished one.
+ * One that is being worked on is refused (QIMPORT_JOURNAL, "import-held"). */
 int qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error *err);
 
 /* ---- Imports ---------------------------------------------------------------------------- */
@@ -199,8 +199,8 @@ int qimport_ensure (struct qimport **out, struct qimport_journal *j, const char 
 int qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
                    const struct qimport_options *options, struct qimport_error *err);
 
-/* Do some work, for about TIMEOUT_MS (a step that opens, syncs or ends an import may take longer).
- * 1: more is to be done.  0: done, all of it durable (and 0 again at every later call).
+/* Do some work, for about TIMEOUT_MS (a step that opens, syncs or ends an import may take
+ * longer).  1: more is to be done.  0: done, all of it durable (and 0 again at every later call).
  * -1: over (the same error again at every later call); the import was left so that resume goes
  * on from what is committed, if err->status is QIMPORT_INTERRUPTED, or after its cause was mended. */
 int qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *err);
@@ -227,16 +227,16 @@ void qimport_progress_get (struct qimport *q, struct qimport_progress *out);
  * reads the journal. */
 int qimport_progress_json (struct qimport *q, char **json, struct qimport_error *err);
 
-/* What audit found: JSON as of qimport audit --json.  After the last step (QIMPORT_USAGE before),
- * also when that was -1 with QIMPORT_DIFFERS. */
+/* What audit found: JSON as of qimport audit --json.  After the last step (QIMPORT_USAGE
+ * before), also when that was -1 with QIMPORT_DIFFERS. */
 int qimport_audit_json (struct qimport *q, char **json, struct qimport_error *err);
 
 /* Warnings meant for a person since the last call (one line each), or NULL; for
  * qimport_free. */
 char *qimport_take_warning (struct qimport *q);
 
-/* Stops (as a kill would, but tidily) what still runs, and frees; an import that was not over is
- * "interrupted" then.  NULL is fine. */
+/* Stops (as a kill would, but tidily) what still runs, and frees; an import that was not over
+ * is "interrupted" then.  NULL is fine. */
 void qimport_close (struct qimport *q);
 
 /* step until done, calling PROGRESS (may be NULL) about every INTERVAL_MS on this thread; when
