@@ -13,14 +13,21 @@ liar
 
 # ---- --limit-rate
 
-lie
-at=$(now_ms)
-run qimport start --limit-rate 1M "$url" "$disk"
-took=$(($(now_ms) - at))
-exits 0 "--limit-rate 1M"
 ideal=$(($(size_of "$image") * 1000 / 1048576))
-check "  it took $took ms, within 5 % of $ideal ms" \
-  [ $took -ge $((ideal * 95 / 100)) -a $took -le $((ideal * 105 / 100)) ]
+fast=0
+# a machine that is busy elsewhere is no fault of the limit; that it is never exceeded is its duty
+for try in 1 2 3; do
+  afresh
+  lie
+  at=$(now_ms)
+  run qimport start --limit-rate 1M "$url" "$disk"
+  took=$(($(now_ms) - at))
+  [ $took -ge $((ideal * 95 / 100)) ] || fast=$((fast + 1))
+  [ $took -gt $((ideal * 105 / 100)) ] || break
+done
+exits 0 "--limit-rate 1M"
+check "  it took $took ms (try $try), within 5 % of $ideal ms" [ $took -le $((ideal * 105 / 100)) ]
+is $fast 0 "  and was never faster"
 assert_identical "$disk" "$expected" "  every byte is right"
 
 # ---- --mirror
