@@ -32,6 +32,8 @@ flow_tests += tests/flow/kill-resume.sh
 flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
 flow_tests += tests/flow/mutations.sh
+flow_tests += tests/flow/layers.sh
+flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk

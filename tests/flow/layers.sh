@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Backing chains given explicitly, deltas onto what a target holds, and snapshots: as qemu-img has
+# them; a chain that does not fit is refused and nothing is made.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+needs qemu-img qemu-io jq
+
+cd "$scratch" || exit 99
+disk=$scratch/disk
+fresh () { rm -f "$disk" "$disk.qimport-part"; }
+write () { f=$1; shift; for c in "$@"; do qemu-io -f qcow2 -c "$c" "$f" >/dev/null || bail "qemu-io $c"; done; }
+
+qemu-img create -q -f qcow2 base.qcow2 6M
+write base.qcow2 'write -P 1 0 3M' 'write -P 2 5M 512k'
+qemu-img convert -q -O qcow2 -c base.qcow2 base-c.qcow2
+qemu-img convert -q -O raw base.qcow2 base.raw
+qemu-img create -q -f qcow2 -F qcow2 -b base.qcow2 -o cluster_size=4k mid.qcow2 8M
+write mid.qcow2 'write -P 3 100k 20k' 'write -z 2M 64k' 'write -P 4 7M 100k'
+qemu-img create -q -f qcow2 -F qcow2 -b mid.qcow2 top.qcow2 7M
+write top.qcow2 'write -P 5 1M 64k' 'write -P 6 5M 64k'
+qemu-img convert -q -O raw top.qcow2 top.raw
+
+run qimport start -q --backing mid.qcow2 --backing base.qcow2 top.qcow2 "$disk"
+exits 0 "a chain of three is imported, given top down"
+assert_identical "$disk" top.raw "as qemu-img convert has it"
+fresh
+run qimport start -q --backing mid.qcow2 --backing base-c.qcow2 top.qcow2 "$disk"
+exits 0 "a base that is compressed does as well"
+assert_identical "$disk" top.raw "identical"
+fresh
+qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2 8M
+write over.qcow2 'write -P 9 4M 64k'
+qemu-img convert -q -O raw over.qcow2 over.raw
+run qimport start -q --backing base.raw over.qcow2 "$disk"
+exits 0 "so does a raw one, smaller than the overlay"
+assert_identical "$disk" over.raw "identical"
+fresh
+run qimport start -q top.qcow2 "$disk"
+exits 5 "without --backing an overlay is refused"
+one_message "and one line says why"
+run qimport start -q --backing mid.qcow2 top.qcow2 "$disk"
+exits 5 "a chain that is too short is refused"
+run qimport start -q --backing mid.qcow2 base.qcow2 "$disk"
+exits 5 "a backing file too many is refused"
+check "nothing was made" [ ! -e "$disk" -a ! -e "$disk.qimport-part" ]
+
+cp top.raw below.raw
+qemu-img create -q -f qcow2 delta.qcow2 7M
+write delta.qcow2 'write -P 7 64k 64k' 'write -z 1M 64k' 'write -P 8 6M 1M'
+cp top.raw want.raw
+for c in 'write -P 7 64k 64k' 'write -z 1M 64k' 'write -P 8 6M 1M'; do
+  qemu-io -f raw -c "$c" want.raw >/dev/null
+done
+run qimport start -q --unallocated keep delta.qcow2 below.raw
+exits 0 "--unallocated keep writes a delta onto what is there"
+assert_identical below.raw want.raw "and leaves the rest as it was"
+run qimport start -q --unallocated keep delta.qcow2 "$disk"
+exits 6 "onto nothing it cannot"
+
+qemu-img create -q -f qcow2 snap.qcow2 4M
+write snap.qcow2 'write -P 1 0 2M'
+qemu-img snapshot -c before snap.qcow2
+write snap.qcow2 'write -P 2 1M 2M'
+qemu-img convert -q -O raw -l snapshot.name=before snap.qcow2 before.raw
+qemu-img convert -q -O raw snap.qcow2 after.raw
+run qimport start -q --snapshot before snap.qcow2 "$disk"
+exits 0 "--snapshot imports an internal snapshot"
+assert_identical "$disk" before.raw "as qemu-img convert -l has it"
+fresh
+run qimport start -q snap.qcow2 "$disk"
+assert_identical "$disk" after.raw "the active disk is another"
+fresh
+run qimport start -q --snapshot none snap.qcow2 "$disk"
+exits 2 "a snapshot that is not there is told"
+
+is "$(qimport map --json --backing mid.qcow2 --backing base.qcow2 top.qcow2 | jq 'map(.length) | add')" \
+  "$(stat -c %s top.raw)" "map covers the whole disk"
+is "$(qimport info --json top.qcow2 | jq -r '.importable, ."backing-filename"' | tr '\n' ' ')" \
+  "false mid.qcow2 " "info says what is missing"
+done_testing
