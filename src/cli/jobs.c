@@ -115,7 +115,7 @@ tell_interrupted (struct display *d, const struct arguments *a, struct qimport_j
                    short_id (id, j, p->id), journal);
 }
 
-/* Any other end; where its words name a command, the journal that the command needs is added. */
+/* Any other end; where its words name a command, the journal that it needs is added. */
 static void
 tell_refused (struct display *d, const struct arguments *a, const char *why)
 {

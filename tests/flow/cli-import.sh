@@ -80,6 +80,16 @@ check "--progress json is an object a line with rate and eta_seconds" \
 check "one line tells that it is complete" \
   sh -c '[ "$(grep -c "^qimport: complete: " "$1")" -eq 1 ]' - "$scratch/err"
 
+check "and that its SHA-256 was computed, but not checked" grep -q 'computed, not checked' "$scratch/err"
+
+"$QIMPORT" --journal "$scratch/an other.db" start --max-time 1 --limit-rate 1M "$image" "$scratch/o.img" \
+  2>"$scratch/err"
+check "the advice names a journal that was given, ready for the shell" \
+  grep -q "go on with: qimport resume [0-9a-f]* --journal '$scratch/an other.db'\$" "$scratch/err"
+run qimport start --sha256 "$(sha256sum <"$image" | cut -c 1-64)" "$image" "$scratch/p.img"
+check "a SHA-256 that was given is said to be checked" grep -q 'checked and is as expected' "$scratch/err"
+qimport forget "$scratch/p.img"
+
 run qimport ensure "$image" "$disk"
 exits 0 "ensure finds it complete"
 is "$(cat "$scratch/out" "$scratch/err")" "" "and says nothing"
