@@ -39,6 +39,25 @@ still_there (struct qimport *q)
   return target_open_finished (&t, &spec, &id, false, &ignored) == 0;
 }
 
+/* Complete: but of the image that is expected now? */
+static int
+check_expected (struct qimport *q, struct error *err)
+{
+  const char *want = q->options->sha256, *have = q->imp.image_sha256;
+
+  if (want == NULL || strcmp (want, have) == 0)
+    return PHASE_OVER;
+  if (have[0] == '\0')
+    return fail (err, ERR_SOURCE_CHECKSUM,
+                 "%s: the image was not hashed when it was imported, so that --sha256 cannot be "
+                 "checked; `qimport start --force --sha256 HEX` imports it again",
+                 q->imp.target);
+  return fail (err, ERR_SOURCE_CHECKSUM,
+               "%s: the image that was imported has the SHA-256 %s, not %s; `qimport start "
+               "--force` imports another",
+               q->imp.target, have, want);
+}
+
 static int
 decide (struct qimport *q, struct error *err)
 {
@@ -59,7 +78,7 @@ decide (struct qimport *q, struct error *err)
   }
   if (still_there (q)) {
     if (strcmp (url, layer->url) == 0)
-      return PHASE_OVER;
+      return check_expected (q, err);
     return fail (err, ERR_TARGET_EXISTS,
                  "%s: was imported from another URL, %s; give another target, or `qimport start "
                  "--force`",

@@ -148,6 +148,27 @@ restart_journal (struct qimport *q, struct error *err)
   return journal_find (q->journal, q->imp.id, &q->imp, err);
 }
 
+/* A checksum that is given only now holds from now on; but a digest of what went by unhashed
+ * cannot be made any more. */
+static int
+expect_checksum (struct qimport *q, struct error *err)
+{
+  struct journal_import *imp = &q->imp;
+  const char *given = q->options->sha256;
+
+  if (given == NULL || strcmp (given, imp->expect_sha256) == 0)
+    return 0;
+  if (imp->sealed && !imp->stream && !imp->hash_image)
+    return fail (err, ERR_USAGE,
+                 "--sha256: this import did not hash its image from the start; `qimport resume "
+                 "--restart --sha256 HEX %.8s` begins anew and does",
+                 imp->id);
+  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
+  if (options_save (q->options, imp->options, sizeof imp->options, err) == -1)
+    return -1;
+  return journal_set_options (q->journal, imp->no, imp->options, err);
+}
+
 static int
 hold (struct qimport *q, struct error *err)
 {
@@ -160,7 +181,7 @@ hold (struct qimport *q, struct error *err)
       || journal_hold (q->journal, &q->imp, err) == -1)
     return -1;
   q->in_journal = true;
-  return restart_journal (q, err);
+  return restart_journal (q, err) == -1 ? -1 : expect_checksum (q, err);
 }
 
 /* What the sources are now, where the user or the server changed it. */
@@ -188,6 +209,12 @@ after_resume (struct qimport *q, struct error *err)
 {
   if (q->imp.stream && !q->stream) /* the server learned to honour ranges since */
     q->stream = q->forced_stream = true;
+  if (q->options->restart && q->stream != q->imp.stream) {
+    q->imp.stream = q->stream;
+    q->imp.hash_image = q->imp.hash_image && !q->stream; /* a stream is hashed as it comes */
+    if (journal_set_stream (q->journal, q->imp.no, q->stream, err) == -1)
+      return -1;
+  }
   if (q->stream && !q->imp.stream)
     return fail (err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
                  "%s: does not honour ranges any more, but the import began with them; try again "

@@ -337,9 +337,9 @@ check_checksum (struct qimport *q, const char *hex, struct error *err)
   if (q->imp.expect_sha256[0] == '\0' || strcmp (q->imp.expect_sha256, hex) == 0)
     return 0;
   return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: the image's SHA-256 is %s, not %s as it must be; %s was not put in place; "
+               "%s: was not put in place: the image's SHA-256 is %s, not %s as it must be; "
                "`qimport resume --restart %.8s` fetches all of it again",
-               q->records[0].url, hex, q->imp.expect_sha256, q->imp.target, q->imp.id);
+               q->imp.target, hex, q->imp.expect_sha256, q->imp.id);
 }
 
 static int

@@ -264,6 +264,9 @@ run_stream (struct stream *s, struct error *err)
   q->imp.layers = 1;
   if (!q->in_journal && import_begin (q, err) == -1)
     return -1;
+  /* An import that began with ranges had other segments, before --restart. */
+  if (q->options->restart && journal_put_layer (q->journal, q->imp.no, 0, &q->records[0], err) == -1)
+    return -1;
   fresh = q->fresh;
   q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
   if (journal_map_begin (&s->map, q->journal, &q->imp, q->records, err) == -1

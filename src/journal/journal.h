@@ -186,6 +186,9 @@ int journal_restart (struct journal *j, int64_t no, struct error *err);
 /* Forget map and progress. */
 int journal_unseal (struct journal *j, int64_t no, struct error *err);
 
+/* After journal_unseal: read without ranges from now on, or with them. */
+int journal_set_stream (struct journal *j, int64_t no, bool stream, struct error *err);
+
 /* kind: started interrupted resumed retry redirected committed source_changed completed audited
  * repaired mirror warning ...; DETAIL one line, escaped, no secret. */
 int journal_event (struct journal *j, int64_t no, const char *kind, const char *detail,

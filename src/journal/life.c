@@ -212,6 +212,14 @@ journal_unseal (struct journal *j, int64_t no, struct error *err)
   return map_purge (j, no, err);
 }
 
+int
+journal_set_stream (struct journal *j, int64_t no, bool stream, struct error *err)
+{
+  LOCKED (j);
+
+  return sql_run (&j->sql, SQL_IMPORT_STREAM, err, "ii", no, (int64_t)stream);
+}
+
 /* Best effort: a reader must never be able to block "done". */
 static void
 checkpoint (struct journal *j)
