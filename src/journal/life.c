@@ -28,6 +28,22 @@ refuse_held (const struct journal_import *imp, struct error *err)
 }
 
 /* In a transaction: nobody can come between the question and the answer. */
+/* A process that was killed could not say so itself. */
+static int
+note_killed (struct journal *j, int64_t no, struct error *err)
+{
+  char detail[96];
+  int64_t pid;
+
+  if (sql_get (&j->sql, SQL_IMPORT_HOLDER, 0, &pid, err, "i", no) == -1)
+    return -1;
+  if (pid == 0)
+    return 0;
+  snprintf (detail, sizeof detail, "pid %" PRId64 " ended without a word (killed, or a power cut)",
+            pid);
+  return record_event (&j->sql, no, "interrupted", detail, err);
+}
+
 static int
 hold (struct journal *j, struct journal_import *imp, struct error *err)
 {
@@ -38,6 +54,8 @@ hold (struct journal *j, struct journal_import *imp, struct error *err)
     return -1;
   audit = imp->state == IMPORT_COMPLETE;
   phase = record_phase (imp);
+  if (!audit && note_killed (j, imp->no, err) == -1)
+    return -1;
   if (sql_run (&j->sql, SQL_IMPORT_HOLD, err, "itiitiit", imp->no, import_state_word (phase),
                (int64_t)!audit, audit ? imp->updated_at : wall_ms (), j->self.text,
                j->self.pid, j->self.start, j->self.boot)
