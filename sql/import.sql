@@ -83,8 +83,6 @@ UPDATE import
        zero_off = ?6, done_to = ?7, image_hashed_to = ?8, image_hash = ?9, updated_at = ?10,
        state = 'copying'
  WHERE no = ?1 AND holder_pid = ?11 AND holder_start = ?12;
--- :import_holder  of a process that did not give it back: it was killed
-SELECT holder_pid FROM import WHERE no = ?1;
 -- :import_stream  after a restart it may be read in another way
 UPDATE import SET stream = ?2 WHERE no = ?1 AND NOT sealed;
 -- :import_complete
