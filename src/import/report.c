@@ -311,6 +311,7 @@ static const char head[]
       "svg.rate{height:9rem}\n"
       ".d{fill:var(--data)}.c{fill:var(--comp)}.z{fill:var(--zero)}.h{fill:var(--hole)}"
       ".o{opacity:.35}.area{fill:var(--data)}"
+      ".stop{stroke:var(--bad);stroke-width:2}\n"
       ".pause{stroke:var(--bad);stroke-width:2;stroke-dasharray:4 4}\n"
       ".legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:.5rem 0 0;color:var(--dim);"
       "font-size:.85rem}.key{width:.8em;height:.8em;vertical-align:-.05em}\n"

@@ -75,6 +75,7 @@ wait $pid
 run qimport report "$disk" -o "$scratch/half.html"
 is "$(python3 "$scratch/look.py" "$scratch/half.html" Interrupted "pale: not committed yet")" "" \
   "of an interrupted one it is whole too"
+check "and tells where it was interrupted" grep -q 'class="stop"' "$scratch/half.html"
 check "some cells are pale" grep -q 'class="[dczh] o"' "$scratch/half.html"
 check "and some are not" grep -q 'class="c"' "$scratch/half.html"
 
