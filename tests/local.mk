@@ -33,6 +33,7 @@ flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
 flow_tests += tests/flow/mutations.sh
 flow_tests += tests/flow/layers.sh
+flow_tests += tests/flow/restart.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk

@@ -135,6 +135,8 @@ int import_restore_held (struct qimport *q, struct error *err);
  * copy. */
 int import_begin (struct qimport *q, struct error *err);
 int import_open_copy (struct qimport *q, struct error *err);
+/* A --restart met an image that does not fit the target: -1. */
+int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struct error *err);
 /* The identity of q->target goes into the journal. */
 int import_record_target (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);

@@ -301,6 +301,15 @@ options_set (struct qimport_options *o, const char *name, const char *value, str
   return 0;
 }
 
+void
+options_clear (struct qimport_options *o, const char *name)
+{
+  int i = find_row (name);
+
+  *(bool *)field_of (o, &rows[i]) = false;
+  o->set &= ~(UINT64_C (1) << i);
+}
+
 struct qimport_options *
 options_new (void)
 {

@@ -44,6 +44,9 @@ struct qimport_options *options_copy (const struct qimport_options *o);
 int options_set (struct qimport_options *o, const char *name, const char *value,
                  struct error *err);
 
+/* Take back a switch. */
+void options_clear (struct qimport_options *o, const char *name);
+
 /* What holds at resume, as NAME=VALUE lines (credentials: paths of files only, J8; never
  * insecure or force).  ERR_USAGE when it does not fit. */
 int options_save (const struct qimport_options *o, char *text, size_t size, struct error *err);

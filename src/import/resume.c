@@ -111,41 +111,14 @@ reopen_target (struct qimport *q, struct error *err)
   return import_restore_held (q, err);
 }
 
-/* --restart: what was written so far does not count.  A part file is made anew, also where the
- * old one is gone or was replaced; a device, or a file written in place, must be the same one,
- * and its bytes are not taken for zeros any more. */
 static int
-restart_target (struct qimport *q, struct error *err)
+remember_options (struct qimport *q, struct error *err)
 {
-  bool is_part = strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
-  struct target_spec spec;
-  int rc = reopen_target (q, err);
+  struct journal_import *imp = &q->imp;
 
-  if (!is_part) {
-    if (rc == 0 && q->target != NULL)
-      target_forget_zero (q->target);
-    return rc;
-  }
-  if (rc == 0 && q->target != NULL)
-    target_discard (q->target);
-  q->target = NULL;
-  if (rc == -1 && access (q->imp.target, F_OK) == 0)
-    return -1; /* not ours to replace */
-  import_target_spec (q, &spec);
-  spec.force = true; /* of what may still have the part file's name */
-  if (target_create (&q->target, &spec, err) == -1)
+  if (options_save (q->options, imp->options, sizeof imp->options, err) == -1)
     return -1;
-  return import_record_target (q, err);
-}
-
-static int
-restart_journal (struct qimport *q, struct error *err)
-{
-  if (!q->options->restart)
-    return 0;
-  if (journal_unseal (q->journal, q->imp.no, err) == -1)
-    return -1;
-  return journal_find (q->journal, q->imp.id, &q->imp, err);
+  return journal_set_options (q->journal, imp->no, imp->options, err);
 }
 
 /* A checksum that is given only now holds from now on; but a digest of what went by unhashed
@@ -164,9 +137,7 @@ expect_checksum (struct qimport *q, struct error *err)
                  "--restart --sha256 HEX %.8s` begins anew and does",
                  imp->id);
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
-  if (options_save (q->options, imp->options, sizeof imp->options, err) == -1)
-    return -1;
-  return journal_set_options (q->journal, imp->no, imp->options, err);
+  return remember_options (q, err);
 }
 
 static int
@@ -181,7 +152,7 @@ hold (struct qimport *q, struct error *err)
       || journal_hold (q->journal, &q->imp, err) == -1)
     return -1;
   q->in_journal = true;
-  return restart_journal (q, err) == -1 ? -1 : expect_checksum (q, err);
+  return 0;
 }
 
 /* What the sources are now, where the user or the server changed it. */
@@ -224,16 +195,82 @@ after_resume (struct qimport *q, struct error *err)
   return PHASE_MORE;
 }
 
+/* --restart: a part file is made anew, also where the old one is gone or was replaced; a device,
+ * or a file written in place, must be the same one. */
+static int
+restart_target (struct qimport *q, struct error *err)
+{
+  struct target_spec spec;
+  int rc = reopen_target (q, err);
+
+  if (strcmp (q->imp.target_kind, "file") != 0 || q->imp.keep_holes) {
+    if (rc == 0 && q->target != NULL)
+      target_forget_zero (q->target);
+    return rc;
+  }
+  if (rc == 0 && q->target != NULL)
+    target_discard (q->target);
+  q->target = NULL;
+  if (rc == -1 && access (q->imp.target, F_OK) == 0)
+    return -1; /* not ours to replace */
+  import_target_spec (q, &spec);
+  spec.force = true; /* of what may still have the part file's name */
+  return target_create (&q->target, &spec, err);
+}
+
+int
+import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struct error *err)
+{
+  return fail (err, ERR_SOURCE_CHANGED,
+               "%s: is another disk now, of %llu bytes instead of %llu (or in other layers); "
+               "`qimport forget %.8s`, then `qimport start`",
+               source_url (q->sources[0]), (unsigned long long)now, (unsigned long long)before,
+               q->imp.id);
+}
+
+/* --restart: what was written so far does not count.  Nothing is forgotten before the image is
+ * known to be there; and it must fit the target, which stays.  A device holds what was written:
+ * that it once read as zeros is no promise any more, for this run and for those after it. */
+static int
+restart (struct qimport *q, const struct journal_import *before, struct error *err)
+{
+  if (!q->stream && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
+    return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
+  if (restart_target (q, err) == -1 || journal_unseal (q->journal, q->imp.no, err) == -1
+      || journal_find (q->journal, q->imp.id, &q->imp, err) == -1)
+    return -1;
+  options_clear (q->options, "target-is-zero");
+  if (remember_options (q, err) == -1 || expect_checksum (q, err) == -1)
+    return -1;
+  return q->target == NULL ? 0 : import_record_target (q, err);
+}
+
+/* The network first: only then is anything forgotten. */
+static int
+resume_anew (struct qimport *q, struct error *err)
+{
+  OWN_MEM struct journal_import *before = malloc (sizeof *before);
+
+  if (before == NULL)
+    return fail_memory (err, "an import");
+  *before = q->imp;
+  if (import_recall_sources (q, err) == -1 || import_open_image (q, false, err) == -1
+      || restart (q, before, err) == -1 || start_check (q, err) == -1
+      || record_sources (q, err) == -1)
+    return -1;
+  return after_resume (q, err);
+}
+
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
-  bool restart = q->options->restart;
-
   (void)timeout_ms;
-  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
+  if ((q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
+      || hold (q, err) == -1)
     return -1;
-  if (hold (q, err) == -1
-      || (restart ? restart_target (q, err) : reopen_target (q, err)) == -1
+  if (q->options->restart)
+    return resume_anew (q, err);
+  if (expect_checksum (q, err) == -1 || reopen_target (q, err) == -1
       || import_check_target (q, err) == -1 || start_check (q, err) == -1)
     return -1;
   /* That the part file was renamed already does not count: should the journal have gone back
@@ -242,10 +279,8 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     q->phase = phase_finish;
     return PHASE_MORE;
   }
-  if (import_recall_sources (q, err) == -1
-      || import_open_image (q, !restart, err) == -1)
-    return -1;
-  if (import_check_identity (q, q->validator_changed, err) == -1
+  if (import_recall_sources (q, err) == -1 || import_open_image (q, true, err) == -1
+      || import_check_identity (q, q->validator_changed, err) == -1
       || record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);

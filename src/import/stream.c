@@ -259,13 +259,16 @@ run_stream (struct stream *s, struct error *err)
   struct qimport *q = s->q;
   bool fresh;
 
+  if (q->in_journal && s->disk.virtual_size != q->imp.virtual_size)
+    return import_other_disk (q, s->disk.virtual_size, q->imp.virtual_size, err);
   q->layers[0].disk = s->disk;
   q->imp.virtual_size = s->disk.virtual_size;
   q->imp.layers = 1;
   if (!q->in_journal && import_begin (q, err) == -1)
     return -1;
   /* An import that began with ranges had other segments, before --restart. */
-  if (q->options->restart && journal_put_layer (q->journal, q->imp.no, 0, &q->records[0], err) == -1)
+  if (q->options->restart
+      && journal_put_layer (q->journal, q->imp.no, 0, &q->records[0], err) == -1)
     return -1;
   fresh = q->fresh;
   q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
