@@ -4,6 +4,7 @@
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' CMOCKA_MESSAGE_OUTPUT=tap $(SHELL) \
 	$(top_srcdir)/build-aux/tap-driver.sh
 LOG_DRIVER = $(TAP_DRIVER)
+LOG_COMPILER = $(SHELL) $(srcdir)/tests/unit/cmocka-tap
 SH_LOG_DRIVER = $(TAP_DRIVER)
 TEST_EXTENSIONS += .sh
 SH_LOG_COMPILER = $(SHELL)

@@ -10,6 +10,7 @@ include tests/unit/journal.mk
 include tests/unit/target.mk
 include tests/unit/import.mk
 
+EXTRA_DIST += tests/unit/cmocka-tap
 UNIT_LIBS = librooms.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
