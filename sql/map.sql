@@ -53,11 +53,6 @@ SELECT guest, len, hole, layer
 UPDATE segment
    SET committed_to = ?3, committed_extents = ?4, committed = ?5, digest_final = ?6, hash = ?7
  WHERE key = (?1 << 40) + ?2;
--- :segment_restart
-UPDATE segment
-   SET committed_to = need_from, committed_extents = 0, committed = 0, digest_final = 0,
-       hash = NULL
- WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40;
 -- :map_each  in guest order; sorted in a temporary file when it is large
 SELECT e.guest AS guest, e.len, iif (e.stored, 1, 0), s.layer, s.at + e.host, e.stored, e.skip
   FROM segment AS s

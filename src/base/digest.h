@@ -13,7 +13,7 @@
 
 enum {
   DIGEST_SIZE = 32,
-  DIGEST_HEX = 65,        /* with the NUL */
+  DIGEST_HEX = 65, /* with the NUL */
   DIGEST_STATE_MAX = 8 * 4 + 8 + 64
 };
 

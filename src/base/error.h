@@ -13,41 +13,41 @@
 #include <stddef.h>
 
 /* code, word (in JSON and in the journal), exit status of the contract */
-#define ERROR_CODES(X)                                                                       \
-  X (NONE, "none", 0)                                                                        \
-  X (INTERNAL, "internal", 1)                                                                \
-  X (NO_MEMORY, "out-of-memory", 1)                                                          \
-  X (USAGE, "usage", 2)                                                                      \
-  X (INTERRUPTED, "interrupted", 3)                                                          \
-  X (RETRY_BUDGET, "retry-budget-spent", 3)                                                  \
-  X (MAX_TIME, "max-time-reached", 3)                                                        \
-  X (SOURCE_ENDED, "source-ended", 3)                                                        \
-  X (TARGET_FULL, "target-full", 3)                                                          \
-  X (JOURNAL_FULL, "journal-full", 3)                                                        \
-  X (SOURCE_NOT_FOUND, "source-not-found", 4)                                                \
-  X (SOURCE_DENIED, "source-denied", 4)                                                      \
-  X (SOURCE_TLS, "source-not-trusted", 4)                                                    \
-  X (SOURCE_CONTRADICTS, "source-contradicts-itself", 4)                                     \
-  X (SOURCE_CHANGED, "source-changed", 4)                                                    \
-  X (SOURCE_CHECKSUM, "checksum-differs", 4)                                                 \
-  X (SOURCE_FAILED, "source-failed", 4)                                                      \
-  X (IMAGE_MALFORMED, "image-malformed", 5)                                                  \
-  X (IMAGE_TRUNCATED, "image-truncated", 5)                                                  \
-  X (IMAGE_TOO_LARGE, "image-too-large", 5)                                                  \
-  X (IMAGE_UNSUPPORTED, "image-unsupported", 5)                                              \
-  X (TARGET_EXISTS, "target-exists", 6)                                                      \
-  X (TARGET_TOO_SMALL, "target-too-small", 6)                                                \
-  X (TARGET_BUSY, "target-busy", 6)                                                          \
-  X (TARGET_CHANGED, "target-changed", 6)                                                    \
-  X (TARGET_REFUSED, "target-refused", 6)                                                    \
-  X (TARGET_FAILED, "target-failed", 6)                                                      \
-  X (JOURNAL_REFUSED, "journal-refused", 7)                                                  \
-  X (JOURNAL_NEWER, "journal-newer", 7)                                                      \
-  X (JOURNAL_CORRUPT, "journal-corrupt", 7)                                                  \
-  X (JOURNAL_FAILED, "journal-failed", 7)                                                    \
-  X (NO_JOURNAL, "no-journal", 7)                                                            \
-  X (NO_SUCH_IMPORT, "no-such-import", 7)                                                    \
-  X (IMPORT_HELD, "import-held", 7)                                                          \
+#define ERROR_CODES(X)                                   \
+  X (NONE, "none", 0)                                    \
+  X (INTERNAL, "internal", 1)                            \
+  X (NO_MEMORY, "out-of-memory", 1)                      \
+  X (USAGE, "usage", 2)                                  \
+  X (INTERRUPTED, "interrupted", 3)                      \
+  X (RETRY_BUDGET, "retry-budget-spent", 3)              \
+  X (MAX_TIME, "max-time-reached", 3)                    \
+  X (SOURCE_ENDED, "source-ended", 3)                    \
+  X (TARGET_FULL, "target-full", 3)                      \
+  X (JOURNAL_FULL, "journal-full", 3)                    \
+  X (SOURCE_NOT_FOUND, "source-not-found", 4)            \
+  X (SOURCE_DENIED, "source-denied", 4)                  \
+  X (SOURCE_TLS, "source-not-trusted", 4)                \
+  X (SOURCE_CONTRADICTS, "source-contradicts-itself", 4) \
+  X (SOURCE_CHANGED, "source-changed", 4)                \
+  X (SOURCE_CHECKSUM, "checksum-differs", 4)             \
+  X (SOURCE_FAILED, "source-failed", 4)                  \
+  X (IMAGE_MALFORMED, "image-malformed", 5)              \
+  X (IMAGE_TRUNCATED, "image-truncated", 5)              \
+  X (IMAGE_TOO_LARGE, "image-too-large", 5)              \
+  X (IMAGE_UNSUPPORTED, "image-unsupported", 5)          \
+  X (TARGET_EXISTS, "target-exists", 6)                  \
+  X (TARGET_TOO_SMALL, "target-too-small", 6)            \
+  X (TARGET_BUSY, "target-busy", 6)                      \
+  X (TARGET_CHANGED, "target-changed", 6)                \
+  X (TARGET_REFUSED, "target-refused", 6)                \
+  X (TARGET_FAILED, "target-failed", 6)                  \
+  X (JOURNAL_REFUSED, "journal-refused", 7)              \
+  X (JOURNAL_NEWER, "journal-newer", 7)                  \
+  X (JOURNAL_CORRUPT, "journal-corrupt", 7)              \
+  X (JOURNAL_FAILED, "journal-failed", 7)                \
+  X (NO_JOURNAL, "no-journal", 7)                        \
+  X (NO_SUCH_IMPORT, "no-such-import", 7)                \
+  X (IMPORT_HELD, "import-held", 7)                      \
   X (DIFFERS, "target-differs", 8)
 
 enum error_code {

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 /* After the declaration of void NAME_close (struct NAME *). */
-#define OWNABLE(name)                                                                        \
-  static inline void name##_closep (struct name **p)                                         \
-  {                                                                                          \
-    name##_close (*p);                                                                       \
+#define OWNABLE(name)                                \
+  static inline void name##_closep (struct name **p) \
+  {                                                  \
+    name##_close (*p);                               \
   }
 
 /* OWN (journal) j = NULL;   closed at the end of the scope */

@@ -12,8 +12,8 @@
 #include "base/error.h"
 
 /* Copy LEN bytes of IN to OUT as printable, valid UTF-8: control bytes (C0, DEL, C1),
- * bidirectional overrides, invalid sequences and the backslash become \xNN (a byte each).  Cut with "..." so
- * that it fits OUT_SIZE (>= 8) with its NUL.  Returns OUT. */
+ * bidirectional overrides, invalid sequences and the backslash become \xNN (a byte each).  Cut
+ * with "..." so that it fits OUT_SIZE (>= 8) with its NUL.  Returns OUT. */
 char *escape_text (char *out, size_t out_size, const void *in, size_t len);
 
 /* URL without userinfo, query and fragment, escaped: what may be shown and stored (J8).

@@ -182,12 +182,12 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
   if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1
       || info.id[0] == '\0')
     return;
-  display_message (
-      c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
-      info.target, human_size (size, info.virtual_size), human_size (fetched, p->fetched_now),
-      human_duration (took, (double)elapsed_ms / 1000),
-      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
-      source_check (j, p->id));
+  display_message (c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s",
+                   info.url, info.target, human_size (size, info.virtual_size),
+                   human_size (fetched, p->fetched_now),
+                   human_duration (took, (double)elapsed_ms / 1000),
+                   human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
+                   source_check (j, p->id));
 }
 
 static int

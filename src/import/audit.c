@@ -20,7 +20,8 @@
 
 enum { THREADS_MAX = 64 };
 
-/* ---- The journal's check ------------------------------------------------------------------ */
+/* ---- The journal's check ------------------------------------------------------------------
+ */
 
 static void *
 check_main (void *ctx)
@@ -31,8 +32,7 @@ check_main (void *ctx)
 
   a->check_result = journal_check (path, a->imp.no, &a->stop_check, &a->check_error);
   if (a->check_result == 0)
-    a->check_result
-        = journal_check_witness (path, a->imp.no, &a->stop_check, &a->check_error);
+    a->check_result = journal_check_witness (path, a->imp.no, &a->stop_check, &a->check_error);
   atomic_store (&a->check_done, true);
   return NULL;
 }
@@ -63,14 +63,17 @@ check_result (struct audit *a, struct error *err)
   return a->check_result;
 }
 
-/* ---- Comparing ---------------------------------------------------------------------------- */
+/* ---- Comparing ----------------------------------------------------------------------------
+ */
 
 static int
 start_compare (struct qimport *q, struct error *err)
 {
   struct audit *a = q->audit;
   long cpus = sysconf (_SC_NPROCESSORS_ONLN);
-  uint64_t threads = q->options->workers > 0 ? q->options->workers : cpus > 0 ? (uint64_t)cpus : 1;
+  uint64_t threads = q->options->workers > 0 ? q->options->workers
+                     : cpus > 0              ? (uint64_t)cpus
+                                             : 1;
   struct compare_spec spec = {
     .journal_path = journal_path (q->journal),
     .imp = &a->imp,
@@ -121,7 +124,8 @@ compare_on (struct qimport *q, int timeout_ms, struct error *err)
   return 0;
 }
 
-/* ---- The verdict -------------------------------------------------------------------------- */
+/* ---- The verdict --------------------------------------------------------------------------
+ */
 
 static bool
 differs (const struct audit *a)
@@ -148,26 +152,29 @@ check_root (const struct qimport *q, const char *hex, struct error *err)
   if (hex[0] == '\0' || a->imp.root_digest[0] == '\0' || a->imp.keep_holes
       || strcmp (hex, a->imp.root_digest) == 0)
     return 0;
-  return fail (err, ERR_JOURNAL_CORRUPT,
-               "journal %s: the root digest of import %.8s is not that of its target, though all "
-               "segments agree; the journal was altered: put a good copy of it in its place",
-               journal_path (q->journal), a->imp.id);
+  return fail (
+      err, ERR_JOURNAL_CORRUPT,
+      "journal %s: the root digest of import %.8s is not that of its target, though all "
+      "segments agree; the journal was altered: put a good copy of it in its place",
+      journal_path (q->journal), a->imp.id);
 }
 
 static int
-fail_differs (const struct qimport *q, enum error_code code, const char *next, struct error *err)
+fail_differs (const struct qimport *q, enum error_code code, const char *next,
+              struct error *err)
 {
   const struct audit *a = q->audit;
   const struct difference *first = a->result.differences;
   char all[24];
 
-  return fail (err, code,
-               "%s: differs from what was imported: %" PRIu64 " bytes at guest offset %" PRIu64
-               "%s, %zu%s range%s (%s) in all; `qimport audit --repair %.8s` fetches them again%s",
-               a->imp.target, first->length, first->start,
-               first->zero ? " that should be zeros" : "", a->result.n_differences,
-               a->result.cut ? " or more" : "", a->result.n_differences == 1 ? "" : "s",
-               format_size (all, a->result.differ_bytes), a->imp.id, next);
+  return fail (
+      err, code,
+      "%s: differs from what was imported: %" PRIu64 " bytes at guest offset %" PRIu64
+      "%s, %zu%s range%s (%s) in all; `qimport audit --repair %.8s` fetches them again%s",
+      a->imp.target, first->length, first->start, first->zero ? " that should be zeros" : "",
+      a->result.n_differences, a->result.cut ? " or more" : "",
+      a->result.n_differences == 1 ? "" : "s", format_size (all, a->result.differ_bytes),
+      a->imp.id, next);
 }
 
 /* With --digest off there is nothing to compare data with: nothing is pretended. */
@@ -177,10 +184,11 @@ fail_unknown (const struct qimport *q, struct error *err)
   const struct audit *a = q->audit;
   char zeros[24];
 
-  return fail (err, ERR_USAGE,
-               "import %.8s was made with --digest off, so that its data cannot be audited; what "
-               "must be zeros is (%s)",
-               a->imp.id, format_size (zeros, a->result.zero_bytes));
+  return fail (
+      err, ERR_USAGE,
+      "import %.8s was made with --digest off, so that its data cannot be audited; what "
+      "must be zeros is (%s)",
+      a->imp.id, format_size (zeros, a->result.zero_bytes));
 }
 
 static void
@@ -195,7 +203,8 @@ verdict_words (const struct audit *a, char words[256])
     snprintf (words, 256, "same: %" PRIu64 " segments, %" PRIu64 " bytes of zeros",
               r->segments_compared, r->zero_bytes);
   else
-    snprintf (words, 256, "differs: %" PRIu64 " of %" PRIu64 " segments, %" PRIu64
+    snprintf (words, 256,
+              "differs: %" PRIu64 " of %" PRIu64 " segments, %" PRIu64
               " bytes, the first at guest offset %" PRIu64,
               r->segments_differ, r->segments_compared, r->differ_bytes,
               r->differences[0].start);
@@ -218,10 +227,12 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
   a->verdict = verdict;
   verdict_words (a, words);
   return journal_audited (q->journal, a->imp.no,
-                          verdict == VERDICT_REPAIRED ? "repaired" : "audited", words, hex, err);
+                          verdict == VERDICT_REPAIRED ? "repaired" : "audited", words, hex,
+                          err);
 }
 
-/* ---- The phases --------------------------------------------------------------------------- */
+/* ---- The phases ---------------------------------------------------------------------------
+ */
 
 static int phase_compare (struct qimport *q, int timeout_ms, struct error *err);
 
@@ -298,9 +309,10 @@ open_target (struct qimport *q, struct error *err)
   if (a->whole)
     return target_open_finished (&q->target, &spec, &id, q->options->repair, err);
   if (id.text[0] == '\0')
-    return fail (err, ERR_USAGE,
-                 "import %.8s has not written anything to %s yet; `qimport resume %.8s` goes on",
-                 a->imp.id, a->imp.target, a->imp.id);
+    return fail (
+        err, ERR_USAGE,
+        "import %.8s has not written anything to %s yet; `qimport resume %.8s` goes on",
+        a->imp.id, a->imp.target, a->imp.id);
   if (target_reopen (&q->target, &spec, &id, &already, err) == -1)
     return -1;
   return import_restore_held (q, err);
@@ -334,7 +346,8 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
   return PHASE_MORE;
 }
 
-/* ---- --verify ----------------------------------------------------------------------------- */
+/* ---- --verify -----------------------------------------------------------------------------
+ */
 
 static int
 begin_verify (struct qimport *q, struct error *err)
@@ -375,7 +388,8 @@ import_verify (struct qimport *q, int timeout_ms, struct error *err)
   return fail_differs (q, ERR_TARGET_FAILED, ", and `qimport resume` then completes it", err);
 }
 
-/* ---- The end ------------------------------------------------------------------------------ */
+/* ---- The end ------------------------------------------------------------------------------
+ */
 
 void
 import_stop_audit (struct qimport *q)

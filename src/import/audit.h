@@ -9,11 +9,11 @@
 #include "import/compare.h"
 #include "import/import.h"
 
-#define VERDICTS(X)                                                                          \
-  X (NONE, "none")         /* not done yet, or not to the end */                              \
-  X (UNKNOWN, "unknown")   /* there are no digests to compare with */                         \
-  X (SAME, "same")                                                                           \
-  X (DIFFERS, "differs")                                                                     \
+#define VERDICTS(X)                                                 \
+  X (NONE, "none")       /* not done yet, or not to the end */      \
+  X (UNKNOWN, "unknown") /* there are no digests to compare with */ \
+  X (SAME, "same")                                                  \
+  X (DIFFERS, "differs")                                            \
   X (REPAIRED, "repaired") /* differed, was fetched again, and is the same now */
 
 enum verdict {

@@ -60,11 +60,12 @@ find_line (char *text, const char *where, const char *url, char hex[DIGEST_HEX],
   char *save = NULL, *line;
 
   base_name (url, name, sizeof name);
-  for (line = strtok_r (text, "\r\n", &save); line != NULL; line = strtok_r (NULL, "\r\n", &save))
+  for (line = strtok_r (text, "\r\n", &save); line != NULL;
+       line = strtok_r (NULL, "\r\n", &save))
     if (parse_line (line, name, hex))
       return 0;
-  return fail (err, ERR_SOURCE_CHECKSUM, "%s: has no SHA-256 for %s; give it with --sha256", where,
-               escape_text (shown, sizeof shown, name, strlen (name)));
+  return fail (err, ERR_SOURCE_CHECKSUM, "%s: has no SHA-256 for %s; give it with --sha256",
+               where, escape_text (shown, sizeof shown, name, strlen (name)));
 }
 
 static int
@@ -100,7 +101,8 @@ read_sums (struct source *s, char *text, size_t *len, struct error *err)
   if (!id.ranges)
     return read_stream (s, text, len, err);
   if (id.length > SUMS_MAX)
-    return fail (err, ERR_SOURCE_CHECKSUM, "%s: too large for a SHA256SUMS file", source_url (s));
+    return fail (err, ERR_SOURCE_CHECKSUM, "%s: too large for a SHA256SUMS file",
+                 source_url (s));
   if (read_ranged (s, id.length, *len, text, err) == -1)
     return -1;
   *len = (size_t)id.length;

@@ -139,8 +139,7 @@ sync_and_record (struct copy *c, const struct pending *all, struct import_progre
     return -1;
   pthread_mutex_lock (&c->lock);
   c->unsynced -= unsynced;
-  c->unsynced_limit
-      = unsynced_limit (unsynced, monotonic_ms () - begun, c->unsynced_limit);
+  c->unsynced_limit = unsynced_limit (unsynced, monotonic_ms () - begun, c->unsynced_limit);
   pthread_cond_broadcast (&c->done);
   pthread_mutex_unlock (&c->lock);
   if (take_held (c, p, err) == -1)
@@ -229,12 +228,12 @@ committer_main (void *copy)
 /* ---- Zeros ------------------------------------------------------------------------------- */
 
 static int
-zero_run (struct copy *c, const struct extent *run, uint64_t off, const struct journal_import *imp,
-          struct error *err)
+zero_run (struct copy *c, const struct extent *run, uint64_t off,
+          const struct journal_import *imp, struct error *err)
 {
   enum { PIECE = 64 << 20 };
-  bool skip = target_reads_zero (c->spec.target)
-              || (imp->keep_holes && run->kind == EXTENT_HOLE);
+  bool skip
+      = target_reads_zero (c->spec.target) || (imp->keep_holes && run->kind == EXTENT_HOLE);
 
   while (off < run->len) {
     uint64_t n = skip ? run->len - off : min_u64 (run->len - off, PIECE);

@@ -26,7 +26,8 @@ peek_segment (struct compare *c, struct error *err)
       return 1;
     if (c->next_ord - c->rows_from >= c->n_rows) {
       c->rows_from = c->next_ord;
-      if (journal_segments (c->reader, imp->no, c->next_ord, c->rows, PLAN_ROWS, &c->n_rows, err)
+      if (journal_segments (c->reader, imp->no, c->next_ord, c->rows, PLAN_ROWS, &c->n_rows,
+                            err)
           == -1)
         return -1;
       if (c->n_rows == 0)
@@ -109,7 +110,8 @@ plan_window (struct compare *c, struct unit *u, struct error *err)
   u->hole = hole && end > c->at;
   u->to = u->hole ? end : min_u64 (c->at + c->window, size);
   c->at = u->to;
-  if (plan_segments (c, u, u->to, UNIT_SEGMENTS, err) == -1 || skip_zeros (c, u->from, err) == -1)
+  if (plan_segments (c, u, u->to, UNIT_SEGMENTS, err) == -1
+      || skip_zeros (c, u->from, err) == -1)
     return -1;
   u->zero_from = c->next_run;
   return 1;
@@ -321,7 +323,8 @@ compare_result_release (struct compare_result *r)
   memset (r, 0, sizeof *r);
 }
 
-/* ---- Open, step, close -------------------------------------------------------------------- */
+/* ---- Open, step, close --------------------------------------------------------------------
+ */
 
 static int
 start_threads (struct compare *c, struct error *err)

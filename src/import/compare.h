@@ -24,9 +24,9 @@ struct compare_spec {
   const char *journal_path;
   const struct journal_import *imp;
   struct target *target;
-  bool whole;        /* all of the guest, and its root; else only what is committed */
+  bool whole; /* all of the guest, and its root; else only what is committed */
   unsigned threads;
-  uint64_t memory;   /* bytes of buffers, about */
+  uint64_t memory; /* bytes of buffers, about */
   const atomic_bool *stop;
 };
 
@@ -43,7 +43,7 @@ struct compare_result {
   uint64_t differ_bytes;
   struct difference *differences; /* ascending, neighbours merged */
   size_t n_differences;
-  bool cut; /* there are more than are listed */
+  bool cut;               /* there are more than are listed */
   uint64_t *segment_ords; /* those that differ, ascending; all of them */
   bool have_root;
   uint8_t root[DIGEST_SIZE];

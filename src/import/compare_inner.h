@@ -12,9 +12,9 @@
 #include "import/merkle.h"
 
 enum {
-  WINDOW_LEAVES = 16,     /* the longest window */
-  PLAN_AHEAD = 256,       /* units whose leaves may wait for an earlier one's */
-  PLAN_ROWS = 128,        /* rows read at once */
+  WINDOW_LEAVES = 16, /* the longest window */
+  PLAN_AHEAD = 256,   /* units whose leaves may wait for an earlier one's */
+  PLAN_ROWS = 128,    /* rows read at once */
   UNIT_SEGMENTS = 64,
   DIFFERENCES_MAX = 65536 /* kept, before they are merged */
 };
@@ -22,10 +22,10 @@ enum {
 /* A piece of the work, in the order of the plan. */
 struct unit {
   uint64_t seq;
-  uint64_t from, to;        /* guest window; empty: none */
-  bool hole;                /* all of it is */
-  uint64_t zero_from;       /* zero runs of the window begin with this one, if any */
-  struct guest_range zeros; /* without a window: a zero run to look at; len 0: none */
+  uint64_t from, to;         /* guest window; empty: none */
+  bool hole;                 /* all of it is */
+  uint64_t zero_from;        /* zero runs of the window begin with this one, if any */
+  struct guest_range zeros;  /* without a window: a zero run to look at; len 0: none */
   uint64_t ord_from, ord_to; /* segments */
 };
 
@@ -53,9 +53,9 @@ struct compare {
 
   /* The plan, under the lock. */
   struct journal_reader *reader;
-  uint64_t seq;       /* of the next unit */
-  uint64_t at;        /* guest bytes before this are planned */
-  uint64_t next_ord;  /* of segments */
+  uint64_t seq;        /* of the next unit */
+  uint64_t at;         /* guest bytes before this are planned */
+  uint64_t next_ord;   /* of segments */
   uint64_t next_guest; /* where that one begins; valid when have_guest */
   bool have_guest;
   struct segment rows[PLAN_ROWS];

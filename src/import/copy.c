@@ -107,7 +107,8 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->len = host_end (seg->need) - s->base.v;
   atomic_store (&s->n_parts, 0);
   s->written = seg->committed;
-  s->hashed = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
+  s->hashed
+      = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
   s->changed = false;
   s->next = seg->committed_extents;
   s->into = 0;
@@ -115,11 +116,12 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->guest_put = s->guest_published = 0;
   s->state = SLOT_IDLE;
   if (s->len > c->buffer_size)
-    return fail (err, ERR_JOURNAL_CORRUPT,
-                 "%s: segment %llu needs %llu bytes, more than any should; restore the journal, "
-                 "or forget the import and start again",
-                 journal_path (c->spec.journal), (unsigned long long)seg->ord,
-                 (unsigned long long)s->len);
+    return fail (
+        err, ERR_JOURNAL_CORRUPT,
+        "%s: segment %llu needs %llu bytes, more than any should; restore the journal, "
+        "or forget the import and start again",
+        journal_path (c->spec.journal), (unsigned long long)seg->ord,
+        (unsigned long long)s->len);
   if (seg->committed || seg->hash_len == 0 || !imp->digests)
     digest_init (&s->digest);
   else if (!digest_load (&s->digest, seg->hash, seg->hash_len))
@@ -145,8 +147,8 @@ slot_take (struct copy *c, const struct segment *seg, struct error *err)
   return NULL;
 }
 
-/* On a slow link a segment takes minutes: hand over what has come of it, so that the next commit
- * has it. */
+/* On a slow link a segment takes minutes: hand over what has come of it, so that the next
+ * commit has it. */
 static void
 hand_over (struct copy *c)
 {
@@ -336,7 +338,8 @@ copy_image_digest (struct copy *c, uint64_t image_len, uint8_t out[DIGEST_SIZE])
 static int
 open_slots (struct copy *c, struct error *err)
 {
-  uint64_t page = (uint64_t)sysconf (_SC_PAGESIZE), need = max_u64 (c->spec.imp->need_max, page);
+  uint64_t page = (uint64_t)sysconf (_SC_PAGESIZE),
+           need = max_u64 (c->spec.imp->need_max, page);
   uint64_t n;
   char have[24], least[24];
   size_t i;
@@ -389,10 +392,11 @@ open_image_digest (struct copy *c, struct error *err)
   digest_init (&c->image);
   c->hash_ord = imp->image_hashed_to / c->segment_size;
   if (imp->image_hash_len > 0 && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
-    return fail (err, ERR_JOURNAL_CORRUPT,
-                 "%s: the image's digest state is not valid; restore the journal, or forget the "
-                 "import and start again",
-                 journal_path (c->spec.journal));
+    return fail (
+        err, ERR_JOURNAL_CORRUPT,
+        "%s: the image's digest state is not valid; restore the journal, or forget the "
+        "import and start again",
+        journal_path (c->spec.journal));
   return 0;
 }
 

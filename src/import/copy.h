@@ -39,17 +39,17 @@ struct copy_spec {
   struct source *const *sources;      /* one a layer; not used in a stream */
   struct target *target;
   unsigned connections, workers;
-  uint64_t memory;             /* bytes of segment buffers */
+  uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;
-  double first_rate;           /* bytes a millisecond that a request brought so far; 0: not known */
-  const atomic_bool *stop;     /* set: wait for nothing that can take long */
+  double first_rate;       /* bytes a millisecond that a request brought so far; 0: not known */
+  const atomic_bool *stop; /* set: wait for nothing that can take long */
   const atomic_bool *may_commit; /* the journal's check has passed */
 };
 
 struct copy;
 
-/* Copies SPEC; what it points to must outlive the copy. ERR_USAGE when the memory is less than the
- * image needs, saying how much that is. */
+/* Copies SPEC; what it points to must outlive the copy. ERR_USAGE when the memory is less than
+ * the image needs, saying how much that is. */
 int copy_open (struct copy **out, const struct copy_spec *spec, struct error *err);
 /* Ends the threads; what was not committed is done again at resume. */
 void copy_close (struct copy *c);

@@ -29,14 +29,16 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
   if (import_open_image (q, false, err) == -1)
     return -1;
   if (q->stream)
-    return fail (err, ERR_SOURCE_FAILED,
-                 "%s: the server does not honour ranges, so that its tables cannot be read alone; "
-                 "fetch the image first",
-                 source_url (q->sources[0]));
+    return fail (
+        err, ERR_SOURCE_FAILED,
+        "%s: the server does not honour ranges, so that its tables cannot be read alone; "
+        "fetch the image first",
+        source_url (q->sources[0]));
   return 0;
 }
 
-/* ---- map ---------------------------------------------------------------------------------- */
+/* ---- map ----------------------------------------------------------------------------------
+ */
 
 /* Lines as qemu-img prints them: neighbours that are alike are one. */
 struct map_printer {
@@ -85,7 +87,8 @@ add_extent (void *ctx, const struct extent *e, struct error *err)
 }
 
 static int
-ignore_table (void *ctx, uint32_t layer, struct host_range r, const char *what, struct error *err)
+ignore_table (void *ctx, uint32_t layer, struct host_range r, const char *what,
+              struct error *err)
 {
   (void)ctx;
   (void)layer;
@@ -165,12 +168,14 @@ qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
     if (p.out == NULL)
       fail_memory (&err, "the document");
     else
-      rc = finish_map (&p, json, journal_map_each (j->journal, imp, add_extent, &p, &err), &err);
+      rc = finish_map (&p, json, journal_map_each (j->journal, imp, add_extent, &p, &err),
+                       &err);
   }
   return rc == -1 ? publish_error (error, &err) : 0;
 }
 
-/* ---- info --------------------------------------------------------------------------------- */
+/* ---- info ---------------------------------------------------------------------------------
+ */
 
 struct sums {
   uint64_t data, compressed, zero, stored, tables, table_bytes;
@@ -218,10 +223,11 @@ print_snapshot (void *ctx, const struct qcow2_snapshot *s, struct error *err)
   fputs (", \"name\": ", p->out);
   json_string (p->out, s->name);
   fprintf (p->out,
-           ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %" PRId64 ", \"vm-clock-sec\": %" PRIu64
-           ", \"vm-clock-nsec\": %" PRIu64 ", \"virtual-size\": %" PRIu64 " }",
-           s->vm_state_size, s->date_s, s->vm_clock_ns / 1000000000, s->vm_clock_ns % 1000000000,
-           s->disk.virtual_size);
+           ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %" PRId64
+           ", \"vm-clock-sec\": %" PRIu64 ", \"vm-clock-nsec\": %" PRIu64
+           ", \"virtual-size\": %" PRIu64 " }",
+           s->vm_state_size, s->date_s, s->vm_clock_ns / 1000000000,
+           s->vm_clock_ns % 1000000000, s->disk.virtual_size);
   p->any = true;
   return 0;
 }
@@ -276,9 +282,10 @@ print_verdict (FILE *out, const struct sums *s, const struct error *why)
 {
   enum { REQUEST = 8 << 20 };
 
-  fprintf (out, "    \"data-bytes\": %" PRIu64 ",\n    \"compressed-bytes\": %" PRIu64 ",\n"
-                "    \"zero-bytes\": %" PRIu64 ",\n    \"bytes-to-fetch\": %" PRIu64 ",\n"
-                "    \"requests\": %" PRIu64 ",\n    \"importable\": %s",
+  fprintf (out,
+           "    \"data-bytes\": %" PRIu64 ",\n    \"compressed-bytes\": %" PRIu64 ",\n"
+           "    \"zero-bytes\": %" PRIu64 ",\n    \"bytes-to-fetch\": %" PRIu64 ",\n"
+           "    \"requests\": %" PRIu64 ",\n    \"importable\": %s",
            s->data, s->compressed, s->zero, s->stored + s->table_bytes,
            1 + (s->tables + 15) / 16 + (s->stored + REQUEST - 1) / REQUEST,
            json_bool (why->code == ERR_NONE));

@@ -48,10 +48,11 @@ check_expected (struct qimport *q, struct error *err)
   if (want == NULL || strcmp (want, have) == 0)
     return PHASE_OVER;
   if (have[0] == '\0')
-    return fail (err, ERR_SOURCE_CHECKSUM,
-                 "%s: the image was not hashed when it was imported, so that --sha256 cannot be "
-                 "checked; `qimport start --force --sha256 HEX` imports it again",
-                 q->imp.target);
+    return fail (
+        err, ERR_SOURCE_CHECKSUM,
+        "%s: the image was not hashed when it was imported, so that --sha256 cannot be "
+        "checked; `qimport start --force --sha256 HEX` imports it again",
+        q->imp.target);
   return fail (err, ERR_SOURCE_CHECKSUM,
                "%s: the image that was imported has the SHA-256 %s, not %s; `qimport start "
                "--force` imports another",
@@ -79,10 +80,11 @@ decide (struct qimport *q, struct error *err)
   if (still_there (q)) {
     if (strcmp (url, layer->url) == 0)
       return check_expected (q, err);
-    return fail (err, ERR_TARGET_EXISTS,
-                 "%s: was imported from another URL, %s; give another target, or `qimport start "
-                 "--force`",
-                 q->imp.target, layer->url);
+    return fail (
+        err, ERR_TARGET_EXISTS,
+        "%s: was imported from another URL, %s; give another target, or `qimport start "
+        "--force`",
+        q->imp.target, layer->url);
   }
   memset (&q->imp, 0, sizeof q->imp);
   memset (layer, 0, sizeof *layer);

@@ -29,7 +29,8 @@ print_differences (FILE *out, const struct compare_result *r)
 {
   size_t i;
 
-  fprintf (out, "  \"differing_bytes\": %" PRIu64 ",\n  \"differing_ranges\": %zu,\n"
+  fprintf (out,
+           "  \"differing_bytes\": %" PRIu64 ",\n  \"differing_ranges\": %zu,\n"
            "  \"differences\": [",
            r->differ_bytes, r->n_differences);
   for (i = 0; i < r->n_differences && i < LISTED_MAX; i++)
@@ -55,14 +56,16 @@ print_findings (FILE *out, const struct audit *a)
   else
     fprintf (out, "null,\n");
   fprintf (out, "  \"bytes_read\": %" PRIu64 ",\n", r->bytes_read);
-  fprintf (out, "  \"segments\": {\"total\": %" PRIu64 ", \"compared\": %" PRIu64
+  fprintf (out,
+           "  \"segments\": {\"total\": %" PRIu64 ", \"compared\": %" PRIu64
            ", \"differ\": %" PRIu64 "},\n",
            r->segments, r->segments_compared, r->segments_differ);
   fprintf (out, "  \"zero_bytes\": %" PRIu64 ",\n", r->zero_bytes);
   print_differences (out, r);
   fprintf (out, "  \"repaired\": ");
   if (a->repaired_segments + a->repaired_zeros > 0)
-    fprintf (out, "{\"segments\": %" PRIu64 ", \"zero_bytes\": %" PRIu64 ", \"fetched\": %" PRIu64
+    fprintf (out,
+             "{\"segments\": %" PRIu64 ", \"zero_bytes\": %" PRIu64 ", \"fetched\": %" PRIu64
              "}\n}\n",
              a->repaired_segments, a->repaired_zeros, a->repair_fetched);
   else

@@ -137,7 +137,8 @@ read_head (struct qimport *q, unsigned k, uint8_t **head, size_t *len, uint64_t 
   return here ? 0 : source_read (q->sources[k], &rest, 1, err);
 }
 
-/* The digest by which an image is known again: of the start of its header, and of its L1 table. */
+/* The digest by which an image is known again: of the start of its header, and of its L1 table.
+ */
 static int
 head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
              uint8_t out[DIGEST_SIZE], struct error *err)
@@ -214,7 +215,8 @@ parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct 
   return 0;
 }
 
-/* The map is sealed: of the header only what decoding needs, once it is known to be the same. */
+/* The map is sealed: of the header only what decoding needs, once it is known to be the same.
+ */
 static int
 glance_layer (struct qimport *q, unsigned k, const uint8_t *head, size_t len, struct error *err)
 {
@@ -262,8 +264,8 @@ head_changed (const struct qimport *q, unsigned k, struct error *err)
 /* J4: header and L1 table must be those that the import began with, whatever the validators
  * say: some servers ignore If-Range. */
 static int
-check_head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len, bool recorded,
-                   struct error *err)
+check_head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+                   bool recorded, struct error *err)
 {
   struct journal_layer *r = &q->records[k];
   uint8_t digest[DIGEST_SIZE];
@@ -293,9 +295,8 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   if (source_open (&q->sources[k], q->urls[k], so, err) == -1)
     return -1;
   begun = monotonic_ms ();
-  if (source_probe (q->sources[k], recorded ? &before : NULL,
-                       q->options->accept_new_validator, &found, head,
-                    sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
+  if (source_probe (q->sources[k], recorded ? &before : NULL, q->options->accept_new_validator,
+                    &found, head, sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
       == -1)
     return -1;
   ms = monotonic_ms () - begun;
@@ -309,8 +310,9 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
     q->stream = true;
     q->forced_stream = found.ranges;
   }
-  if (recorded && (strcmp (before.etag, found.etag) != 0
-                   || strcmp (before.last_modified, found.last_modified) != 0))
+  if (recorded
+      && (strcmp (before.etag, found.etag) != 0
+          || strcmp (before.last_modified, found.last_modified) != 0))
     q->validator_changed = q->options->accept_new_validator;
   q->layers[k].source = q->sources[k];
   q->layers[k].file_len = found.length;
@@ -335,11 +337,12 @@ import_check_chain (struct qimport *q, struct error *err)
     bool below = k + 1 < q->n_layers, has = !l->raw && l->header.has_backing;
 
     if (has && !below && !q->options->unallocated_keep)
-      return fail (err, ERR_IMAGE_UNSUPPORTED,
-                   "%s: the image has a backing file, \"%s\", which is not opened by name; give "
-                   "its image with --backing URL, or publish a flattened image",
-                   source_url (q->sources[k]),
-                   escape_text (name, 64, l->header.backing_name, l->header.backing_name_len));
+      return fail (
+          err, ERR_IMAGE_UNSUPPORTED,
+          "%s: the image has a backing file, \"%s\", which is not opened by name; give "
+          "its image with --backing URL, or publish a flattened image",
+          source_url (q->sources[k]),
+          escape_text (name, 64, l->header.backing_name, l->header.backing_name_len));
     if (below && !has)
       return fail (err, ERR_IMAGE_UNSUPPORTED,
                    "%s: has no backing file, but --backing gives one; leave it out, or check "
@@ -405,8 +408,10 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
   if (!q->describes && import_check_chain (q, err) == -1)
     return -1;
   if (q->layers[0].header.dirty)
-    import_warn (q, "%s: the image was not closed cleanly (dirty bit); its tables are read as "
-                 "they are", source_url (q->sources[0]));
+    import_warn (q,
+                 "%s: the image was not closed cleanly (dirty bit); its tables are read as "
+                 "they are",
+                 source_url (q->sources[0]));
   import_record_format (q);
   q->imp.virtual_size = q->layers[0].disk.virtual_size;
   q->imp.cluster_size = q->layers[0].header.cluster_size;

@@ -45,13 +45,13 @@ struct qimport {
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
-  bool validator_changed; /* --accept-new-validator had something to accept */
-  double first_rate; /* bytes a millisecond of the first request */
+  bool validator_changed;        /* --accept-new-validator had something to accept */
+  double first_rate;             /* bytes a millisecond of the first request */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;
   char stream_sha256[DIGEST_HEX]; /* of all that came, when it has ended */
-  bool describes; /* only looks: has neither journal nor target */
+  bool describes;                 /* only looks: has neither journal nor target */
 
   struct journal_import imp;
   bool in_journal; /* imp.no is valid, and held by us */
@@ -136,7 +136,8 @@ int import_restore_held (struct qimport *q, struct error *err);
 int import_begin (struct qimport *q, struct error *err);
 int import_open_copy (struct qimport *q, struct error *err);
 /* A --restart met an image that does not fit the target: -1. */
-int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struct error *err);
+int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
+                       struct error *err);
 /* The identity of q->target goes into the journal. */
 int import_record_target (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
@@ -147,13 +148,16 @@ int import_check_target (struct qimport *q, struct error *err);
 /* Leave the import as it should be found after ERR: commit, release, or forget. */
 void import_leave (struct qimport *q, const struct error *why);
 
-/* queries.c: the import that a user means by ID: UUID, prefix, or target however it is spelt. */
+/* queries.c: the import that a user means by ID: UUID, prefix, or target however it is spelt.
+ */
 int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
 
 /* progress.c */
-void import_note (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
-void import_warn (struct qimport *q, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
+void import_note (struct qimport *q, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
+void import_warn (struct qimport *q, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
 void import_update_progress (struct qimport *q);
 
 /* ERR of the rooms as the public header has it. */

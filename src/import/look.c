@@ -16,9 +16,9 @@ enum { BATCH = 256, PIECE = 1 << 20, GRAIN = 4096 };
 struct look {
   struct compare *c;
   struct journal_reader *reader;
-  uint8_t *buf;     /* the window's bytes */
+  uint8_t *buf;      /* the window's bytes */
   uint64_t from, to; /* of it; empty: none is loaded */
-  uint8_t *piece;   /* PIECE bytes, for what is elsewhere */
+  uint8_t *piece;    /* PIECE bytes, for what is elsewhere */
   struct leaves leaves;
 
   /* The run of data or hole that was asked for last. */

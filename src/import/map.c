@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: see map.h.  A layer is walked by its L1 entries; where it has a hole the same guest range
- * is walked in the layer below, which is the order in which its own tables lie, so that every
- * table is read once.
+ * map: see map.h.  A layer is walked by its L1 entries; where it has a hole the same guest
+ * range is walked in the layer below, which is the order in which its own tables lie, so that
+ * every table is read once.
  */
 #include "import/map.h"
 
@@ -16,11 +16,12 @@ enum { L1_CHUNK = 8192, BATCH_TABLES = 256, BATCH_BYTES = 8 << 20 };
 /* A window over one layer's tables, which moves forward. */
 struct window {
   struct map_layer *layer;
-  host_off *l2;        /* L1 entries L1_FIRST.. */
-  uint32_t *place;     /* which of BYTES' tables is theirs */
+  host_off *l2;    /* L1 entries L1_FIRST.. */
+  uint32_t *place; /* which of BYTES' tables is theirs */
   uint64_t l1_first;
   size_t l1_n;
-  uint8_t *bytes;      /* the L2 tables of L1 entries FIRST.. behind one another, each STRIDE bytes */
+  uint8_t
+      *bytes; /* the L2 tables of L1 entries FIRST.. behind one another, each STRIDE bytes */
   uint64_t first;
   size_t n;
   uint64_t stride;
@@ -45,7 +46,8 @@ note_table (struct walk *w, unsigned depth, host_off at, uint64_t len, const cha
   return w->sink->table (w->sink->ctx, depth, r, what, err);
 }
 
-/* ---- Reading tables ----------------------------------------------------------------------- */
+/* ---- Reading tables -----------------------------------------------------------------------
+ */
 
 static int
 load_l1 (struct window *v, uint64_t idx, struct error *err)
@@ -128,7 +130,8 @@ l2_table (struct walk *w, unsigned depth, uint64_t idx, const uint8_t **raw, str
   return 0;
 }
 
-/* ---- Walking ------------------------------------------------------------------------------ */
+/* ---- Walking ------------------------------------------------------------------------------
+ */
 
 /* The part of E within the range that is walked. */
 static bool
@@ -241,7 +244,8 @@ walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *
   return 0;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------
+ */
 
 /* The tables that the header names. */
 static int

@@ -20,9 +20,9 @@
 enum { MERKLE_LEAF = 1 << 20, MERKLE_LEVELS = 45 };
 
 struct merkle {
-  uint64_t leaves;                               /* so far */
-  uint8_t node[MERKLE_LEVELS][DIGEST_SIZE];      /* of level I: valid where bit I of leaves is 1 */
-  uint8_t zero[MERKLE_LEVELS][DIGEST_SIZE];      /* of 2^I leaves of zeros */
+  uint64_t leaves;                          /* so far */
+  uint8_t node[MERKLE_LEVELS][DIGEST_SIZE]; /* of level I: valid where bit I of leaves is 1 */
+  uint8_t zero[MERKLE_LEVELS][DIGEST_SIZE]; /* of 2^I leaves of zeros */
 };
 
 void merkle_init (struct merkle *m);

@@ -45,14 +45,15 @@ enum {
   NET = COPY | QIMPORT_FOR_AUDIT | QIMPORT_FOR_INFO
 };
 
-#define ROW(name, arg, help, def, cmds, rep, type, field, keep, lo, hi)                       \
-  {                                                                                          \
+#define ROW(name, arg, help, def, cmds, rep, type, field, keep, lo, hi)                        \
+  {                                                                                            \
     { name, arg, help, def, cmds, rep }, type, offsetof (struct qimport_options, field), keep, \
-        lo, hi                                                                               \
+        lo, hi                                                                                 \
   }
 
 static const struct option_row rows[] = {
-  ROW ("connections", "N", "ranges in flight", "4", NET, 0, TYPE_COUNT, connections, true, 1, 64),
+  ROW ("connections", "N", "ranges in flight", "4", NET, 0, TYPE_COUNT, connections, true, 1,
+       64),
   ROW ("workers", "N", "decoding threads; 0: the processors there are", "0",
        COPY | QIMPORT_FOR_AUDIT, 0, TYPE_COUNT, workers, true, 0, 256),
   ROW ("memory", "BYTES", "ceiling for buffers; suffixes K M G T", "64M",
@@ -75,18 +76,18 @@ static const struct option_row rows[] = {
        true, 0, 0),
   ROW ("netrc-file", "FILE", "take user and password from this file", NULL, NET, 0, TYPE_FILE,
        netrc_file, true, 0, 0),
-  ROW ("user-file", "FILE", "a file with user:password", NULL, NET, 0, TYPE_FILE, user_file, true,
-       0, 0),
-  ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE, bearer_file,
+  ROW ("user-file", "FILE", "a file with user:password", NULL, NET, 0, TYPE_FILE, user_file,
        true, 0, 0),
+  ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE,
+       bearer_file, true, 0, 0),
   ROW ("cacert", "FILE", "trust these certificate authorities", NULL, NET, 0, TYPE_FILE, cacert,
        true, 0, 0),
   ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, true, 0, 0),
   ROW ("key", "FILE", "its private key (PEM)", NULL, NET, 0, TYPE_FILE, key, true, 0, 0),
   ROW ("pinnedpubkey", "HASH", "the server's public key must be this, as curl's", NULL, NET, 0,
        TYPE_TEXT, pinnedpubkey, true, 0, 0),
-  ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET, 0,
-       TYPE_SWITCH, insecure, false, 0, 0),
+  ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET,
+       0, TYPE_SWITCH, insecure, false, 0, 0),
   ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_TEXT, proxy, true, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
        TYPE_TEXT, aws_sigv4, true, 0, 0),
@@ -94,10 +95,10 @@ static const struct option_row rows[] = {
        mirror, true, 0, 0),
   ROW ("url", "URL", "the image has moved, or its link was renewed", NULL,
        QIMPORT_FOR_RESUME | QIMPORT_FOR_AUDIT, 0, TYPE_TEXT, url, false, 0, 0),
-  ROW ("accept-new-validator", NULL, "the ETag changed, the bytes did not: prove it, go on", NULL,
-       QIMPORT_FOR_RESUME, 0, TYPE_SWITCH, accept_new_validator, false, 0, 0),
-  ROW ("stream", NULL, "read forward from the start, without ranges", NULL, COPY, 0, TYPE_SWITCH,
-       stream, false, 0, 0),
+  ROW ("accept-new-validator", NULL, "the ETag changed, the bytes did not: prove it, go on",
+       NULL, QIMPORT_FOR_RESUME, 0, TYPE_SWITCH, accept_new_validator, false, 0, 0),
+  ROW ("stream", NULL, "read forward from the start, without ranges", NULL, COPY, 0,
+       TYPE_SWITCH, stream, false, 0, 0),
   ROW ("restart", NULL, "forget what is committed and begin again", NULL, QIMPORT_FOR_RESUME, 0,
        TYPE_SWITCH, restart, false, 0, 0),
   ROW ("max-size", "BYTES", "refuse larger virtual disks", "64T", FRESH | QIMPORT_FOR_INFO, 0,
@@ -112,8 +113,8 @@ static const struct option_row rows[] = {
        TYPE_TEXT, snapshot, true, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
        COPY | QIMPORT_FOR_INFO, 1, TYPE_LIST, backing, false, 0, 0),
-  ROW ("unallocated", "zero|keep", "what the target reads as where the image has nothing", "zero",
-       FRESH, 0, TYPE_CHOICE, unallocated_keep, true, 0, 0),
+  ROW ("unallocated", "zero|keep", "what the target reads as where the image has nothing",
+       "zero", FRESH, 0, TYPE_CHOICE, unallocated_keep, true, 0, 0),
   ROW ("target-is-zero", NULL, "you promise that the device reads as zeros", NULL, FRESH, 0,
        TYPE_SWITCH, target_is_zero, true, 0, 0),
   ROW ("preallocate", NULL, "reserve the space of a file target first", NULL, FRESH, 0,
@@ -127,7 +128,7 @@ static const struct option_row rows[] = {
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
-_Static_assert (N_ROWS <= 64, "the bits of qimport_options.set");
+_Static_assert(N_ROWS <= 64, "the bits of qimport_options.set");
 
 const struct qimport_option_info *
 qimport_option_info (size_t i)
@@ -469,7 +470,8 @@ options_save (const struct qimport_options *o, char *text, size_t size, struct e
   if (out == NULL)
     return fail_memory (err, "the options");
   for (i = 0; i < N_ROWS; i++)
-    if (rows[i].remembered && (o->set >> i & 1) && !holds_secret (&rows[i], field_of (o, &rows[i])))
+    if (rows[i].remembered && (o->set >> i & 1)
+        && !holds_secret (&rows[i], field_of (o, &rows[i])))
       save_line (out, &rows[i], field_of (o, &rows[i]));
   if (fclose (out) != 0)
     return fail_memory (err, "the options");
@@ -488,7 +490,8 @@ options_recall (struct qimport_options *o, const char *text, struct error *err)
 
   if (lines == NULL)
     return fail_memory (err, "the options");
-  for (line = strtok_r (lines, "\n", &save); line != NULL; line = strtok_r (NULL, "\n", &save)) {
+  for (line = strtok_r (lines, "\n", &save); line != NULL;
+       line = strtok_r (NULL, "\n", &save)) {
     char *value = strchr (line, '=');
     int i;
 
@@ -496,7 +499,8 @@ options_recall (struct qimport_options *o, const char *text, struct error *err)
       return fail (err, ERR_JOURNAL_CORRUPT, "an option in the journal has no value: %s", line);
     *value++ = '\0';
     i = find_row (line);
-    if (i == -1 || (given >> i & 1)) /* unknown: of a version that knew more; it is only advice */
+    if (i == -1
+        || (given >> i & 1)) /* unknown: of a version that knew more; it is only advice */
       continue;
     if (options_set (o, line, *value == '\0' ? NULL : value, err) == -1)
       return -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * plan: what is asked of the network, and where it goes.  Takes segments from the journal in
- * host order, asks for runs of neighbours as long as buffers and the rate of the link allow, and
- * hands what comes to the workers.  One thread, the network's.
+ * host order, asks for runs of neighbours as long as buffers and the rate of the link allow,
+ * and hands what comes to the workers.  One thread, the network's.
  */
 #include "import/slot.h"
 
@@ -21,7 +21,8 @@ enum {
   SLOW_RATE = 256       /* bytes a millisecond of one request */
 };
 
-/* ---- What came over the network ------------------------------------------------------------ */
+/* ---- What came over the network ------------------------------------------------------------
+ */
 
 static uint64_t
 part_from (const struct slot *s, unsigned part)
@@ -152,7 +153,8 @@ run_bytes (const struct copy *c)
 
 /* Does SEG belong into the request: near enough, and not only behind what is wanted? */
 static bool
-continues (const struct copy *c, const struct run *run, const struct segment *seg, uint64_t want)
+continues (const struct copy *c, const struct run *run, const struct segment *seg,
+           uint64_t want)
 {
   uint64_t base = slot_base (c, seg).v, end = host_end (run->range);
 
@@ -170,7 +172,8 @@ run_add (struct copy *c, struct run *run, struct slot *s, uint64_t want)
 {
   unsigned k = atomic_load_explicit (&s->n_parts, memory_order_relaxed);
   uint64_t from = part_from (s, k), end = s->base.v + s->len;
-  uint64_t to = run->n == 0 ? from + want : max_u64 (run->range.at.v + want, host_end (run->range));
+  uint64_t to
+      = run->n == 0 ? from + want : max_u64 (run->range.at.v + want, host_end (run->range));
 
   if (run->n == 0)
     run->range = (struct host_range){ { from }, 0 };

@@ -103,7 +103,7 @@ shown_state (const struct qimport *q)
   if (q->job == JOB_AUDIT)
     return q->imp.no > 0 ? import_state_word (q->imp.state) : "probing";
   if (q->over)
-    return q->result == 0 ? "complete"
+    return q->result == 0                                          ? "complete"
            : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
                                                                    : "failed";
   if (q->copy != NULL)
@@ -168,7 +168,8 @@ eta_text (double seconds)
   return t;
 }
 
-/* One line out of the journal's pretty document: what stands between lines is only indentation. */
+/* One line out of the journal's pretty document: what stands between lines is only indentation.
+ */
 static void
 fold_lines (char *json)
 {
@@ -200,7 +201,8 @@ qimport_progress_json (struct qimport *q, char **json, struct qimport_error *err
     return publish_error (error, &err);
   }
   if (p.id[0] == '\0') {
-    if (asprintf (json, "{\"id\":null,\"state\":\"%s\",\"rate\":0,\"eta_seconds\":null}", p.state)
+    if (asprintf (json, "{\"id\":null,\"state\":\"%s\",\"rate\":0,\"eta_seconds\":null}",
+                  p.state)
         != -1)
       return 0;
     *json = NULL;
@@ -212,9 +214,10 @@ qimport_progress_json (struct qimport *q, char **json, struct qimport_error *err
     return publish_error (error, &err);
   fold_lines (status);
   end = strrchr (status, '}');
-  if (end == NULL || asprintf (json, "%.*s,\"rate\":%.0f,\"eta_seconds\":%s}",
-                               (int)(end - status), status, p.rate, eta_text (p.eta_seconds).text)
-                         == -1) {
+  if (end == NULL
+      || asprintf (json, "%.*s,\"rate\":%.0f,\"eta_seconds\":%s}", (int)(end - status), status,
+                   p.rate, eta_text (p.eta_seconds).text)
+             == -1) {
     *json = NULL;
     fail_memory (&err, "progress");
     return publish_error (error, &err);

@@ -26,7 +26,8 @@ default_path (char **out, struct error *err)
   else if (home != NULL && home[0] == '/')
     n = asprintf (out, "%s/.local/state/qimport/journal.db", home);
   else
-    return fail (err, ERR_USAGE, "no place for the journal: HOME is not set; give --journal PATH");
+    return fail (err, ERR_USAGE,
+                 "no place for the journal: HOME is not set; give --journal PATH");
   if (n == -1) {
     *out = NULL;
     return fail_memory (err, "the journal's path");
@@ -231,7 +232,8 @@ list_event (void *ctx, const struct journal_event_row *row, struct error *err)
   event.at = row->at;
   copy_text (event.kind, sizeof event.kind, row->kind);
   copy_text (event.detail, sizeof event.detail, row->detail);
-  return l->each (l->ctx, &event) == 0 ? 0 : fail (err, ERR_INTERRUPTED, "stopped by the caller");
+  return l->each (l->ctx, &event) == 0 ? 0
+                                       : fail (err, ERR_INTERRUPTED, "stopped by the caller");
 }
 
 int

@@ -16,7 +16,7 @@ struct repair {
   struct qimport *q;
   struct journal_reader *reader;
   struct qcow2_decoder *decoder[JOURNAL_LAYERS_MAX];
-  uint8_t *cluster; /* decoded */
+  uint8_t *cluster;      /* decoded */
   size_t segment, range; /* of the findings: the next ones */
   uint64_t fetched_before;
 
@@ -30,7 +30,8 @@ struct repair {
 typedef int (*repair_put) (struct repair *r, void *ctx, guest_off at, const uint8_t *buf,
                            uint64_t len, struct error *err);
 
-/* ---- Decoding ----------------------------------------------------------------------------- */
+/* ---- Decoding -----------------------------------------------------------------------------
+ */
 
 static int
 decode (struct repair *r, const struct extent *e, const uint8_t *stored, const uint8_t **out,
@@ -117,7 +118,8 @@ mend_segment (struct repair *r, const struct segment *s, const uint8_t *buf, str
   return each_part (r, s, buf, put_target, NULL, err);
 }
 
-/* ---- Fetching ----------------------------------------------------------------------------- */
+/* ---- Fetching -----------------------------------------------------------------------------
+ */
 
 /* The next segments of one layer, up to a batch's worth. */
 static int
@@ -129,7 +131,8 @@ collect (struct repair *r, const struct compare_result *found, struct error *err
   for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
     struct segment *s = &r->segs[r->n];
 
-    if (journal_segments (r->reader, r->q->imp.no, found->segment_ords[r->segment], s, 1, &n, err)
+    if (journal_segments (r->reader, r->q->imp.no, found->segment_ords[r->segment], s, 1, &n,
+                          err)
         == -1)
       return -1;
     if (n != 1 || s->layer >= r->q->n_layers)
@@ -154,7 +157,8 @@ allocate (struct repair *r, struct error *err)
 
     if (len > r->q->imp.need_max)
       return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: segment %" PRIu64 " needs more bytes than any should; restore the journal",
+                   "%s: segment %" PRIu64
+                   " needs more bytes than any should; restore the journal",
                    journal_path (r->q->journal), r->segs[i].ord);
     r->wants[i].range = r->segs[i].need;
     r->wants[i].buf = malloc (len);
@@ -225,7 +229,8 @@ repair_step (struct repair *r, struct audit *a, struct error *err)
   return target_sync (r->q->target, err);
 }
 
-/* ---- Open and close ----------------------------------------------------------------------- */
+/* ---- Open and close -----------------------------------------------------------------------
+ */
 
 /* What was read as a stream is known by no more than its header; the digests of the segments
  * tell whether its bytes are the same. */
@@ -241,7 +246,8 @@ open_sources (struct qimport *q, struct error *err)
     return -1;
   if (strcmp (q->url, "-") == 0)
     return fail (err, ERR_USAGE,
-                 "import %.8s came through a pipe; say where its image is with --url", q->imp.id);
+                 "import %.8s came through a pipe; say where its image is with --url",
+                 q->imp.id);
   if (import_open_image (q, recorded, err) == -1)
     return -1;
   if (q->stream)

@@ -41,7 +41,8 @@ html_text (FILE *out, const char *text)
     }
 }
 
-/* ---- Events ------------------------------------------------------------------------------- */
+/* ---- Events -------------------------------------------------------------------------------
+ */
 
 /* Events that follow one another and are of one kind are one line. */
 struct line {
@@ -137,14 +138,17 @@ print_events (FILE *out, const struct story *s)
   fputs ("<section><h2>What happened</h2>\n<table class=\"events\">\n", out);
   for (i = 0; i < s->n; i++) {
     if (i == LINES_FIRST && s->gone > 0)
-      fprintf (out, "<tr><td colspan=\"3\" class=\"gone\">%zu more; qimport log shows all</td></tr>\n",
-               s->gone);
+      fprintf (
+          out,
+          "<tr><td colspan=\"3\" class=\"gone\">%zu more; qimport log shows all</td></tr>\n",
+          s->gone);
     print_line (out, &s->line[i]);
   }
   fputs ("</table></section>\n", out);
 }
 
-/* ---- The verdict -------------------------------------------------------------------------- */
+/* ---- The verdict --------------------------------------------------------------------------
+ */
 
 struct verdict {
   const char *class, *title;
@@ -164,10 +168,11 @@ judge_complete (const struct story *s, struct verdict *v)
   else
     v->title = s->repaired ? "Complete, repaired and audited" : "Complete and audited";
   snprintf (v->words, sizeof v->words, "%s",
-            differs                 ? s->verdict
-            : s->verdict[0] != '\0' ? "The disk was read back and is what was imported, to the byte."
-                                    : "Every byte was written and synced. The disk was not read "
-                                      "back yet: qimport audit does that.");
+            differs ? s->verdict
+            : s->verdict[0] != '\0'
+                ? "The disk was read back and is what was imported, to the byte."
+                : "Every byte was written and synced. The disk was not read "
+                  "back yet: qimport audit does that.");
 }
 
 static void
@@ -199,7 +204,8 @@ judge (const struct journal_import *imp, const struct story *s, struct verdict *
                 : "What is committed stays; qimport resume goes on.");
 }
 
-/* ---- Facts -------------------------------------------------------------------------------- */
+/* ---- Facts --------------------------------------------------------------------------------
+ */
 
 static void
 fact (FILE *out, const char *name, const char *value)
@@ -285,7 +291,8 @@ print_digests (FILE *out, const struct journal_import *imp)
   fputs ("</dl></section>\n", out);
 }
 
-/* ---- The page ----------------------------------------------------------------------------- */
+/* ---- The page -----------------------------------------------------------------------------
+ */
 
 static const char head[]
     = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -320,7 +327,8 @@ static const char head[]
       ".hex{font-family:ui-monospace,monospace;font-size:.85rem}\n"
       "table{border-collapse:collapse;width:100%;font-size:.85rem}"
       "td{padding:.25rem .75rem .25rem 0;vertical-align:top;border-top:1px solid var(--line)}"
-      ".t,.k{white-space:nowrap}.t,.gone{color:var(--dim)}.w{overflow-wrap:anywhere;width:100%}\n"
+      ".t,.k{white-space:nowrap}.t,.gone{color:var(--dim)}.w{overflow-wrap:anywhere;width:100%}"
+      "\n"
       "footer{margin-top:1.75rem;color:var(--dim);font-size:.8rem;overflow-wrap:anywhere}\n"
       "@media (max-width:34rem){dl{display:block}dd{margin-bottom:.5rem}"
       ".events tr{display:block;border-top:1px solid var(--line);padding:.35rem 0}"
@@ -330,7 +338,9 @@ static const char head[]
       "body{font-size:9.5pt;padding:0;max-width:none}h2{margin:1.1em 0 .3em}"
       "svg.map{max-height:70mm}svg.rate{height:25mm}table{font-size:7.5pt;line-height:1.3}"
       "td{padding:.05rem .5rem .05rem 0}"
-      ".events .w{max-width:0;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}tr{break-inside:avoid}h2{break-after:avoid}"
+      ".events "
+      ".w{max-width:0;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}tr{break-"
+      "inside:avoid}h2{break-after:avoid}"
       "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n"
       "</style>\n<title>";
 
@@ -376,10 +386,12 @@ print_page (FILE *out, struct journal *j, const struct journal_import *imp,
   print_facts (out, imp, l, s);
   print_digests (out, imp);
   print_events (out, s);
-  fprintf (out, "<footer>Import %s, as the journal had it at %s. qimport %s. The receipt of the "
-           "import has all of this for programs, and the head of the chain of events.</footer>\n"
-           "</body></html>\n",
-           imp->id, format_time (now, wall_ms ()), qimport_version ());
+  fprintf (
+      out,
+      "<footer>Import %s, as the journal had it at %s. qimport %s. The receipt of the "
+      "import has all of this for programs, and the head of the chain of events.</footer>\n"
+      "</body></html>\n",
+      imp->id, format_time (now, wall_ms ()), qimport_version ());
   return 0;
 }
 

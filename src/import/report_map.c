@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * report_map: the disk as a picture (report.h): a cell is a piece of the guest, coloured by what
- * most of it is; one that is not wholly committed is pale.
+ * report_map: the disk as a picture (report.h): a cell is a piece of the guest, coloured by
+ * what most of it is; one that is not wholly committed is pale.
  */
 #include "import/report.h"
 
@@ -101,12 +101,15 @@ print_legend (FILE *out, const struct grid *g)
   fputs ("<p class=\"legend\">", out);
   for (k = 0; k < KINDS; k++)
     if (sum[k] > 0)
-      fprintf (out, "<span><svg class=\"key\" viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\""
+      fprintf (out,
+               "<span><svg class=\"key\" viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\""
                " class=\"%s\"/></svg> %s, %s</span>\n",
                kinds[k].class, kinds[k].words, format_size (size, sum[k]));
   if (open > 0)
-    fprintf (out, "<span><svg class=\"key\" viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\" "
-             "class=\"d o\"/></svg> pale: not committed yet, %s</span>\n", format_size (size, open));
+    fprintf (out,
+             "<span><svg class=\"key\" viewBox=\"0 0 1 1\"><rect width=\"1\" height=\"1\" "
+             "class=\"d o\"/></svg> pale: not committed yet, %s</span>\n",
+             format_size (size, open));
   fprintf (out, "<span>a cell is %s</span></p>\n", format_size (size, g->cell_bytes));
 }
 
@@ -126,7 +129,8 @@ report_map (FILE *out, struct journal *j, const struct journal_import *imp, stru
   if (journal_states (j, imp, add_state, g, err) == -1)
     return -1;
   rows = (g->n - 1) / COLUMNS + 1;
-  fprintf (out, "<section><h2>The disk</h2>\n<svg class=\"map\" viewBox=\"0 0 %d %u\" role=\"img\" "
+  fprintf (out,
+           "<section><h2>The disk</h2>\n<svg class=\"map\" viewBox=\"0 0 %d %u\" role=\"img\" "
            "aria-label=\"what lies where on the disk\" shape-rendering=\"crispEdges\">\n",
            COLUMNS, rows);
   print_cells (out, g);

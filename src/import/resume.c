@@ -15,8 +15,8 @@ check_main (void *ctx)
 {
   struct qimport *q = ctx;
 
-  q->check_result = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check,
-                                   &q->check_error);
+  q->check_result
+      = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check, &q->check_error);
   if (q->check_result == 0)
     atomic_store (&q->may_commit, true);
   atomic_store (&q->check_done, true);
@@ -56,7 +56,8 @@ import_recall_sources (struct qimport *q, struct error *err)
     return fail (err, ERR_SOURCE_DENIED,
                  "%s: the secret part of its URL is never stored; give it again: `qimport %s "
                  "--url URL %.8s`",
-                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume", q->imp.id);
+                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume",
+                 q->imp.id);
   return 0;
 }
 
@@ -144,10 +145,11 @@ static int
 hold (struct qimport *q, struct error *err)
 {
   if (q->imp.state == IMPORT_COMPLETE)
-    return fail (err, ERR_USAGE,
-                 "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
-                 "another",
-                 q->imp.id, q->imp.id);
+    return fail (
+        err, ERR_USAGE,
+        "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
+        "another",
+        q->imp.id, q->imp.id);
   if (options_recall (q->options, q->imp.options, err) == -1
       || journal_hold (q->journal, &q->imp, err) == -1)
     return -1;
@@ -187,16 +189,17 @@ after_resume (struct qimport *q, struct error *err)
       return -1;
   }
   if (q->stream && !q->imp.stream)
-    return fail (err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
-                 "%s: does not honour ranges any more, but the import began with them; try again "
-                 "later, or `qimport resume --restart %.8s` reads it forward from the start",
-                 source_url (q->sources[0]), q->imp.id);
+    return fail (
+        err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
+        "%s: does not honour ranges any more, but the import began with them; try again "
+        "later, or `qimport resume --restart %.8s` reads it forward from the start",
+        source_url (q->sources[0]), q->imp.id);
   q->phase = q->stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
   return PHASE_MORE;
 }
 
-/* --restart: a part file is made anew, also where the old one is gone or was replaced; a device,
- * or a file written in place, must be the same one. */
+/* --restart: a part file is made anew, also where the old one is gone or was replaced; a
+ * device, or a file written in place, must be the same one. */
 static int
 restart_target (struct qimport *q, struct error *err)
 {
@@ -234,7 +237,8 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
 static int
 restart (struct qimport *q, const struct journal_import *before, struct error *err)
 {
-  if (!q->stream && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
+  if (!q->stream
+      && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
   if (restart_target (q, err) == -1 || journal_unseal (q->journal, q->imp.no, err) == -1
       || journal_find (q->journal, q->imp.id, &q->imp, err) == -1)

@@ -32,7 +32,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->source_path = q->urls[0] != NULL && q->urls[0][0] == '/' ? q->urls[0] : NULL;
 }
 
-/* ---- Start -------------------------------------------------------------------------------- */
+/* ---- Start --------------------------------------------------------------------------------
+ */
 
 /* The target has an import already that is not complete. */
 static int
@@ -146,7 +147,8 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
   return import_begin (q, err) == -1 ? -1 : PHASE_MORE;
 }
 
-/* ---- Map ---------------------------------------------------------------------------------- */
+/* ---- Map ----------------------------------------------------------------------------------
+ */
 
 struct mapping {
   struct qimport *q;
@@ -230,7 +232,8 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   return PHASE_MORE;
 }
 
-/* ---- Target, copy, finish ------------------------------------------------------------------ */
+/* ---- Target, copy, finish ------------------------------------------------------------------
+ */
 
 static int
 create_target (struct qimport *q, struct error *err)
@@ -260,7 +263,9 @@ import_open_copy (struct qimport *q, struct error *err)
     .formats = q->formats,
     .sources = q->stream ? NULL : q->sources,
     .connections = (unsigned)q->options->connections,
-    .workers = (unsigned)(q->options->workers > 0 ? q->options->workers : cpus > 0 ? cpus : 1),
+    .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
+                          : cpus > 0              ? cpus
+                                                  : 1),
     .memory = q->options->memory,
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
     .first_rate = q->first_rate,
@@ -385,7 +390,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   return PHASE_OVER;
 }
 
-/* ---- Leaving ------------------------------------------------------------------------------ */
+/* ---- Leaving ------------------------------------------------------------------------------
+ */
 
 /* What cannot be committed any more is done again at resume; the first reason is the one that
  * is told. */

@@ -126,8 +126,8 @@ find_committed (struct qimport *q, struct journal_reader *reader, uint64_t ord,
   }
 }
 
-/* One from the end, where an image that was made anew is most likely to differ, and one from the
- * middle of what is committed. */
+/* One from the end, where an image that was made anew is most likely to differ, and one from
+ * the middle of what is committed. */
 static int
 check_samples (struct qimport *q, struct error *err)
 {
@@ -160,7 +160,8 @@ import_check_identity (struct qimport *q, bool validator_changed, struct error *
 
   for (k = 0; k < q->n_layers; k++)
     weak |= q->records[k].trust != SOURCE_TRUST_STRONG;
-  if (!q->imp.sealed || q->stream || (!weak && !validator_changed)) /* stream_check.c for those */
+  if (!q->imp.sealed || q->stream
+      || (!weak && !validator_changed)) /* stream_check.c for those */
     return 0;
   if (validator_changed && import_map_again (q, err) == -1)
     return -1;

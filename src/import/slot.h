@@ -4,8 +4,9 @@
  * (decode, write, hash), commit.c (sync, commit, zeros).
  *
  * A slot is a segment in flight with its buffer.  It goes: free -> filling (the network
- * thread) -> queued -> with a worker -> filling or queued again -> retired: everything written, and
- * hashed if the image is.  What a worker has written it publishes under the lock; only what is published is committed.
+ * thread) -> queued -> with a worker -> filling or queued again -> retired: everything written,
+ * and hashed if the image is.  What a worker has written it publishes under the lock; only what
+ * is published is committed.
  */
 #ifndef QIMPORT_IMPORT_SLOT_H
 #define QIMPORT_IMPORT_SLOT_H
@@ -39,12 +40,12 @@ struct slot {
   bool hashed;  /* the piece went into the image's digest, or need not */
   bool changed; /* published since the last commit took it */
   struct segment_progress published;
-  uint64_t guest_published;           /* of guest_put */
+  uint64_t guest_published; /* of guest_put */
   struct slot *next_queued;
 
   /* The worker's that has it. */
-  uint64_t next; /* index of the extent to be written next */
-  uint64_t into; /* bytes of it that are written: plain data only */
+  uint64_t next;      /* index of the extent to be written next */
+  uint64_t into;      /* bytes of it that are written: plain data only */
   uint64_t guest_put; /* guest bytes written */
   host_off resume_to; /* where an earlier run left the first extent; 0 once it is used */
   struct digest digest;
@@ -81,8 +82,8 @@ struct pending {
 
 struct copy {
   struct copy_spec spec;
-  struct journal_import imp; /* as it was at copy_open */
-  struct journal_reader *reader; /* the network thread's */
+  struct journal_import imp;        /* as it was at copy_open */
+  struct journal_reader *reader;    /* the network thread's */
   uint64_t image_len, segment_size; /* of layer 0 */
   uint8_t *buffers;
   uint64_t buffer_size;
@@ -94,12 +95,12 @@ struct copy {
   size_t claim_first, claim_n;
   bool claimed_all;
   struct run runs[COPY_RUNS];
-  struct slot *open; /* asked for in part; the next request begins with it */
-  uint64_t want;     /* bytes that a request should bring */
-  uint64_t next_ord;    /* the next segment to be claimed from the journal */
-  uint64_t planned_ord; /* every segment before it has or had a slot */
+  struct slot *open;      /* asked for in part; the next request begins with it */
+  uint64_t want;          /* bytes that a request should bring */
+  uint64_t next_ord;      /* the next segment to be claimed from the journal */
+  uint64_t planned_ord;   /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */
-  unsigned layer;       /* whose source is in use */
+  unsigned layer;         /* whose source is in use */
   int64_t last_tick;
   _Atomic uint64_t fetched; /* over all attempts, as of now */
 

@@ -45,10 +45,11 @@ move_window (struct window *w, host_off at, size_t want, struct error *err)
   const struct image_reader *r = w->reader;
 
   if (at.v >= r->end)
-    return fail (err, ERR_IMAGE_TRUNCATED,
-                 "snapshot table: an entry at host offset %" PRIu64 " lies beyond the end of the "
-                 "image (%" PRIu64 " bytes); the image is cut off or damaged, ask for a sound one",
-                 at.v, r->end);
+    return fail (
+        err, ERR_IMAGE_TRUNCATED,
+        "snapshot table: an entry at host offset %" PRIu64 " lies beyond the end of the "
+        "image (%" PRIu64 " bytes); the image is cut off or damaged, ask for a sound one",
+        at.v, r->end);
   if (at.v >= w->at.v && at.v + want <= w->at.v + w->len)
     return 0;
   w->at = at;
@@ -75,7 +76,8 @@ parse_entry (struct window *w, const struct qcow2_header *h, host_off at,
       return rc;
     if (have < want || *entry_len <= have || *entry_len > ENTRY_MAX)
       return fail (err, ERR_IMAGE_TRUNCATED,
-                   "snapshot table: the entry at host offset %" PRIu64 " reaches beyond the end "
+                   "snapshot table: the entry at host offset %" PRIu64
+                   " reaches beyond the end "
                    "of the image; the image is cut off or damaged, ask for a sound one",
                    at.v);
     want = *entry_len;
@@ -103,8 +105,10 @@ import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h
     at.v += len;
     if (at.v - h->snapshots_at > QCOW2_SNAPSHOT_TABLE_MAX)
       return fail (err, ERR_IMAGE_MALFORMED,
-                   "snapshot table at host offset %" PRIu64 ": larger than 64 MiB; the image is "
-                   "damaged, ask for a sound one", h->snapshots_at);
+                   "snapshot table at host offset %" PRIu64
+                   ": larger than 64 MiB; the image is "
+                   "damaged, ask for a sound one",
+                   h->snapshots_at);
     rc = each (ctx, &snap, err);
     if (rc != 0)
       return rc;

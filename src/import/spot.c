@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * spot: does the target still hold what the journal says was committed (T9)?  A file put back from
- * a backup has the same name and identity, but older bytes.  At a resume some committed segments
- * are read, uncached, and must have the journal's digests: the first, one in the middle and the
- * newest ones, which an older copy lacks.  Reads only; audit reads all of it.
+ * spot: does the target still hold what the journal says was committed (T9)?  A file put back
+ * from a backup has the same name and identity, but older bytes.  At a resume some committed
+ * segments are read, uncached, and must have the journal's digests: the first, one in the
+ * middle and the newest ones, which an older copy lacks.  Reads only; audit reads all of it.
  */
 #include "import/import.h"
 

@@ -12,9 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_LEAST = 1 << 20, BUFFER = 4 * QCOW2_CLUSTER_MAX, UNIT_LEAST = 4096, UNIT_BITS = 27 };
+enum {
+  PIECE_LEAST = 1 << 20,
+  BUFFER = 4 * QCOW2_CLUSTER_MAX,
+  UNIT_LEAST = 4096,
+  UNIT_BITS = 27
+};
 
-/* ---- Reading ------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------
+ */
 
 /* Fill the buffer, or to the end. */
 static int
@@ -64,7 +70,8 @@ next_piece (struct stream *s)
     memset (s->buf + s->have, 0, BUFFER - s->have);
 }
 
-/* ---- The end ------------------------------------------------------------------------------ */
+/* ---- The end ------------------------------------------------------------------------------
+ */
 
 /* A source that knows its length was whole: then the image is truncated.  A pipe may have
  * broken. */
@@ -84,7 +91,8 @@ ended_early (const struct stream *s, struct error *err)
                  "written; start again with the whole image on standard input",
                  s->pos);
   return fail (err, ERR_SOURCE_ENDED,
-               "the pipe ended after %" PRIu64 " bytes, before the image did; resume it with the "
+               "the pipe ended after %" PRIu64
+               " bytes, before the image did; resume it with the "
                "same bytes, all of them, on standard input",
                s->pos);
 }
@@ -104,7 +112,8 @@ check_end (struct stream *s, struct error *err)
   if (s->known_len == UINT64_MAX || s->known_len == s->pos)
     return 0;
   return fail (err, ERR_SOURCE_CHANGED,
-               "%s: has %" PRIu64 " bytes, not the %" PRIu64 " that the import began with; give "
+               "%s: has %" PRIu64 " bytes, not the %" PRIu64
+               " that the import began with; give "
                "the same image, or begin anew with `qimport resume --restart %.8s`",
                source_url (s->q->sources[0]), s->pos, s->known_len, s->q->imp.id);
 }
@@ -137,7 +146,8 @@ finish_stream (struct stream *s, struct error *err)
     return -1;
   if (q->imp.segments != s->segments)
     return fail (err, ERR_INTERNAL,
-                 "of %" PRIu64 " segments of a stream %" PRIu64 " were handed on: please report "
+                 "of %" PRIu64 " segments of a stream %" PRIu64
+                 " were handed on: please report "
                  "this",
                  q->imp.segments, s->segments);
   tell_spooled (s);
@@ -147,7 +157,8 @@ finish_stream (struct stream *s, struct error *err)
   return PHASE_MORE;
 }
 
-/* ---- The beginning -------------------------------------------------------------------------- */
+/* ---- The beginning --------------------------------------------------------------------------
+ */
 
 static int
 refuse_other (const struct stream *s, struct error *err)
@@ -164,8 +175,8 @@ image_len (const struct stream *s)
   return s->pipe ? QCOW2_LEN_UNKNOWN : s->q->records[0].length;
 }
 
-/* The first bytes, of which the header is parsed, and parsed again at the end; the same as those
- * of a resumed import. */
+/* The first bytes, of which the header is parsed, and parsed again at the end; the same as
+ * those of a resumed import. */
 static int
 take_head (struct stream *s, struct error *err)
 {
@@ -209,8 +220,10 @@ check_layers (const struct stream *s, struct error *err)
                  "flattened image, or serve it where ranges are honoured",
                  source_url (q->sources[0]));
   if (s->header.dirty)
-    import_warn (s->q, "%s: the image was not closed cleanly (dirty bit); its tables are read as "
-                 "they are", source_url (q->sources[0]));
+    import_warn (s->q,
+                 "%s: the image was not closed cleanly (dirty bit); its tables are read as "
+                 "they are",
+                 source_url (q->sources[0]));
   return 0;
 }
 
@@ -281,7 +294,8 @@ run_stream (struct stream *s, struct error *err)
   return 0;
 }
 
-/* ---- The phase ----------------------------------------------------------------------------- */
+/* ---- The phase -----------------------------------------------------------------------------
+ */
 
 /* Read on, and parse what is here. */
 static int
@@ -348,8 +362,8 @@ open_stream (struct qimport *q, struct error *err)
   s->piece = PIECE_LEAST; /* until the header is known */
   s->pipe = q->records[0].length == UINT64_MAX;
   s->buf = malloc (BUFFER);
-  s->hashes = q->options->digest || q->options->sha256 != NULL
-              || q->imp.expect_sha256[0] != '\0';
+  s->hashes
+      = q->options->digest || q->options->sha256 != NULL || q->imp.expect_sha256[0] != '\0';
   digest_init (&s->digest);
   if (s->buf == NULL)
     return fail_memory (err, "the stream");

@@ -6,9 +6,9 @@
  * The bytes come once, in order.  They are taken a piece at a time; a cluster whose table was
  * seen goes to the target, everything else waits in the spool (target/spool.h) until all tables
  * were seen.  What is done with a byte depends on its offset and on the bytes before, never on
- * when it arrived, so that a second reading makes the same segments again and finds its progress
- * in the journal (J3).  A pipe that ends early therefore ends the import before anything is
- * made of its last, shorter piece.
+ * when it arrived, so that a second reading makes the same segments again and finds its
+ * progress in the journal (J3).  A pipe that ends early therefore ends the import before
+ * anything is made of its last, shorter piece.
  */
 #ifndef QIMPORT_IMPORT_STREAM_H
 #define QIMPORT_IMPORT_STREAM_H
@@ -38,11 +38,11 @@ struct stream {
 
   uint64_t piece; /* bytes; the buffer holds two of the largest */
   uint8_t *buf;
-  uint64_t at;   /* host offset of buf[0] */
-  uint64_t have; /* bytes in it */
-  uint64_t pos;  /* host offset of the next byte of the source */
+  uint64_t at;        /* host offset of buf[0] */
+  uint64_t have;      /* bytes in it */
+  uint64_t pos;       /* host offset of the next byte of the source */
   uint64_t known_len; /* of all of it; UINT64_MAX: a pipe that never came to its end */
-  bool pipe;     /* that it ended does not say that it was whole */
+  bool pipe;          /* that it ended does not say that it was whole */
   bool ended;
   bool looked; /* the tables in the buffer were parsed */
   bool hashes;
@@ -53,7 +53,7 @@ struct stream {
   struct qcow2_header header;
   struct qcow2_disk disk;
   bool have_header, have_disk, have_l1;
-  uint64_t *tables;    /* every L2 table, ascending: see stream_map.c */
+  uint64_t *tables;            /* every L2 table, ascending: see stream_map.c */
   size_t n_tables, next_table; /* those before next_table are parsed */
   uint8_t *table_buf;
 
@@ -69,7 +69,8 @@ struct stream {
 /* Bytes that were seen: from the buffer or the spool. */
 int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err);
 
-/* ---- stream_map.c ------------------------------------------------------------------------- */
+/* ---- stream_map.c -------------------------------------------------------------------------
+ */
 
 /* Know which disk it is (have_disk), if what tells it is here by now. */
 int stream_find_disk (struct stream *s, struct error *err);
@@ -83,7 +84,8 @@ bool stream_all_parsed (const struct stream *s);
 /* The first parsed L2 table that ends behind AT, if it begins before END: its place. */
 bool stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table);
 
-/* ---- stream_place.c ----------------------------------------------------------------------- */
+/* ---- stream_place.c -----------------------------------------------------------------------
+ */
 
 /* An extent was found: its bytes must still be there. */
 int stream_expect (struct stream *s, const struct extent *e, struct error *err);

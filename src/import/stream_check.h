@@ -8,8 +8,8 @@
 
 #include "import/stream.h"
 
-/* What is committed of SEG, whose needed bytes are at BYTES, must decode to what the journal has
- * the digest of.  ERR_SOURCE_CHANGED. */
+/* What is committed of SEG, whose needed bytes are at BYTES, must decode to what the journal
+ * has the digest of.  ERR_SOURCE_CHANGED. */
 int stream_check_committed (struct stream *s, const struct segment *seg, const uint8_t *bytes,
                             struct error *err);
 

@@ -18,7 +18,7 @@
  * number: an L1 table of 32 MiB may name 4 Mi of them. */
 enum { L1_CHUNK = 8192, IDX_BITS = 22, AT_BITS = 64 - IDX_BITS + 9 };
 
-_Static_assert (QCOW2_L1_MAX / 8 <= 1 << IDX_BITS, "the index of an L1 entry fits");
+_Static_assert(QCOW2_L1_MAX / 8 <= 1 << IDX_BITS, "the index of an L1 entry fits");
 
 static uint64_t
 table_at (const struct stream *s, size_t i)
@@ -79,12 +79,14 @@ check_reach (const struct stream *s, const char *what, uint64_t at, struct error
   if (at >> AT_BITS == 0)
     return 0;
   return fail (err, ERR_IMAGE_TRUNCATED,
-               "%s: %s at host offset %" PRIu64 " lies beyond the end of any stream; the image is "
+               "%s: %s at host offset %" PRIu64
+               " lies beyond the end of any stream; the image is "
                "damaged, ask for a sound one",
                source_url (s->q->sources[0]), what, at);
 }
 
-/* ---- Extents ------------------------------------------------------------------------------ */
+/* ---- Extents ------------------------------------------------------------------------------
+ */
 
 static int
 refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t table,
@@ -123,7 +125,8 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
   return journal_map_add (s->map, e, err);
 }
 
-/* ---- The disk ------------------------------------------------------------------------------ */
+/* ---- The disk ------------------------------------------------------------------------------
+ */
 
 static int
 read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *err)
@@ -155,7 +158,8 @@ stream_find_disk (struct stream *s, struct error *err)
   return rc;
 }
 
-/* ---- The L1 table -------------------------------------------------------------------------- */
+/* ---- The L1 table --------------------------------------------------------------------------
+ */
 
 typedef int (*l1_each) (struct stream *s, uint64_t idx, host_off l2, struct error *err);
 
@@ -238,7 +242,8 @@ parse_l1 (struct stream *s, struct error *err)
   return 0;
 }
 
-/* ---- L2 tables ----------------------------------------------------------------------------- */
+/* ---- L2 tables -----------------------------------------------------------------------------
+ */
 
 /* A table that waited in the spool needs its place there no longer. */
 static void

@@ -14,7 +14,8 @@
 
 enum { EXTENT_BATCH = 512 };
 
-/* ---- Bits --------------------------------------------------------------------------------- */
+/* ---- Bits ---------------------------------------------------------------------------------
+ */
 
 static bool
 bit (const struct stream_bits *b, uint64_t i)
@@ -50,7 +51,8 @@ note_dropped (struct stream *s, uint64_t from, uint64_t to, struct error *err)
   return 0;
 }
 
-/* ---- What is expected ---------------------------------------------------------------------- */
+/* ---- What is expected ----------------------------------------------------------------------
+ */
 
 /* A long extent lies in many pieces, and each hands on its own part. */
 static int
@@ -89,7 +91,8 @@ stream_expect (struct stream *s, const struct extent *e, struct error *err)
   return expect_late (s, e->host.v, to, err);
 }
 
-/* ---- Runs of extents ----------------------------------------------------------------------- */
+/* ---- Runs of extents -----------------------------------------------------------------------
+ */
 
 typedef int (*run_each) (struct stream *s, void *ctx, const struct stream_run *run,
                          struct error *err);
@@ -158,7 +161,8 @@ drop_run (struct stream *s, void *ctx, const struct stream_run *run, struct erro
   return stream_all_parsed (s) ? 0 : note_dropped (s, from, to, err);
 }
 
-/* ---- Handing on ---------------------------------------------------------------------------- */
+/* ---- Handing on ----------------------------------------------------------------------------
+ */
 
 /* The bytes that SEG needs: where they lie in the buffer, or a copy, which is *OWNED. */
 static int
@@ -206,7 +210,7 @@ stream_place_late (struct stream *s, struct error *err)
     return 0;
   r.at.v = s->late_from * s->piece;
   r.len = s->piece;
-  s->late.byte[s->late_from / 8] &= (uint8_t)~(1 << s->late_from % 8);
+  s->late.byte[s->late_from / 8] &= (uint8_t) ~(1 << s->late_from % 8);
   while ((rc = journal_map_take (s->map, 0, r, &seg, err)) == 0) {
     none = (struct stream_run){ 0 };
     if (submit (s, &seg, err) == -1 || each_run (s, &seg, &none, drop_run, NULL, err) == -1)
@@ -215,7 +219,8 @@ stream_place_late (struct stream *s, struct error *err)
   return rc == -1 ? -1 : 1;
 }
 
-/* ---- The piece ----------------------------------------------------------------------------- */
+/* ---- The piece -----------------------------------------------------------------------------
+ */
 
 /* Which sectors of a piece need not be spooled. */
 struct marks {

@@ -325,8 +325,8 @@ find_file (const char *path, enum journal_mode mode, char **canonical, struct st
 static bool
 on_network (const char *path)
 {
-  static const long types[] = { 0x6969 /* NFS */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
-                                0x517b /* SMB */ };
+  static const long types[]
+      = { 0x6969 /* NFS */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x517b /* SMB */ };
   struct statfs fs;
   size_t i;
 
@@ -533,8 +533,7 @@ journal_open (struct journal **out, const char *path, enum journal_mode mode, st
   holder_self (&j->self);
   if (find_file (path, mode, &j->path, &st, err) == -1 || peek (j->path, err) == -1)
     return -1;
-  if ((mode == JOURNAL_READ ? file_open_reader (&j->sql, j->path, err)
-                            : open_writable (j, err))
+  if ((mode == JOURNAL_READ ? file_open_reader (&j->sql, j->path, err) : open_writable (j, err))
           == -1
       || check_same (j->path, &st, err) == -1 || check_schema (&j->sql, err) == -1)
     return -1;
@@ -575,7 +574,8 @@ tx_begin (struct journal *j, enum durability d, struct error *err)
       && moved) {
     fail (err, ERR_JOURNAL_FAILED,
           "journal %s: it was removed or replaced while it was in use; put it back, then "
-          "resume", j->sql.path);
+          "resume",
+          j->sql.path);
     return tx_end (j, -1, err);
   }
   return 0;

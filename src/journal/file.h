@@ -25,11 +25,11 @@ enum durability {
 struct journal {
   pthread_mutex_t lock; /* over everything below */
   struct sql sql;
-  char *path;           /* canonical */
+  char *path; /* canonical */
   bool wal;
-  bool full;            /* synchronous is FULL, not NORMAL */
+  bool full; /* synchronous is FULL, not NORMAL */
   struct holder self;
-  unsigned samples;     /* written; every so many they are thinned */
+  unsigned samples; /* written; every so many they are thinned */
 };
 
 /* Locked to the end of the scope. */
@@ -46,7 +46,7 @@ journal_unlockp (struct journal **j)
   pthread_mutex_unlock (&(*j)->lock);
 }
 
-#define LOCKED(j)                                                                            \
+#define LOCKED(j) \
   __attribute__ ((cleanup (journal_unlockp), unused)) struct journal *locked_ = journal_lock (j)
 
 /* A transaction that may write.  Refuses a file that was removed or replaced meanwhile. */

@@ -48,8 +48,10 @@ read_start (int64_t pid, int64_t *start)
   line[n] = '\0';
   p = strrchr (line, ')'); /* the name before it may hold anything */
   if (p == NULL
-      || sscanf (p, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
-                    " %*s %" SCNd64, &state, start)
+      || sscanf (p,
+                 ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+                 " %*s %" SCNd64,
+                 &state, start)
              != 2)
     return false;
   return state != 'Z' && state != 'X';

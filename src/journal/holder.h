@@ -14,7 +14,7 @@ struct holder {
   int64_t pid, start; /* START in clock ticks since the boot; 0: not known */
   char boot[40];
   char host[64], user[64]; /* escaped */
-  char text[128];     /* "pid 123 on HOST" */
+  char text[128];          /* "pid 123 on HOST" */
 };
 
 void holder_self (struct holder *h);

@@ -36,7 +36,8 @@ refuse_second (struct journal *j, const char *target, struct error *err)
                  other.id, other.holder);
   return fail (err, ERR_TARGET_EXISTS,
                "%.512s: import %s of it is not finished; go on with: qimport resume %s (or "
-               "drop it with: qimport forget %s)", target, other.id, other.id, other.id);
+               "drop it with: qimport forget %s)",
+               target, other.id, other.id, other.id);
 }
 
 static int

@@ -55,23 +55,22 @@ const char *journal_path (const struct journal *j);
 /* quick_check and our own invariants over import NO, on a connection of its own, so that it
  * can run beside the first fetch.  ERR_JOURNAL_CORRUPT, or ERR_INTERRUPTED when *STOP
  * becomes true. */
-int journal_check (const char *path, int64_t no, const atomic_bool *stop,
-                   struct error *err);
+int journal_check (const char *path, int64_t no, const atomic_bool *stop, struct error *err);
 
-/* Whether rows of import NO were altered since they were written: the chain of its events, and of
- * a complete one what "completed" said of its map, segments and facts (doc/digests.md).
+/* Whether rows of import NO were altered since they were written: the chain of its events, and
+ * of a complete one what "completed" said of its map, segments and facts (doc/digests.md).
  * ERR_JOURNAL_CORRUPT, naming what; ERR_INTERRUPTED. */
 int journal_check_witness (const char *path, int64_t no, const atomic_bool *stop,
                            struct error *err);
 
 /* ---- What an import is ----------------------------------------------------------------- */
 
-#define IMPORT_STATES(X)                                                                     \
-  X (PROBING, "probing")         /* the map is being read */                                  \
-  X (MAPPED, "mapped")           /* the map is sealed; nothing written yet */                 \
-  X (COPYING, "copying")                                                                     \
-  X (INTERRUPTED, "interrupted") /* resume will go on */                                      \
-  X (FAILED, "failed")           /* resume needs something mended first */                    \
+#define IMPORT_STATES(X)                                                   \
+  X (PROBING, "probing") /* the map is being read */                       \
+  X (MAPPED, "mapped")   /* the map is sealed; nothing written yet */      \
+  X (COPYING, "copying")                                                   \
+  X (INTERRUPTED, "interrupted") /* resume will go on */                   \
+  X (FAILED, "failed")           /* resume needs something mended first */ \
   X (COMPLETE, "complete")
 
 enum import_state {
@@ -84,46 +83,46 @@ const char *import_state_word (enum import_state s);
 
 /* One source of an import: the image (0) or a backing file. */
 struct journal_layer {
-  char url[4096];       /* without secrets, escaped */
-  bool url_had_secret;  /* something was dropped from it */
+  char url[4096];      /* without secrets, escaped */
+  bool url_had_secret; /* something was dropped from it */
   char final_url[4096];
-  char format[8];       /* "qcow2" or "raw" */
-  uint64_t length;      /* UINT64_MAX: a pipe */
+  char format[8];  /* "qcow2" or "raw" */
+  uint64_t length; /* UINT64_MAX: a pipe */
   char etag[256];
   char last_modified[64];
-  unsigned trust;       /* enum source_trust */
+  unsigned trust; /* enum source_trust */
   char tls_fingerprint[96];
   uint64_t cluster_size;
-  uint64_t segment_size; /* bytes; a power of two, at least cluster_size */
+  uint64_t segment_size;            /* bytes; a power of two, at least cluster_size */
   uint8_t head_digest[DIGEST_SIZE]; /* of header and L1 table, see import/identity */
 };
 
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
-  enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
-  bool sealed;             /* the map is complete */
-  bool finishing;          /* everything is committed; only finish/complete is missing */
-  char target[4096];       /* canonical */
-  char target_kind[8];     /* "file" or "block" */
+  enum import_state state;   /* as shown: a holder that died shows as INTERRUPTED */
+  bool sealed;               /* the map is complete */
+  bool finishing;            /* everything is committed; only finish/complete is missing */
+  char target[4096];         /* canonical */
+  char target_kind[8];       /* "file" or "block" */
   char target_identity[512]; /* "" until target_create */
-  char options[8192];      /* NAME=VALUE lines that hold at resume */
+  char options[8192];        /* NAME=VALUE lines that hold at resume */
   char snapshot[256];
   char format_features[256]; /* for the receipt, e.g. "version=3 compression=zstd" */
   unsigned layers;
-  bool stream;             /* began without ranges */
-  bool keep_holes;         /* --unallocated keep */
-  bool digests;            /* per-segment SHA-256 */
-  bool hash_image;         /* the image's own SHA-256 is computed (layer 0) */
+  bool stream;                    /* began without ranges */
+  bool keep_holes;                /* --unallocated keep */
+  bool digests;                   /* per-segment SHA-256 */
+  bool hash_image;                /* the image's own SHA-256 is computed (layer 0) */
   char expect_sha256[DIGEST_HEX]; /* "" or what it must be */
 
   uint64_t virtual_size, cluster_size;
 
   /* Of the sealed map. */
   uint64_t segments, extents, zero_runs;
-  uint64_t guest_total;    /* guest bytes that the map covers */
-  uint64_t need_max;       /* the longest host range of a segment */
-  uint64_t image_total;    /* host bytes that have to be fetched */
+  uint64_t guest_total; /* guest bytes that the map covers */
+  uint64_t need_max;    /* the longest host range of a segment */
+  uint64_t image_total; /* host bytes that have to be fetched */
   uint8_t map_digest[DIGEST_SIZE];
 
   /* Progress: running totals, changed by journal_commit only. */
@@ -136,9 +135,9 @@ struct journal_import {
   char root_digest[DIGEST_HEX];  /* "" until audited */
 
   uint64_t attempts;
-  char error_code[32], error_message[1024]; /* "" if none */
+  char error_code[32], error_message[1024];    /* "" if none */
   int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  char holder[128]; /* "" or who works on it: "pid 123 on HOST" */
+  char holder[128];                            /* "" or who works on it: "pid 123 on HOST" */
 };
 
 /* Insert a new import (state PROBING) with its layers, held by this process; fills no, id and
@@ -151,8 +150,8 @@ int journal_begin (struct journal *j, struct journal_import *imp,
  * ERR_NO_SUCH_IMPORT; ERR_USAGE for an ambiguous prefix. */
 int journal_find (struct journal *j, const char *id, struct journal_import *out,
                   struct error *err);
-int journal_get_layer (struct journal *j, int64_t no, unsigned layer,
-                       struct journal_layer *out, struct error *err);
+int journal_get_layer (struct journal *j, int64_t no, unsigned layer, struct journal_layer *out,
+                       struct error *err);
 int journal_put_layer (struct journal *j, int64_t no, unsigned layer,
                        const struct journal_layer *l, struct error *err);
 
@@ -175,15 +174,11 @@ int journal_release_audit (struct journal *j, int64_t no, struct error *err);
 /* Remove, with map and events; held ones are refused. */
 int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
 
-int journal_set_options (struct journal *j, int64_t no, const char *options,
-                         struct error *err);
+int journal_set_options (struct journal *j, int64_t no, const char *options, struct error *err);
 /* With synchronous=FULL: the part file is on disk before this, and nothing is written to it
  * before this returned. State COPYING. */
-int journal_set_target (struct journal *j, int64_t no, const char *identity,
-                        struct error *err);
-/* Forget progress (not the map) and begin again: --restart. Everything else as at the seal. */
-int journal_restart (struct journal *j, int64_t no, struct error *err);
-/* Forget map and progress. */
+int journal_set_target (struct journal *j, int64_t no, const char *identity, struct error *err);
+/* Forget map, progress and target: --restart. */
 int journal_unseal (struct journal *j, int64_t no, struct error *err);
 
 /* After journal_unseal: read without ranges from now on, or with them. */
@@ -241,14 +236,14 @@ int journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r
 struct segment {
   uint64_t ord;
   uint32_t layer;
-  host_off at;             /* of the piece: a multiple of the layer's segment_size */
-  struct host_range need;  /* to fetch; with hash_image the piece, and what reaches out of it */
+  host_off at;            /* of the piece: a multiple of the layer's segment_size */
+  struct host_range need; /* to fetch; with hash_image the piece, and what reaches out of it */
   uint64_t first_extent, extents;
   uint64_t guest_bytes;
-  host_off committed_to;   /* every extent byte before this host offset is committed */
+  host_off committed_to;      /* every extent byte before this host offset is committed */
   uint64_t committed_extents; /* how many extents, from the first, are committed entirely */
-  bool committed;          /* all of it */
-  bool digest_final;       /* hash is the digest; else digest_save's state, or len 0 */
+  bool committed;             /* all of it */
+  bool digest_final;          /* hash is the digest; else digest_save's state, or len 0 */
   uint8_t hash[DIGEST_STATE_MAX];
   size_t hash_len;
 };
@@ -268,11 +263,11 @@ int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
                       struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX extents from FIRST on, in host order. */
-int journal_extents (struct journal_reader *r, int64_t no, uint64_t first,
-                     struct extent *out, size_t max, size_t *n, struct error *err);
+int journal_extents (struct journal_reader *r, int64_t no, uint64_t first, struct extent *out,
+                     size_t max, size_t *n, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
-int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                   struct extent *out, size_t max, size_t *n, struct error *err);
+int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
+                   size_t max, size_t *n, struct error *err);
 
 /* How far a segment has come. */
 struct segment_progress {
@@ -350,8 +345,8 @@ int journal_events (struct journal *j, const struct journal_import *imp,
 /* Pieces of the guest in any order: what they are, and whether they are committed. */
 typedef int (*journal_each_state) (void *ctx, enum extent_kind kind, struct guest_range r,
                                    bool committed, struct error *err);
-int journal_states (struct journal *j, const struct journal_import *imp, journal_each_state each,
-                    void *ctx, struct error *err);
+int journal_states (struct journal *j, const struct journal_import *imp,
+                    journal_each_state each, void *ctx, struct error *err);
 
 /* How far it was when, for a picture: at most 600. */
 struct journal_sample {

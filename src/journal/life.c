@@ -39,8 +39,8 @@ note_killed (struct journal *j, int64_t no, struct error *err)
     return -1;
   if (pid == 0)
     return 0;
-  snprintf (detail, sizeof detail, "pid %" PRId64 " ended without a word (killed, or a power cut)",
-            pid);
+  snprintf (detail, sizeof detail,
+            "pid %" PRId64 " ended without a word (killed, or a power cut)", pid);
   return record_event (&j->sql, no, "interrupted", detail, err);
 }
 
@@ -57,8 +57,8 @@ hold (struct journal *j, struct journal_import *imp, struct error *err)
   if (!audit && note_killed (j, imp->no, err) == -1)
     return -1;
   if (sql_run (&j->sql, SQL_IMPORT_HOLD, err, "itiitiit", imp->no, import_state_word (phase),
-               (int64_t)!audit, audit ? imp->updated_at : wall_ms (), j->self.text,
-               j->self.pid, j->self.start, j->self.boot)
+               (int64_t)!audit, audit ? imp->updated_at : wall_ms (), j->self.text, j->self.pid,
+               j->self.start, j->self.boot)
       == -1)
     return -1;
   return audit ? 0 : record_event (&j->sql, imp->no, "resumed", j->self.text, err);
@@ -131,10 +131,10 @@ journal_release_audit (struct journal *j, int64_t no, struct error *err)
 
   if (tx_begin (j, PROGRESS, err) == -1)
     return -1;
-  return tx_end (j,
-                 sql_run (&j->sql, SQL_IMPORT_RELEASE_AUDIT, err, "iii", no, j->self.pid,
-                          j->self.start),
-                 err);
+  return tx_end (
+      j,
+      sql_run (&j->sql, SQL_IMPORT_RELEASE_AUDIT, err, "iii", no, j->self.pid, j->self.start),
+      err);
 }
 
 /* ---- What it is -------------------------------------------------------------------------- */
@@ -176,8 +176,8 @@ audited (struct journal *j, int64_t no, const char *kind, const char *verdict,
   if (root_hex[0] != '\0'
       && sql_run (&j->sql, SQL_IMPORT_SET_ROOT, err, "iti", no, root_hex, wall_ms ()) == -1)
     return -1;
-  snprintf (detail, sizeof detail, "%.800s%s%.64s", verdict, root_hex[0] != '\0' ? "; root=" : "",
-            root_hex);
+  snprintf (detail, sizeof detail, "%.800s%s%.64s", verdict,
+            root_hex[0] != '\0' ? "; root=" : "", root_hex);
   return record_event (&j->sql, no, kind, detail, err);
 }
 
@@ -190,25 +190,6 @@ journal_audited (struct journal *j, int64_t no, const char *kind, const char *ve
   if (tx_begin (j, DURABLE, err) == -1)
     return -1;
   return tx_end (j, audited (j, no, kind, verdict, root_hex, err), err);
-}
-
-static int
-restart (struct journal *j, int64_t no, struct error *err)
-{
-  if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1
-      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
-    return -1;
-  return sql_run (&j->sql, SQL_SEGMENT_RESTART, err, "i", no);
-}
-
-int
-journal_restart (struct journal *j, int64_t no, struct error *err)
-{
-  LOCKED (j);
-
-  if (tx_begin (j, DURABLE, err) == -1)
-    return -1;
-  return tx_end (j, restart (j, no, err), err);
 }
 
 static int

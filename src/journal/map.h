@@ -25,17 +25,17 @@ struct journal_map {
   bool stream, keep_holes, hash_image;
   const atomic_bool *stop; /* may be NULL */
 
-  struct extent run;    /* plain data not staged yet; len 0: none */
-  struct extent zero;   /* likewise */
-  struct extent last;   /* the last one staged */
-  bool in_host_order;   /* they came so: no sorting */
+  struct extent run;  /* plain data not staged yet; len 0: none */
+  struct extent zero; /* likewise */
+  struct extent last; /* the last one staged */
+  bool in_host_order; /* they came so: no sorting */
   uint64_t zero_end;
   bool zeros_in_order;
 
   /* Of a stream, and of a map that is sealed already. */
   bool was_sealed;
-  uint64_t taken, taken_extents;     /* segments so far in this run */
-  uint64_t recorded;                 /* segments of earlier runs */
+  uint64_t taken, taken_extents; /* segments so far in this run */
+  uint64_t recorded;             /* segments of earlier runs */
 };
 
 /* Stage what is still held back, so that the staging database has all of it. */

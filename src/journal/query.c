@@ -11,8 +11,7 @@
 
 /* The first column of a statement, with a newline. */
 static int
-one_document (struct journal *j, enum sql_name name, int64_t no, char **json,
-              struct error *err)
+one_document (struct journal *j, enum sql_name name, int64_t no, char **json, struct error *err)
 {
   sqlite3_stmt *row;
   int r;
@@ -146,8 +145,8 @@ journal_events (struct journal *j, const struct journal_import *imp, journal_eac
 static int
 each_state (struct sql *s, int64_t no, journal_each_state each, void *ctx, struct error *err)
 {
-  static const enum extent_kind kinds[] = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO,
-                                            EXTENT_HOLE };
+  static const enum extent_kind kinds[]
+      = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO, EXTENT_HOLE };
   sqlite3_stmt *row;
   int r;
 
@@ -216,8 +215,8 @@ journal_samples (struct journal *j, const struct journal_import *imp, journal_ea
 static void
 read_guest_extent (sqlite3_stmt *row, struct extent *e)
 {
-  static const enum extent_kind kinds[] = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO,
-                                            EXTENT_HOLE };
+  static const enum extent_kind kinds[]
+      = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO, EXTENT_HOLE };
 
   *e = (struct extent){
     .kind = kinds[sqlite3_column_int64 (row, 2) & 3],
@@ -268,8 +267,8 @@ walk_one (struct guest_walk *w, const struct extent *e, struct error *err)
 static int
 walk_gap (struct guest_walk *w, uint64_t to, struct error *err)
 {
-  struct extent hole = { .kind = EXTENT_HOLE, .layer = w->hole_layer, .guest = { w->at },
-                         .len = to - w->at };
+  struct extent hole
+      = { .kind = EXTENT_HOLE, .layer = w->hole_layer, .guest = { w->at }, .len = to - w->at };
 
   return to > w->at ? walk_one (w, &hole, err) : 0;
 }

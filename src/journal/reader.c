@@ -118,9 +118,13 @@ read_extent (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, stru
       return record_corrupt (&r->sql, "an extent has an impossible number", err);
   }
   *e = (struct extent){
-    .kind = v[4] > 0 ? EXTENT_COMPRESSED : EXTENT_DATA, .layer = (uint32_t)v[0],
-    .guest = { v[1] * SECTOR }, .len = v[2] * SECTOR, .host = { v[3] },
-    .stored = v[4] > 0 ? v[4] : v[2] * SECTOR, .skip = (uint32_t)v[5],
+    .kind = v[4] > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,
+    .layer = (uint32_t)v[0],
+    .guest = { v[1] * SECTOR },
+    .len = v[2] * SECTOR,
+    .host = { v[3] },
+    .stored = v[4] > 0 ? v[4] : v[2] * SECTOR,
+    .skip = (uint32_t)v[5],
   };
   return 0;
 }
@@ -135,7 +139,8 @@ read_zero (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct
   *e = (struct extent){
     .kind = sqlite3_column_int (row, 2) ? EXTENT_HOLE : EXTENT_ZERO,
     .layer = (uint32_t)sqlite3_column_int64 (row, 3),
-    .guest = { guest * SECTOR }, .len = len * SECTOR,
+    .guest = { guest * SECTOR },
+    .len = len * SECTOR,
   };
   return 0;
 }

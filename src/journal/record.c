@@ -19,9 +19,9 @@ enum column_type {
   UNSIGNED, /* unsigned */
   U64,      /* NULL is UINT64_MAX */
   I64,
-  DIGEST,   /* uint8_t[DIGEST_SIZE] */
-  STATE,    /* enum import_state, as its word */
-  HASH      /* uint8_t[DIGEST_STATE_MAX] and the size_t behind it */
+  DIGEST, /* uint8_t[DIGEST_SIZE] */
+  STATE,  /* enum import_state, as its word */
+  HASH    /* uint8_t[DIGEST_STATE_MAX] and the size_t behind it */
 };
 
 struct column {
@@ -29,8 +29,10 @@ struct column {
   size_t offset, size;
 };
 
-#define COLUMN(type, record, member)                                                         \
-  { type, offsetof (struct record, member), sizeof ((struct record *)NULL)->member }
+#define COLUMN(type, record, member)                                               \
+  {                                                                                \
+    type, offsetof (struct record, member), sizeof ((struct record *)NULL)->member \
+  }
 #define IMPORT(type, member) COLUMN (type, journal_import, member)
 #define LAYER(type, member) COLUMN (type, journal_layer, member)
 
@@ -83,10 +85,10 @@ enum { IMPORT_COLUMNS = sizeof import_columns / sizeof import_columns[0], INSERT
 
 /* As in layer_row and layer_put. */
 static const struct column layer_columns[] = {
-  LAYER (TEXT, url),        LAYER (BOOL, url_had_secret), LAYER (TEXT, final_url),
-  LAYER (TEXT, format),     LAYER (U64, length),          LAYER (TEXT, etag),
-  LAYER (TEXT, last_modified), LAYER (UNSIGNED, trust),   LAYER (TEXT, tls_fingerprint),
-  LAYER (U64, cluster_size), LAYER (U64, segment_size),   LAYER (DIGEST, head_digest),
+  LAYER (TEXT, url),           LAYER (BOOL, url_had_secret), LAYER (TEXT, final_url),
+  LAYER (TEXT, format),        LAYER (U64, length),          LAYER (TEXT, etag),
+  LAYER (TEXT, last_modified), LAYER (UNSIGNED, trust),      LAYER (TEXT, tls_fingerprint),
+  LAYER (U64, cluster_size),   LAYER (U64, segment_size),    LAYER (DIGEST, head_digest),
 };
 
 enum { LAYER_COLUMNS = sizeof layer_columns / sizeof layer_columns[0] };
@@ -108,7 +110,8 @@ record_corrupt (const struct sql *s, const char *what, struct error *err)
 {
   return fail (err, ERR_JOURNAL_CORRUPT,
                "journal %s: %s; forget this import and start it anew, or put a good copy of "
-               "the journal in its place", s->path, what);
+               "the journal in its place",
+               s->path, what);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------- */
@@ -190,9 +193,9 @@ read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
   return false;
 }
 
-_Static_assert (offsetof (struct journal_import, image_hash_len)
-                    == offsetof (struct journal_import, image_hash) + DIGEST_STATE_MAX,
-                "HASH columns are followed by their length");
+_Static_assert(offsetof (struct journal_import, image_hash_len)
+                   == offsetof (struct journal_import, image_hash) + DIGEST_STATE_MAX,
+               "HASH columns are followed by their length");
 
 static int
 read_columns (struct sql *s, sqlite3_stmt *row, const struct column *columns, int n,
@@ -296,10 +299,17 @@ record_read_segment (sqlite3_stmt *row, struct sql *s, struct segment *out, stru
   if (v[4] < v[3] || v[1] >= JOURNAL_LAYERS_MAX)
     return record_corrupt (s, "a segment contradicts itself", err);
   *out = (struct segment){
-    .ord = v[0], .layer = (uint32_t)v[1], .at = { v[2] },
-    .need = { { v[3] }, v[4] - v[3] }, .first_extent = v[5], .extents = v[6],
-    .guest_bytes = v[7], .committed_to = { v[8] }, .committed_extents = v[9],
-    .committed = v[10] != 0, .digest_final = v[11] != 0,
+    .ord = v[0],
+    .layer = (uint32_t)v[1],
+    .at = { v[2] },
+    .need = { { v[3] }, v[4] - v[3] },
+    .first_extent = v[5],
+    .extents = v[6],
+    .guest_bytes = v[7],
+    .committed_to = { v[8] },
+    .committed_extents = v[9],
+    .committed = v[10] != 0,
+    .digest_final = v[11] != 0,
   };
   if (!read_blob (row, 12, out->hash, sizeof out->hash, &out->hash_len))
     return record_corrupt (s, "a segment's digest is too long", err);
@@ -335,8 +345,7 @@ bind_column (sqlite3_stmt *st, int i, const struct column *c, const void *record
     return sqlite3_bind_int64 (st, i, *(const unsigned *)member);
   case U64:
     u = *(const uint64_t *)member;
-    return u == UINT64_MAX ? sqlite3_bind_null (st, i)
-                           : sqlite3_bind_int64 (st, i, (int64_t)u);
+    return u == UINT64_MAX ? sqlite3_bind_null (st, i) : sqlite3_bind_int64 (st, i, (int64_t)u);
   case I64:
     return sqlite3_bind_int64 (st, i, *(const int64_t *)member);
   case DIGEST:

@@ -17,14 +17,14 @@ enum { BATCH = 20000 };
 struct seal {
   struct journal_map *m;
   struct digest digest;
-  bool store;           /* false: the digest and the checks only */
+  bool store; /* false: the digest and the checks only */
   bool in_batch;
-  unsigned rows;        /* of this batch */
-  struct segment seg;   /* extents 0 and need.len 0: none begun */
+  unsigned rows;      /* of this batch */
+  struct segment seg; /* extents 0 and need.len 0: none begun */
   bool begun;
-  uint64_t next_piece;  /* of layer 0: pieces before it have their segments */
+  uint64_t next_piece; /* of layer 0: pieces before it have their segments */
   uint64_t segments, extents, zero_runs, guest_total, need_max, image_total;
-  uint64_t needed_to;   /* furthest need so far, in NEEDED_LAYER */
+  uint64_t needed_to; /* furthest need so far, in NEEDED_LAYER */
   uint32_t needed_layer;
 };
 
@@ -325,7 +325,8 @@ compare_sealed (const uint8_t digest[DIGEST_SIZE], const struct journal_import *
     return 0;
   return fail (err, ERR_SOURCE_CHANGED,
                "%.512s: its tables are not those this import began with; start anew with "
-               "--restart, or give the right --url", m->layer[0].url);
+               "--restart, or give the right --url",
+               m->layer[0].url);
 }
 
 /* Totals that a stream has gathered. */

@@ -90,12 +90,18 @@ int
 sql_harden (struct sql *s, struct error *err)
 {
   static const int limits[][2] = {
-    { SQLITE_LIMIT_LENGTH, 64 << 20 },       { SQLITE_LIMIT_SQL_LENGTH, 64 << 10 },
-    { SQLITE_LIMIT_COLUMN, 100 },            { SQLITE_LIMIT_EXPR_DEPTH, 100 },
-    { SQLITE_LIMIT_COMPOUND_SELECT, 12 },    { SQLITE_LIMIT_VDBE_OP, 25000 },
-    { SQLITE_LIMIT_FUNCTION_ARG, 100 },      { SQLITE_LIMIT_ATTACHED, 0 },
-    { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 }, { SQLITE_LIMIT_VARIABLE_NUMBER, 50 },
-    { SQLITE_LIMIT_TRIGGER_DEPTH, 1 },       { SQLITE_LIMIT_WORKER_THREADS, 0 },
+    { SQLITE_LIMIT_LENGTH, 64 << 20 },
+    { SQLITE_LIMIT_SQL_LENGTH, 64 << 10 },
+    { SQLITE_LIMIT_COLUMN, 100 },
+    { SQLITE_LIMIT_EXPR_DEPTH, 100 },
+    { SQLITE_LIMIT_COMPOUND_SELECT, 12 },
+    { SQLITE_LIMIT_VDBE_OP, 25000 },
+    { SQLITE_LIMIT_FUNCTION_ARG, 100 },
+    { SQLITE_LIMIT_ATTACHED, 0 },
+    { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 },
+    { SQLITE_LIMIT_VARIABLE_NUMBER, 50 },
+    { SQLITE_LIMIT_TRIGGER_DEPTH, 1 },
+    { SQLITE_LIMIT_WORKER_THREADS, 0 },
   };
   size_t i;
 
@@ -144,8 +150,7 @@ bind_one (sqlite3_stmt *st, int i, char type, va_list *ap)
     return sqlite3_bind_int64 (st, i, va_arg (*ap, int64_t));
   case 'u':
     u = va_arg (*ap, uint64_t);
-    return u == UINT64_MAX ? sqlite3_bind_null (st, i)
-                           : sqlite3_bind_int64 (st, i, (int64_t)u);
+    return u == UINT64_MAX ? sqlite3_bind_null (st, i) : sqlite3_bind_int64 (st, i, (int64_t)u);
   case 't':
     return sqlite3_bind_text (st, i, va_arg (*ap, const char *), -1, SQLITE_STATIC);
   default:

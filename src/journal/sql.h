@@ -20,8 +20,7 @@ struct sql {
 };
 
 /* FLAGS are SQLite's SQLITE_OPEN_*.  On failure S is left empty. */
-int sql_open (struct sql *s, const char *path, const char *shown, int flags,
-              struct error *err);
+int sql_open (struct sql *s, const char *path, const char *shown, int flags, struct error *err);
 /* What a hostile file could abuse is switched off, and limits are lowered. */
 int sql_harden (struct sql *s, struct error *err);
 void sql_close (struct sql *s); /* takes empty and half-built ones */
@@ -42,8 +41,8 @@ int sql_start (struct sql *s, enum sql_name name, sqlite3_stmt **row, struct err
 int sql_next (struct sql *s, sqlite3_stmt *row, struct error *err);
 void sql_end (sqlite3_stmt *row);
 /* First column of the first row; NONE if there is no row or it is NULL. */
-int sql_get (struct sql *s, enum sql_name name, int64_t none, int64_t *value,
-             struct error *err, const char *types, ...);
+int sql_get (struct sql *s, enum sql_name name, int64_t none, int64_t *value, struct error *err,
+             const char *types, ...);
 /* Rows that the last statement changed. */
 int sql_changed (const struct sql *s);
 

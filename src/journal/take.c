@@ -24,7 +24,8 @@ changed (const struct journal_map *m, uint64_t at, struct error *err)
 {
   return fail (err, ERR_SOURCE_CHANGED,
                "%.512s: the tables for host offset %" PRIu64 " are not those this import began "
-               "with; start anew with --restart", m->layer[0].url, at);
+               "with; start anew with --restart",
+               m->layer[0].url, at);
 }
 
 /* The first pending extent of the range decides the piece.  1: there is none. */
@@ -61,8 +62,8 @@ each_pending (struct take *t, take_row row, struct error *err)
   sqlite3_stmt *st;
   int r;
 
-  if (sql_start (stage, SQL_STAGE_PENDING, &st, err, "iii", (int64_t)t->layer,
-                 (int64_t)t->from, (int64_t)t->to)
+  if (sql_start (stage, SQL_STAGE_PENDING, &st, err, "iii", (int64_t)t->layer, (int64_t)t->from,
+                 (int64_t)t->to)
       == -1)
     return -1;
   while ((r = sql_next (stage, st, err)) == 0) {

@@ -13,7 +13,8 @@
 
 enum { AT_ONCE = 256 };
 
-/* ---- The chain of events ------------------------------------------------------------------ */
+/* ---- The chain of events ------------------------------------------------------------------
+ */
 
 int
 witness_last (struct sql *s, int64_t no, uint8_t chain[DIGEST_SIZE], struct error *err)
@@ -46,7 +47,8 @@ witness_link (uint8_t chain[DIGEST_SIZE], const char *at, const char *kind, cons
   digest_peek (&d, chain);
 }
 
-/* ---- What never changes after ------------------------------------------------------------- */
+/* ---- What never changes after -------------------------------------------------------------
+ */
 
 static void
 add_number (struct digest *d, uint64_t v)
@@ -124,8 +126,8 @@ add_rows (struct sql *s, enum sql_name name, int64_t no, const atomic_bool *stop
 }
 
 int
-witness_segments (struct sql *s, int64_t no, const atomic_bool *stop,
-                  uint8_t out[DIGEST_SIZE], struct error *err)
+witness_segments (struct sql *s, int64_t no, const atomic_bool *stop, uint8_t out[DIGEST_SIZE],
+                  struct error *err)
 {
   struct journal_import imp;
   struct digest d;
@@ -188,10 +190,11 @@ witness_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE
   return 0;
 }
 
-/* ---- The check ---------------------------------------------------------------------------- */
+/* ---- The check ----------------------------------------------------------------------------
+ */
 
 struct story {
-  char completed[1024]; /* what the last "completed" says; "" if there is none */
+  char completed[1024];  /* what the last "completed" says; "" if there is none */
   char root[DIGEST_HEX]; /* of the last event that names one */
 };
 
@@ -218,10 +221,11 @@ static int
 altered (const struct sql *s, const struct journal_import *imp, const char *what,
          struct error *err)
 {
-  return fail (err, ERR_JOURNAL_CORRUPT,
-               "journal %s: %s of import %.8s was altered after it was written: what it says of "
-               "the target cannot be relied on; put a good copy of the journal in its place",
-               s->path, what, imp->id);
+  return fail (
+      err, ERR_JOURNAL_CORRUPT,
+      "journal %s: %s of import %.8s was altered after it was written: what it says of "
+      "the target cannot be relied on; put a good copy of the journal in its place",
+      s->path, what, imp->id);
 }
 
 static int
@@ -296,8 +300,7 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
 }
 
 int
-journal_check_witness (const char *path, int64_t no, const atomic_bool *stop,
-                       struct error *err)
+journal_check_witness (const char *path, int64_t no, const atomic_bool *stop, struct error *err)
 {
   struct story story = { .completed = "" };
   struct journal_import imp;

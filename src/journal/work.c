@@ -17,8 +17,8 @@ commit_segment (struct journal *j, int64_t no, const struct segment_progress *p,
                 struct error *err)
 {
   if (sql_run (&j->sql, SQL_SEGMENT_COMMIT, err, "iiiiiib", no, (int64_t)p->ord,
-               (int64_t)p->committed_to.v, (int64_t)p->committed_extents,
-               (int64_t)p->committed, (int64_t)p->digest_final, p->hash, p->hash_len)
+               (int64_t)p->committed_to.v, (int64_t)p->committed_extents, (int64_t)p->committed,
+               (int64_t)p->digest_final, p->hash, p->hash_len)
       == -1)
     return -1;
   if (sql_changed (&j->sql) != 1)
@@ -43,10 +43,10 @@ commit_import (struct journal *j, int64_t no, const struct import_progress *p,
                struct error *err)
 {
   if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiii", no,
-               (int64_t)p->segments_committed, (int64_t)p->guest_committed,
-               (int64_t)p->fetched, (int64_t)p->zero_ord, (int64_t)p->zero_off,
-               (int64_t)p->done_to, (int64_t)p->image_hashed_to, p->image_hash,
-               p->image_hash_len, wall_ms (), j->self.pid, j->self.start)
+               (int64_t)p->segments_committed, (int64_t)p->guest_committed, (int64_t)p->fetched,
+               (int64_t)p->zero_ord, (int64_t)p->zero_off, (int64_t)p->done_to,
+               (int64_t)p->image_hashed_to, p->image_hash, p->image_hash_len, wall_ms (),
+               j->self.pid, j->self.start)
       == -1)
     return -1;
   return sql_changed (&j->sql) == 1 ? 0 : not_ours (j, no, err);
@@ -96,8 +96,8 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
 }
 
 int
-journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size, size_t *len,
-              struct error *err)
+journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
+              size_t *len, struct error *err)
 {
   sqlite3_stmt *row;
   int r;

@@ -86,7 +86,7 @@ inflate (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
 }
 
 enum {
-  FRAME_LEAST = 8,        /* a skippable frame's header; a frame's own is followed by a block */
+  FRAME_LEAST = 8, /* a skippable frame's header; a frame's own is followed by a block */
   FRAME_MAGIC = 4,
   FRAME_SINGLE_SEGMENT = 1 << 5,
   FRAME_WINDOW_LOG_MIN = 10,

@@ -12,11 +12,7 @@
 #include "base/text.h"
 #include "qcow2/layout.h"
 
-enum {
-  EXT_FEATURE_LEN = 48,
-  EXT_BITMAPS_LEN = 24,
-  EXT_BITMAPS_MAX = 65535
-};
+enum { EXT_FEATURE_LEN = 48, EXT_BITMAPS_LEN = 24, EXT_BITMAPS_MAX = 65535 };
 
 static const uint32_t ext_backing_format = 0xe2792aca, ext_feature_names = 0x6803f857,
                       ext_bitmaps = 0x23852875, ext_crypto = 0x0537be77,
@@ -138,8 +134,7 @@ qcow2_extensions_parse (struct qcow2_extensions *out, const uint8_t *raw, size_t
 }
 
 const char *
-qcow2_feature_name (const struct qcow2_extensions *x, unsigned bit, char *out,
-                    size_t out_size)
+qcow2_feature_name (const struct qcow2_extensions *x, unsigned bit, char *out, size_t out_size)
 {
   size_t i;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * glance: what can be said of a header without parsing it: whether all of it is here, and, of
- * one that an earlier run checked and whose bytes are known to be the same, what decoding needs.
+ * one that an earlier run checked and whose bytes are known to be the same, what decoding
+ * needs.
  */
 #include "base/bytes.h"
 #include "qcow2/layout.h"

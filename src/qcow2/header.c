@@ -127,13 +127,12 @@ share_cluster (const struct qcow2_header *h, struct host_range a, struct host_ra
 }
 
 const char *
-qcow2_overlap (const struct qcow2_header *h, const struct qcow2_disk *disk,
-               struct host_range r)
+qcow2_overlap (const struct qcow2_header *h, const struct qcow2_disk *disk, struct host_range r)
 {
   struct host_range header = { { 0 }, h->cluster_size };
   struct host_range l1 = { h->l1.at, h->l1.n * 8 };
-  struct host_range snapshots = { { h->snapshots_at },
-                                  (uint64_t)h->snapshots * QCOW2_SNAPSHOT_FIXED };
+  struct host_range snapshots
+      = { { h->snapshots_at }, (uint64_t)h->snapshots * QCOW2_SNAPSHOT_FIXED };
 
   if (share_cluster (h, r, header))
     return "the header";
@@ -182,7 +181,8 @@ qcow2_place (const struct qcow2_header *h, const struct qcow2_placed *t, struct 
 static int
 place_refcount_table (struct qcow2_header *h, const uint8_t *raw, struct error *err)
 {
-  struct qcow2_placed t = { "refcount_table_offset", AT_REFTABLE_OFFSET,
+  struct qcow2_placed t = { "refcount_table_offset",
+                            AT_REFTABLE_OFFSET,
                             { { load_be64 (raw + AT_REFTABLE_OFFSET) }, 0 } };
   uint64_t clusters = load_be32 (raw + AT_REFTABLE_CLUSTERS);
   uint64_t len = clusters * h->cluster_size;
@@ -232,8 +232,8 @@ static int
 place_l1 (struct qcow2_header *h, const uint8_t *raw, struct error *err)
 {
   uint64_t n = load_be32 (raw + AT_L1_SIZE), needed = qcow2_l1_needed (h, h->virtual_size);
-  struct qcow2_placed t = { "l1_table_offset", AT_L1_OFFSET,
-                            { { load_be64 (raw + AT_L1_OFFSET) }, n * 8 } };
+  struct qcow2_placed t
+      = { "l1_table_offset", AT_L1_OFFSET, { { load_be64 (raw + AT_L1_OFFSET) }, n * 8 } };
 
   if (t.range.len > QCOW2_L1_MAX)
     return fail (err, ERR_IMAGE_TOO_LARGE,
@@ -256,9 +256,10 @@ static int
 place_snapshots (struct qcow2_header *h, const uint8_t *raw, struct error *err)
 {
   uint32_t n = load_be32 (raw + AT_NB_SNAPSHOTS);
-  struct qcow2_placed t = { "snapshots_offset", AT_SNAPSHOTS_OFFSET,
-                            { { load_be64 (raw + AT_SNAPSHOTS_OFFSET) },
-                              (uint64_t)n * QCOW2_SNAPSHOT_FIXED } };
+  struct qcow2_placed t
+      = { "snapshots_offset",
+          AT_SNAPSHOTS_OFFSET,
+          { { load_be64 (raw + AT_SNAPSHOTS_OFFSET) }, (uint64_t)n * QCOW2_SNAPSHOT_FIXED } };
 
   if (n > QCOW2_SNAPSHOTS_MAX)
     return fail (err, ERR_IMAGE_TOO_LARGE,
@@ -306,14 +307,15 @@ check_encryption (const uint8_t *raw, struct error *err)
                  ": the image is encrypted (%s); \"qemu-img convert\" with its key writes a "
                  "plain one",
                  AT_CRYPT_METHOD, method,
-                 method == 1 ? "AES" : method == 2 ? "LUKS" : "unknown method");
+                 method == 1   ? "AES"
+                 : method == 2 ? "LUKS"
+                               : "unknown method");
   return 0;
 }
 
 /* The fields that only version 3 has; a version 2 header reads as if they had these values. */
 static int
-unpack_v3 (struct qcow2_header *h, const uint8_t *raw, uint32_t *header_len,
-           struct error *err)
+unpack_v3 (struct qcow2_header *h, const uint8_t *raw, uint32_t *header_len, struct error *err)
 {
   *header_len = QCOW2_V2_HEADER_LEN;
   h->refcount_order = 4;
@@ -364,8 +366,8 @@ static int
 unpack_extensions (struct qcow2_header *h, const uint8_t *raw, uint32_t header_len,
                    struct qcow2_placed *directory, struct error *err)
 {
-  size_t to = h->has_backing ? (size_t)load_be64 (raw + AT_BACKING_OFFSET)
-                             : (size_t)h->cluster_size;
+  size_t to
+      = h->has_backing ? (size_t)load_be64 (raw + AT_BACKING_OFFSET) : (size_t)h->cluster_size;
   struct qcow2_extensions x;
   int rc = qcow2_extensions_parse (&x, raw, header_len, to, h->autoclear, err);
 

@@ -32,7 +32,7 @@ enum {
 
 enum {
   QCOW2_V2_HEADER_LEN = 72,
-  EXT_END = 0, /* magic of the header extension that ends them */
+  EXT_END = 0,              /* magic of the header extension that ends them */
   QCOW2_SNAPSHOT_FIXED = 40 /* an entry of the snapshot table before its variable parts */
 };
 
@@ -72,8 +72,8 @@ int qcow2_extensions_parse (struct qcow2_extensions *out, const uint8_t *raw, si
                             size_t to, uint64_t autoclear, struct error *err);
 
 /* The name of incompatible feature BIT, escaped, or "without a name". */
-const char *qcow2_feature_name (const struct qcow2_extensions *x, unsigned bit,
-                                char *out, size_t out_size);
+const char *qcow2_feature_name (const struct qcow2_extensions *x, unsigned bit, char *out,
+                                size_t out_size);
 
 /* What N bytes that are no qcow2 header look like, in words, never NULL. */
 const char *qcow2_looks_like (const uint8_t *raw, size_t n);

@@ -16,8 +16,9 @@ struct signature {
 
 static const struct signature signatures[] = {
   { 0, 2, "\x1f\x8b", "gzip data; unpack it first" },
-  { 0, 6, "\xfd"
-          "7zXZ\0",
+  { 0, 6,
+    "\xfd"
+    "7zXZ\0",
     "xz data; unpack it first" },
   { 0, 4, "\x28\xb5\x2f\xfd", "zstd data; unpack it first" },
   { 0, 3, "BZh", "bzip2 data; unpack it first" },

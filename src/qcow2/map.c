@@ -24,8 +24,8 @@ qcow2_l1_parse (const struct qcow2_header *h, const struct qcow2_disk *disk, uin
   for (i = 0; i < n; i++) {
     uint64_t entry = load_be64 (raw + 8 * i), off = entry & ENTRY_OFFSET;
     uint64_t idx = first + i, at = disk->l1.at.v + 8 * idx;
-    struct host_range used = { { off },
-                               qcow2_l2_used (h, disk, idx) * qcow2_l2_entry_size (h) };
+    struct host_range used
+        = { { off }, qcow2_l2_used (h, disk, idx) * qcow2_l2_entry_size (h) };
     const char *other;
 
     l2[i].v = off;

@@ -24,9 +24,9 @@
 #include "base/extent.h"
 
 enum {
-  QCOW2_HEADER_MIN = 104,           /* what qcow2_header_need wants to see */
+  QCOW2_HEADER_MIN = 104, /* what qcow2_header_need wants to see */
   QCOW2_CLUSTER_MAX = 2 << 20,
-  QCOW2_L1_MAX = 32 << 20,          /* bytes; qemu's limits */
+  QCOW2_L1_MAX = 32 << 20, /* bytes; qemu's limits */
   QCOW2_REFTABLE_MAX = 8 << 20,
   QCOW2_SNAPSHOTS_MAX = 65536,
   QCOW2_SNAPSHOT_TABLE_MAX = 64 << 20,
@@ -63,7 +63,8 @@ struct qcow2_header {
   bool extended_l2; /* entries of 16 bytes with a subcluster bitmap */
   bool dirty;       /* refcounts may be wrong; harmless for reading */
   bool has_backing;
-  char backing_name[QCOW2_NAME_MAX + 1]; /* as in the file; never opened; escape before showing */
+  char backing_name[QCOW2_NAME_MAX
+                    + 1]; /* as in the file; never opened; escape before showing */
   size_t backing_name_len;
   char backing_format[16];
 };
@@ -100,7 +101,8 @@ int qcow2_header_glance (const uint8_t *raw, size_t n, uint64_t file_len,
 /* One guest disk in the image: the active one, or a snapshot's. */
 struct qcow2_disk {
   uint64_t virtual_size;
-  struct qcow2_table l1; /* n: entries needed for virtual_size (a longer table's rest is ignored) */
+  struct qcow2_table
+      l1; /* n: entries needed for virtual_size (a longer table's rest is ignored) */
 };
 
 void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
@@ -109,9 +111,9 @@ void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
 struct qcow2_snapshot {
   struct qcow2_disk disk; /* its own virtual size, from its extra data, else the active one's */
   uint64_t entry_at;
-  char id[64];            /* cut, escaped: for people */
+  char id[64]; /* cut, escaped: for people */
   char name[256];
-  const uint8_t *raw_id;  /* as in the file, within the bytes that were parsed */
+  const uint8_t *raw_id; /* as in the file, within the bytes that were parsed */
   const uint8_t *raw_name;
   size_t raw_id_len, raw_name_len;
   int64_t date_s;
@@ -127,10 +129,6 @@ int qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8
                           size_t n, struct qcow2_snapshot *out, size_t *entry_len,
                           struct error *err);
 
-/* Whether it is what a user calls WANTED: its name, or its id, byte for byte.  While the bytes
- * that were parsed are still there. */
-bool qcow2_snapshot_is (const struct qcow2_snapshot *s, const char *wanted);
-
 /* Entries per L2 table, guest bytes that one L1 entry covers, bytes of an L2 entry. */
 uint64_t qcow2_l2_entries (const struct qcow2_header *h);
 uint64_t qcow2_l1_span (const struct qcow2_header *h);
@@ -139,9 +137,8 @@ uint32_t qcow2_l2_entry_size (const struct qcow2_header *h);
 /* Parse N entries of DISK's L1 table, beginning with entry FIRST, from RAW (8 bytes each);
  * FIRST + N is at most DISK->l1.n.  L2[i] is where the L2 table starts, 0 where there is none.
  * That two tables do not overlap, and one serves one entry only, is for the caller to see. */
-int qcow2_l1_parse (const struct qcow2_header *h, const struct qcow2_disk *disk,
-                    uint64_t first, const uint8_t *raw, size_t n, host_off *l2,
-                    struct error *err);
+int qcow2_l1_parse (const struct qcow2_header *h, const struct qcow2_disk *disk, uint64_t first,
+                    const uint8_t *raw, size_t n, host_off *l2, struct error *err);
 
 /* Of the L2 table of L1 entry L1_IDX, how many entries lie below the virtual size: all that is
  * read of it, and all that must be in the file. */
@@ -157,13 +154,13 @@ typedef int (*qcow2_emit) (void *ctx, const struct extent *e, struct error *err)
  * bytes are inside the file and clear of this table and of what the header places; that they
  * are clear of all other tables is for the caller to see.  A compressed cluster that the end
  * of the file cuts by less than a sector is emitted with what is really there. */
-int qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk,
-                   uint64_t l1_idx, host_off l2_at, uint64_t first, const uint8_t *raw,
-                   size_t n, qcow2_emit emit, void *ctx, struct error *err);
+int qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk, uint64_t l1_idx,
+                   host_off l2_at, uint64_t first, const uint8_t *raw, size_t n,
+                   qcow2_emit emit, void *ctx, struct error *err);
 
 /* Emit the hole of L1 entry L1_IDX, which has no L2 table. */
-int qcow2_l1_hole (const struct qcow2_header *h, const struct qcow2_disk *disk,
-                   uint64_t l1_idx, qcow2_emit emit, void *ctx, struct error *err);
+int qcow2_l1_hole (const struct qcow2_header *h, const struct qcow2_disk *disk, uint64_t l1_idx,
+                   qcow2_emit emit, void *ctx, struct error *err);
 
 /* Decodes compressed clusters; one a thread. */
 struct qcow2_decoder;

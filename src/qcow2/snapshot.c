@@ -59,7 +59,8 @@ place_l1 (const struct qcow2_header *h, struct qcow2_snapshot *s, const uint8_t 
           struct error *err)
 {
   uint64_t n = load_be32 (raw + SNAP_L1_SIZE);
-  struct qcow2_placed t = { "L1 table offset of a snapshot", s->entry_at + SNAP_L1_OFFSET,
+  struct qcow2_placed t = { "L1 table offset of a snapshot",
+                            s->entry_at + SNAP_L1_OFFSET,
                             { { load_be64 (raw + SNAP_L1_OFFSET) }, n * 8 } };
 
   s->disk.l1.at = t.range.at;
@@ -131,13 +132,4 @@ qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8_t *
   *entry_len = (size_t)align_up (len, 8);
   *out = s;
   return 0;
-}
-
-bool
-qcow2_snapshot_is (const struct qcow2_snapshot *s, const char *wanted)
-{
-  size_t len = strlen (wanted);
-
-  return (len == s->raw_name_len && memcmp (wanted, s->raw_name, len) == 0)
-         || (len == s->raw_id_len && memcmp (wanted, s->raw_id, len) == 0);
 }

@@ -5,8 +5,8 @@
  * one image the import belongs to (J4, J5): what fails a check never reaches a sink.  What the
  * bytes mean is not known here.
  *
- * http, https, file and plain paths; "-" for a pipe on standard input.  One struct source for one
- * image (a mirror list is one source); used by one thread, but for source_wake.
+ * http, https, file and plain paths; "-" for a pipe on standard input.  One struct source for
+ * one image (a mirror list is one source); used by one thread, but for source_wake.
  *
  * Passing failures are retried inside, with backoff and jitter, until the budget of time
  * without a new byte is spent (ERR_RETRY_BUDGET).  Permanent ones are ERR_SOURCE_*.
@@ -25,23 +25,24 @@
 #include "base/own.h"
 
 /* What source tells about itself while it works: kind is one of the journal's event kinds
- * ("retry", "redirected", "source_changed", "mirror"); detail one escaped line without secrets (J8). */
+ * ("retry", "redirected", "source_changed", "mirror"); detail one escaped line without secrets
+ * (J8). */
 typedef void (*source_event) (void *ctx, const char *kind, const char *detail);
 
 struct source_options {
-  unsigned connections;     /* data ranges in flight */
-  uint64_t limit_rate;      /* bytes a second over all; 0: none */
-  unsigned retry_time_s;    /* 0: no retry */
+  unsigned connections;  /* data ranges in flight */
+  uint64_t limit_rate;   /* bytes a second over all; 0: none */
+  unsigned retry_time_s; /* 0: no retry */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
   const char *header_file, *netrc_file, *user_file, *bearer_file;
-  bool netrc;               /* ~/.netrc */
+  bool netrc; /* ~/.netrc */
   const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
   bool insecure;
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
-  int64_t deadline_ms;      /* monotonic; ERR_MAX_TIME from then on; 0: none */
-  source_event event;       /* may be NULL; called on the thread that uses the source */
+  int64_t deadline_ms; /* monotonic; ERR_MAX_TIME from then on; 0: none */
+  source_event event;  /* may be NULL; called on the thread that uses the source */
   void *event_ctx;
 };
 
@@ -53,11 +54,11 @@ enum source_trust {
 };
 
 struct source_identity {
-  uint64_t length;         /* UINT64_MAX: not known (a pipe) */
-  char etag[256];          /* as sent, with W/ and quotes; "" if none; a file: its inode, device-free */
-  char last_modified[64];  /* as sent; "" if none */
+  uint64_t length; /* UINT64_MAX: not known (a pipe) */
+  char etag[256];  /* as sent, with W/ and quotes; "" if none; a file: its inode, device-free */
+  char last_modified[64]; /* as sent; "" if none */
   enum source_trust trust;
-  bool ranges;             /* ranged requests are honoured */
+  bool ranges; /* ranged requests are honoured */
 };
 
 struct source;
@@ -126,8 +127,8 @@ void source_wake (struct source *s);
 void source_cancel (struct source *s);
 
 /* A source without ranges: the next bytes in order, at most MAX.  *GOT 0 at its end, which is
- * checked against the length where one is known (ERR_SOURCE_ENDED).  A plain http server's body that
- * breaks off is asked for again from the start and skipped up to where it was. */
+ * checked against the length where one is known (ERR_SOURCE_ENDED).  A plain http server's body
+ * that breaks off is asked for again from the start and skipped up to where it was. */
 int source_stream_read (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);
 

@@ -44,13 +44,13 @@ struct target_identity {
 };
 
 struct target_spec {
-  const char *path;        /* as the user gave it, or what target_preflight made of it */
-  uint64_t virtual_size;   /* bytes */
-  const char *import_uuid; /* marks a file as ours (extended attribute user.qimport) */
-  bool force;              /* overwrite an existing file, or a device that holds data */
-  bool in_place;           /* --unallocated keep: the target exists, keeps what it holds */
-  bool zero_promised;      /* --target-is-zero: devices only */
-  bool preallocate;        /* refused where the file system cannot reserve space */
+  const char *path;         /* as the user gave it, or what target_preflight made of it */
+  uint64_t virtual_size;    /* bytes */
+  const char *import_uuid;  /* marks a file as ours (extended attribute user.qimport) */
+  bool force;               /* overwrite an existing file, or a device that holds data */
+  bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */
+  bool zero_promised;       /* --target-is-zero: devices only */
+  bool preallocate;         /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *source_path;  /* a local source, likewise; may be NULL */
 };
@@ -62,8 +62,8 @@ struct target;
  * is known already.  virtual_size 0: not known yet.  KIND tells what it would be; CANONICAL
  * (PATH_MAX) the absolute path that names it for good: the directory resolved, the last
  * component as given, so that /dev/disk/by-id/... is still the same device after a reboot. */
-int target_preflight (const struct target_spec *spec, enum target_kind *kind,
-                      char *canonical, struct error *err);
+int target_preflight (const struct target_spec *spec, enum target_kind *kind, char *canonical,
+                      struct error *err);
 
 /* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does
  * not matter (a device, an existing file written in place). */
@@ -158,8 +158,7 @@ int target_held_restore (struct target *t, unsigned piece, const void *stored, s
 int target_read (struct target *t, guest_off at, void *buf, size_t len, struct error *err);
 /* The run of data or hole at AT, within virtual_size: *LEN its length, *HOLE.  A device is all
  * data. */
-int target_next (struct target *t, guest_off at, uint64_t *len, bool *hole,
-                 struct error *err);
+int target_next (struct target *t, guest_off at, uint64_t *len, bool *hole, struct error *err);
 
 /* Check size and identity once more (T21), sync, write what was held back, sync again, rename
  * (replacing nothing but the file that force allowed), sync the directory, read the partition

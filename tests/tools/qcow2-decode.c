@@ -173,7 +173,8 @@ find_snapshot (struct job *j, struct qcow2_disk *disk, struct error *err)
       return -1;
     note (&j->tables, at.v, len);
     note (&j->tables, s.disk.l1.at.v, s.disk.l1.n * 8);
-    if (!found && qcow2_snapshot_is (&s, j->snapshot)) {
+    if (!found && strlen (j->snapshot) == s.raw_name_len
+        && memcmp (j->snapshot, s.raw_name, s.raw_name_len) == 0) {
       found = true;
       *disk = s.disk;
     }
