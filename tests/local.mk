@@ -16,6 +16,7 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_b
 # file a line, so that two people can add one.
 flow_tests =
 flow_tests += tests/check-manual.sh
+flow_tests += tests/completion.sh
 flow_tests += tests/documents.sh
 flow_tests += tests/manuals.sh
 flow_tests += tests/units.sh
@@ -48,7 +49,7 @@ long_tests = tests/long/main-job.sh
 long_tests += tests/flow/net-latency.sh tests/flow/net-options.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
-	tests/flow/mutations.tsv tests/tools/map-same.py tests/tools/differential.py
+	tests/flow/mutations.tsv tests/tools/at-prompt.py tests/tools/map-same.py tests/tools/differential.py
 
 include tests/durability/local.mk
 

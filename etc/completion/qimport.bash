@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# bash completion for qimport(1).  tests/check-manual.sh holds the lists below against
-# `qimport help COMMAND`.
+# bash completion for qimport(1), with the functions of bash-completion.  A test holds the lists
+# below against `qimport help COMMAND`.
 
 _qimport_commands="start resume ensure status audit receipt report log info map forget help"
 _qimport_everywhere="--journal --quiet --verbose --help --version -q -v -h -V"
@@ -25,39 +25,55 @@ _qimport_options () {
   esac
 }
 
-# Options of this command line that choose the journal, and what is in it: ids, then targets.
+# "ID<tab>TARGET" for each import in the journal of this command line; with the argument
+# unfinished those that can be resumed.
 _qimport_imports () {
   local i journal=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    [ "${COMP_WORDS[i]}" = --journal ] && journal=(--journal "${COMP_WORDS[i + 1]}")
+  for ((i = 1; i < cword; i++)); do
+    case ${words[i]} in
+      --journal) journal=(--journal "${words[i + 1]}") ;;
+      --journal=*) journal=("${words[i]}") ;;
+    esac
   done
-  qimport -q status "${journal[@]}" 2>/dev/null | awk 'NR > 1 { print $1; print $6 }'
+  qimport -q status --json "${journal[@]}" 2>/dev/null |
+    grep -oE '"id":"[^"]*","state":"[a-z]*","url":"([^"\]|\\.)*","target":"([^"\]|\\.)*"' |
+    case $1 in unfinished) grep -v '","state":"complete","' ;; *) cat ;; esac |
+    sed -E 's/^"id":"(.{8})[^"]*",.*","target":"(.*)"$/\1\t\2/; s/\\(["\])/\1/g'
 }
 
-_qimport_words () {
+# IDs and targets that begin with the word; targets below this directory without its name, too.
+_qimport_complete_imports () {
+  local id target name typed=${cur//\\/}
+  typed=${typed#[\"\']}
+  compopt -o filenames 2>/dev/null
+  while IFS=$'\t' read -r id target; do
+    for name in "$id" "$target" "${target#"$PWD/"}"; do
+      [[ $name == "$typed"* && ($typed || $name != /*) ]] && COMPREPLY+=("$name")
+    done
+  done < <(_qimport_imports "$1")
+  [[ $cur != *:* ]] || __ltrim_colon_completions "$cur"
+}
+
+_qimport_words () { # COMMAND
   case $1 in
-    resume|status|audit|receipt|report|log|forget)
-      mapfile -t COMPREPLY < <(compgen -W "$(_qimport_imports)" -- "$2") ;;
-    map)
-      mapfile -t COMPREPLY < <(compgen -W "$(_qimport_imports)" -- "$2"; compgen -f -- "$2") ;;
-    help)
-      mapfile -t COMPREPLY < <(compgen -W "$_qimport_commands" -- "$2") ;;
-    *)
-      compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    resume) _qimport_complete_imports unfinished ;;
+    status|audit|receipt|report|log|forget) _qimport_complete_imports ;;
+    map) _qimport_complete_imports; _filedir ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$_qimport_commands" -- "$cur") ;;
+    *) _filedir ;;
   esac
 }
 
 # The value of option $1; 1 where it takes none that we know.
 _qimport_value () {
+  local choices
   case $1 in
-    --progress) set -- "$2" auto bar plain json none ;;
-    --digest) set -- "$2" on off ;;
-    --unallocated) set -- "$2" zero keep ;;
+    --progress) choices="auto bar plain json none" ;;
+    --digest) choices="on off" ;;
+    --unallocated) choices="zero keep" ;;
     --journal|--header-file|--netrc-file|--user-file|--bearer-file|--cacert|--cert|--key|\
     --checksums|--backing|-o|-f)
-      compopt -o filenames 2>/dev/null
-      mapfile -t COMPREPLY < <(compgen -f -- "$2")
+      _filedir
       return 0 ;;
     --jobs|--connections|--workers|--memory|--limit-rate|--max-time|--retry-time|--stall-time|\
     --connect-timeout|--commit-interval|--pinnedpubkey|--proxy|--aws-sigv4|--mirror|--url|\
@@ -65,27 +81,28 @@ _qimport_value () {
       return 0 ;;
     *) return 1 ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W "${*:2}" -- "$1")
+  mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur")
 }
 
 _qimport () {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command= i
-  COMPREPLY=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case ${COMP_WORDS[i]} in
+  local cur prev words cword split=false command='' i
+  _init_completion -s -n : || return
+  for ((i = 1; i < cword; i++)); do
+    case ${words[i]} in
       --journal) ((i++)) ;;
       -*) ;;
-      *) command=${COMP_WORDS[i]}; break ;;
+      *) command=${words[i]}; break ;;
     esac
   done
-  _qimport_value "$before" "$word" && return
-  if [ "${word:0:1}" = - ]; then
+  _qimport_value "$prev" && return
+  $split && return
+  if [[ $cur == -* ]]; then
     mapfile -t COMPREPLY < \
-      <(compgen -W "$(_qimport_options "$command") $_qimport_everywhere" -- "$word")
-  elif [ -z "$command" ]; then
-    mapfile -t COMPREPLY < <(compgen -W "$_qimport_commands" -- "$word")
+      <(compgen -W "$(_qimport_options "$command") $_qimport_everywhere" -- "$cur")
+  elif [[ -z $command ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$_qimport_commands" -- "$cur")
   else
-    _qimport_words "$command" "$word"
+    _qimport_words "$command"
   fi
 }
 

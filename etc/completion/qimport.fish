@@ -1,8 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for qimport(1); held against `qimport help COMMAND` by tests/check-manual.sh
 
+# IDs with their targets, then targets with their IDs, of the journal of this command line; with
+# the argument unfinished those that can be resumed.
 function __qimport_imports
-    qimport -q status 2>/dev/null | awk 'NR > 1 { print $1 "\t" $6 }'
+    set -l words (commandline -opc)
+    set -l journal
+    for i in (seq (count $words))
+        switch $words[$i]
+            case --journal
+                test $i -lt (count $words); and set journal --journal=$words[(math $i + 1)]
+            case '--journal=*'
+                set journal $words[$i]
+        end
+    end
+    set -l states '[a-z]*'
+    test "$argv[1]" = unfinished; and set states '(probing|mapped|copying|interrupted|failed)'
+    qimport -q status --json $journal 2>/dev/null |
+        grep -oE '"id":"[^"]*","state":"'$states'","url":"([^"\]|\\\\.)*","target":"([^"\]|\\\\.)*"' |
+        sed -E 's/^"id":"(.{8})[^"]*",.*","target":"(.*)"$/\1\t\2/; s/\\\\(["\])/\1/g' |
+        while read -l -d \t id target
+            printf '%s\t%s\n%s\t%s\n' $id $target $target $id
+            string match -q -- "$PWD/*" $target
+            and printf '%s\t%s\n' (string sub -s (math (string length $PWD) + 2) -- $target) $id
+        end
 end
 
 complete -c qimport -f
@@ -20,12 +41,13 @@ complete -c qimport -n __fish_use_subcommand -a forget -d 'remove an import from
 complete -c qimport -n __fish_use_subcommand -a help -d 'this, or all about a command'
 
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -F
-complete -c qimport -n '__fish_seen_subcommand_from resume status audit receipt report log map forget' -a '(__qimport_imports)'
+complete -c qimport -n '__fish_seen_subcommand_from resume' -a '(__qimport_imports unfinished)'
+complete -c qimport -n '__fish_seen_subcommand_from status audit receipt report log map forget' -a '(__qimport_imports)'
 complete -c qimport -n '__fish_seen_subcommand_from help' -a 'start resume ensure status audit receipt report log info map forget'
 
 complete -c qimport -l journal -r -F -d 'the journal'
 complete -c qimport -s q -l quiet -d 'errors only'
-complete -c qimport -s v -l verbose -d 'more messages'
+complete -c qimport -s v -l verbose -d 'also what it waits for'
 complete -c qimport -s h -l help -d 'help on the command'
 complete -c qimport -s V -l version -d 'the version'
 
