@@ -2,13 +2,16 @@
 dist_man_MANS += doc/qimport.1
 dist_man_MANS += doc/libqimport.3
 dist_man_MANS += doc/qimport-journal.5
-nobase_dist_doc_DATA += doc/journal-format.md
-nobase_dist_doc_DATA += doc/tutorial.md
-nobase_dist_doc_DATA += doc/fleets.md
-nobase_dist_doc_DATA += doc/troubleshooting.md
-nobase_dist_doc_DATA += doc/instead-of-curl-and-qemu-img.md
+dist_doc_DATA += doc/digests.md
+dist_doc_DATA += doc/durability.md
+dist_doc_DATA += doc/fleets.md
+dist_doc_DATA += doc/instead-of-curl-and-qemu-img.md
+dist_doc_DATA += doc/journal-format.md
+dist_doc_DATA += doc/receipt.schema.json
+dist_doc_DATA += doc/troubleshooting.md
+dist_doc_DATA += doc/tutorial.md
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = doc/examples/import-with-progress.c doc/examples/list-imports.c \
 	doc/examples/resume-everything.c
-nobase_dist_doc_DATA += doc/durability.md
+dist_examples_SCRIPTS = doc/examples/root-digest.py
