@@ -55,6 +55,21 @@ fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt
 }
 
 int
+fail_in (struct error *err, const char *where)
+{
+  size_t n = strnlen (where, sizeof err->text / 2);
+  size_t len = strnlen (err->text, sizeof err->text - n - 3);
+
+  if (strncmp (err->text, where, n) == 0)
+    return -1;
+  memmove (err->text + n + 2, err->text, len);
+  err->text[n + 2 + len] = '\0';
+  memcpy (err->text, where, n);
+  memcpy (err->text + n, ": ", 2);
+  return -1;
+}
+
+int
 fail_memory (struct error *err, const char *what)
 {
   return fail (err, ERR_NO_MEMORY, "out of memory for %s", what);

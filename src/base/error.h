@@ -70,6 +70,10 @@ int fail (struct error *err, enum error_code code, const char *fmt, ...)
 int fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5), cold));
 
+/* WHERE and ": " before the words of ERR, for what a room below could not name; not twice.
+ * Returns -1. */
+int fail_in (struct error *err, const char *where) __attribute__ ((cold));
+
 /* ERR_NO_MEMORY for WHAT. */
 int fail_memory (struct error *err, const char *what) __attribute__ ((cold));
 

@@ -195,6 +195,16 @@ check_raw (struct qimport *q, unsigned k, struct error *err)
   return 0;
 }
 
+int
+import_name_layer (const struct qimport *q, unsigned k, struct error *err)
+{
+  const char *url = source_url (q->sources[k]);
+
+  if (error_status (err->code) != QIMPORT_IMAGE)
+    return -1;
+  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
+}
+
 static int
 parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct error *err)
 {
@@ -247,7 +257,7 @@ import_parse_image (struct qimport *q, struct error *err)
       return fail_memory (err, "the image's header");
     if (source_read (q->sources[k], &want, 1, err) == -1
         || parse_layer (q, k, &head, &len, err) == -1)
-      return -1;
+      return import_name_layer (q, k, err);
   }
   return 0;
 }
@@ -322,7 +332,7 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   if (sealed && glance_layer (q, k, head, len, err) == -1)
     return error_status (err->code) == QIMPORT_IMAGE ? head_changed (q, k, err) : -1;
   if (!sealed && parse_layer (q, k, &head, &len, err) == -1)
-    return -1;
+    return import_name_layer (q, k, err);
   return check_head_digest (q, k, head, len, recorded, err);
 }
 

@@ -93,6 +93,8 @@ int import_open_image (struct qimport *q, bool recorded, struct error *err);
 /* Parse the headers after all, where a resume only glanced at them. */
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
+/* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
+int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
 /* Every backing file the chain needs was given, and no more. */
 int import_check_chain (struct qimport *q, struct error *err);
 void import_record_format (struct qimport *q);

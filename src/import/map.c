@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "qimport.h"
 
 enum { L1_CHUNK = 8192, BATCH_TABLES = 256, BATCH_BYTES = 8 << 20 };
 
@@ -33,6 +34,7 @@ struct walk {
   unsigned n;
   unsigned depth; /* of the layer that is being walked */
   struct guest_range clip;
+  bool named; /* which image is at fault */
 };
 
 static int walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err);
@@ -219,6 +221,16 @@ walk_l1_entry (struct walk *w, unsigned depth, uint64_t idx, struct error *err)
                         raw + first * qcow2_l2_entry_size (&l->header), n, take_extent, w, err);
 }
 
+/* The words of what failed name the image of that layer; it is seen by those above it, too. */
+static int
+name_layer (struct walk *w, unsigned depth, struct error *err)
+{
+  if (!w->named && error_status (err->code) == QIMPORT_IMAGE)
+    fail_in (err, source_url (w->windows[depth].layer->source));
+  w->named = true;
+  return -1;
+}
+
 /* Walk R in layer DEPTH; what lies beyond the layer's own end is a hole in it. */
 static int
 walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err)
@@ -235,7 +247,7 @@ walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *
   if (!l->raw)
     for (idx = r.at.v / span; idx < l->disk.l1.n && idx * span < min_u64 (end, size); idx++)
       if (walk_l1_entry (w, depth, idx, err) == -1)
-        return -1;
+        return name_layer (w, depth, err);
   if (end > size) {
     struct extent beyond = { .kind = EXTENT_HOLE, .guest = { size }, .len = end - size };
 

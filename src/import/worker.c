@@ -152,9 +152,10 @@ write_compressed (struct worker *w, struct slot *s, const struct extent *e, stru
   if (w->arena_size - w->arena_used < cluster && gather_flush (w, err) == -1)
     return -1;
   out = w->arena + w->arena_used;
-  if (decoder_of (w, e->layer, &d, err) == -1
-      || qcow2_decode (d, e->host, s->buf + (e->host.v - s->base.v), e->stored, out, err) == -1)
+  if (decoder_of (w, e->layer, &d, err) == -1)
     return -1;
+  if (qcow2_decode (d, e->host, s->buf + (e->host.v - s->base.v), e->stored, out, err) == -1)
+    return w->c->imp.stream ? -1 : fail_in (err, source_url (w->c->spec.sources[e->layer]));
   w->arena_used += cluster;
   return put (w, s, e->guest, out + e->skip, e->len, err);
 }

@@ -33,10 +33,10 @@ static const struct signature signatures[] = {
   { 0, 4, "QED", "a QED image; convert it with qemu-img convert -O qcow2" },
   { 0, 16, "WithoutFreeSpace", "a Parallels image; convert it with qemu-img convert" },
   { 0, 16, "WithouFreSpacExt", "a Parallels image; convert it with qemu-img convert" },
-  { 0, 6, "LUKS\xba\xbe", "a LUKS volume" },
+  { 0, 6, "LUKS\xba\xbe", "a LUKS volume; it needs no import" },
   { 512, 8, "EFI PART", "a raw disk with a GPT; it needs no import" },
   { 510, 2, "\x55\xaa", "a raw disk with a boot sector; it needs no import" },
-  { 0, 1, "{", "a JSON document, perhaps an error of the server" },
+  { 0, 1, "{", "a JSON document, perhaps an error of the server; check the URL" },
 };
 
 static const char *const markup[] = { "<!doctype", "<html", "<?xml", "<error", "<head" };
@@ -63,9 +63,9 @@ qcow2_looks_like (const uint8_t *raw, size_t n)
   size_t i;
 
   if (n == 0)
-    return "an empty file";
+    return "an empty file; check what was uploaded";
   if (is_markup (raw, n))
-    return "an HTML or XML page, perhaps an error or a login page of the server";
+    return "an HTML or XML page, perhaps an error or a login page; check the URL";
   for (i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
     const struct signature *s = &signatures[i];
 
@@ -74,5 +74,6 @@ qcow2_looks_like (const uint8_t *raw, size_t n)
   }
   for (i = 0; i < n && raw[i] == 0; i++)
     ;
-  return i == n ? "zeros" : "something else";
+  return i == n ? "zeros; check what was uploaded"
+                : "raw data or an unknown format; \"qemu-img info\" may tell";
 }

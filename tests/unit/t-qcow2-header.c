@@ -419,13 +419,15 @@ what_is_no_qcow2_is_named (void **state)
     const char *words;
   } files[] = {
     { "", 0, "an empty file" },
-    { "QF", 2, "something else" },
+    { "QF", 2, "raw data or an unknown format" },
     { "<!DOCTYPE html><html>", 21, "HTML" },
     { "\xef\xbb\xbf\r\n <HTML>", 12, "HTML" },
     { "<?xml version='1.0'?><Error>", 28, "XML" },
-    { "   ", 3, "something else" },
+    { "   ", 3, "raw data or an unknown format" },
     { "\x1f\x8b\x08", 3, "gzip" },
-    { "\xfd" "7zXZ\0\0", 7, "xz" },
+    { "\xfd"
+      "7zXZ\0\0",
+      7, "xz" },
     { "\x28\xb5\x2f\xfd\0", 5, "zstd" },
     { "BZh9", 4, "bzip2" },
     { "PK\x03\x04", 4, "zip" },
@@ -462,7 +464,7 @@ a_raw_disk_is_named_when_enough_of_it_is_seen (void **state)
   raw[510] = 0x55;
   raw[511] = 0xaa;
   assert_int_equal (qcow2_header_need (raw, 511, 4096, &need, &err), -1);
-  assert_non_null (strstr (err.text, "something else"));
+  assert_non_null (strstr (err.text, "raw data or an unknown format"));
   assert_int_equal (qcow2_header_need (raw, 512, 4096, &need, &err), -1);
   assert_non_null (strstr (err.text, "boot sector"));
   memcpy (raw + 512, "EFI PART", 8);
