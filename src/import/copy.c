@@ -318,6 +318,7 @@ copy_progress (struct copy *c, struct copy_progress *out)
   pthread_mutex_lock (&c->lock);
   out->guest_written = c->guest_written;
   out->guest_committed = c->committed.guest_committed;
+  out->segments_committed = c->committed.segments_committed;
   pthread_mutex_unlock (&c->lock);
 }
 

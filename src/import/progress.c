@@ -63,38 +63,52 @@ qimport_take_warning (struct qimport *q)
   return text;
 }
 
-/* Smoothed over some seconds, so that it can be read. */
+/* Smoothed over some seconds, so that it can be read.  BYTES: how many have come so far, or of
+ * an audit were looked at. */
 static void
-update_rate (struct qimport *q, struct qimport_progress *p)
+update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
 {
   int64_t now = monotonic_ms ();
   double now_rate;
 
-  if (q->rate_at == 0) {
+  if (q->rate_at == 0 || bytes < q->rate_bytes) {
     q->rate_at = now;
-    q->rate_bytes = p->fetched_now;
+    q->rate_bytes = bytes;
     return;
   }
   if (now - q->rate_at < RATE_MS)
     return;
-  now_rate = (double)(p->fetched_now - q->rate_bytes) * 1000 / (double)(now - q->rate_at);
+  now_rate = (double)(bytes - q->rate_bytes) * 1000 / (double)(now - q->rate_at);
   p->rate = p->rate == 0 ? now_rate : 0.75 * p->rate + 0.25 * now_rate;
-  if (p->fetched_now != q->rate_bytes)
+  if (q->audit == NULL && bytes != q->rate_bytes)
     p->note[0] = '\0';
   q->rate_at = now;
-  q->rate_bytes = p->fetched_now;
+  q->rate_bytes = bytes;
 }
 
-/* From the share of the guest that is written, at the rate at which the image comes. */
+/* Bytes that the rate has to bring yet; -1: not known.  Zeros take no time, so that the share
+ * of the segments tells it, not that of the guest.  A stream is read to its end. */
 static double
-eta (const struct qimport_progress *p)
+bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
 {
-  double done;
+  uint64_t len = q->layers[0].file_len;
 
-  if (p->rate <= 0 || p->guest_total == 0 || p->image_total == 0)
-    return -1;
-  done = (double)p->guest_written / (double)p->guest_total;
-  return (1 - done) * (double)p->image_total / p->rate;
+  if (q->audit != NULL)
+    return (double)(p->guest_total - p->guest_committed);
+  if (q->stream)
+    return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
+  if (q->imp.segments == 0)
+    return 0;
+  return (double)(q->imp.segments - min_u64 (segments, q->imp.segments))
+         / (double)q->imp.segments * (double)p->image_total;
+}
+
+static double
+eta (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
+{
+  double left = bytes_left (q, p, segments);
+
+  return p->rate <= 0 || p->guest_total == 0 || left < 0 ? -1 : left / p->rate;
 }
 
 static const char *
@@ -115,7 +129,8 @@ void
 import_update_progress (struct qimport *q)
 {
   struct qimport_progress *p = &q->progress;
-  struct copy_progress c = { q->imp.guest_committed, q->imp.guest_committed };
+  struct copy_progress c
+      = { q->imp.guest_committed, q->imp.guest_committed, q->imp.segments_committed };
   uint64_t fetched = 0, retries = 0;
   unsigned k;
 
@@ -139,8 +154,8 @@ import_update_progress (struct qimport *q)
   p->fetched_now = fetched;
   p->fetched = q->imp.fetched + fetched;
   p->retries = retries;
-  update_rate (q, p);
-  p->eta_seconds = eta (p);
+  update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
+  p->eta_seconds = eta (q, p, c.segments_committed);
   pthread_mutex_unlock (&q->lock);
 }
 
