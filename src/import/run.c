@@ -48,12 +48,28 @@ refuse_unfinished (const struct journal_import *old, struct error *err)
                old->target, old->id, old->id);
 }
 
+/* The journal has text only, and a resume goes by what it has. */
+static bool
+can_be_kept (const char *path)
+{
+  char kept[PATH_MAX + 8];
+  size_t n = strcspn (path, "\\");
+
+  for (;; path += n + 1, n = strcspn (path, "\\")) {
+    escape_text (kept, sizeof kept, path, n);
+    if (strlen (kept) != n)
+      return false;
+    if (path[n] == '\0')
+      return true;
+  }
+}
+
 /* Is the target free, as far as can be said before the image is known? */
 static int
 check_target (struct qimport *q, struct error *err)
 {
   struct journal_import *old = malloc (sizeof *old);
-  char canonical[PATH_MAX] = "";
+  char canonical[PATH_MAX] = "", shown[512];
   enum target_kind kind;
   struct target_spec spec;
   struct error ignored;
@@ -70,7 +86,13 @@ check_target (struct qimport *q, struct error *err)
   if (rc == -1)
     return -1;
   if (strlen (canonical) >= sizeof q->imp.target)
-    return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long", q->target_path);
+    return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
+                 escape_text (shown, sizeof shown, q->target_path, strlen (q->target_path)));
+  if (!can_be_kept (canonical))
+    return fail (err, ERR_TARGET_REFUSED,
+                 "%s: its path has control characters, or bytes that are no UTF-8, which the "
+                 "journal cannot keep; choose another name",
+                 escape_text (shown, sizeof shown, canonical, strlen (canonical)));
   snprintf (q->imp.target, sizeof q->imp.target, "%s", canonical);
   snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s",
             kind == TARGET_BLOCK ? "block" : "file");
