@@ -43,7 +43,8 @@ read_secrets (struct source *s, const char *path, char **out, struct error *err)
     if (fd != -1)
       close (fd);
     free (text);
-    return fail_errno (err, ERR_USAGE, saved, "%s: cannot be read", shown);
+    return fail_errno (err, ERR_USAGE, saved, "%s: cannot be read; name another, or mend this",
+                       shown);
   }
   if (S_ISREG (st.st_mode))
     warn_loose (s, path, &st);

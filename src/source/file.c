@@ -26,7 +26,8 @@ open_failed (const struct source *s, int errnum, struct error *err)
     code = ERR_SOURCE_NOT_FOUND;
   else if (errnum == EACCES || errnum == EPERM)
     code = ERR_SOURCE_DENIED;
-  return fail_errno (err, code, errnum, "%s: the image cannot be opened", s->shown);
+  return fail_errno (err, code, errnum, "%s: cannot be opened; check the path, or mend this",
+                     s->shown);
 }
 
 static int
@@ -54,7 +55,8 @@ file_open (struct source *s, const char *path, struct error *err)
     return 0;
   }
   if (type != S_IFREG && type != S_IFBLK)
-    return fail (err, ERR_SOURCE_FAILED, "%s: neither a file nor a block device nor a pipe",
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: neither a file nor a block device nor a pipe; name one of these",
                  s->shown);
   s->kind = SOURCE_FILE;
   s->buf = malloc (PIECE);

@@ -201,8 +201,7 @@ not_found (struct job *job, struct error *err)
           shown (job), where (job), a->j.why);
   else
     fail (err, ERR_SOURCE_NOT_FOUND,
-          "%s: %s: there is no image; check the URL (resume: --url NEW)", shown (job),
-          a->j.why);
+          "%s: %s: nothing is there; check the URL (resume: --url NEW)", shown (job), a->j.why);
   return place_failed (job, err);
 }
 
@@ -218,8 +217,9 @@ redirected (struct job *job, struct error *err)
     return result;
   curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
   if (url == NULL) {
-    fail (err, ERR_SOURCE_CONTRADICTS, "%s: %s without a Location that can be followed",
-          shown (job), job->answer.j.why);
+    fail (err, ERR_SOURCE_CONTRADICTS,
+          "%s: %s without a Location that can be followed; check the URL", shown (job),
+          job->answer.j.why);
     return place_failed (job, err);
   }
   if (place_redirect (p, url, err) == -1)

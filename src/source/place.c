@@ -175,10 +175,11 @@ redirect_allowed (const struct place *p, const char *url, struct error *err)
 
   if (!url_is_http (url)) {
     escape_text (to, sizeof to, url, n > 32 ? 32 : n);
-    return fail (err, ERR_SOURCE_FAILED,
-                 "%s: redirected to %s:, which is not followed; "
-                 "only http and https are",
-                 p->shown_pinned, to);
+    return fail (
+        err, ERR_SOURCE_FAILED,
+        "%s: redirected to %s:, which is not followed, as only http and https are; check "
+        "the URL",
+        p->shown_pinned, to);
   }
   if (strncasecmp (p->pinned, "https:", 6) == 0 && strncasecmp (url, "https:", 6) != 0)
     return fail (err, ERR_SOURCE_FAILED,
@@ -186,8 +187,9 @@ redirect_allowed (const struct place *p, const char *url, struct error *err)
                  "is meant",
                  p->shown_pinned, redact_url (to, sizeof to, url));
   if (p->hops >= REDIRECTS_MAX)
-    return fail (err, ERR_SOURCE_FAILED, "%s: more than %d redirects, the last one to %s",
-                 p->shown, REDIRECTS_MAX, redact_url (to, sizeof to, url));
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: more than %d redirects, the last one to %s; check the URL", p->shown,
+                 REDIRECTS_MAX, redact_url (to, sizeof to, url));
   return 0;
 }
 

@@ -139,7 +139,8 @@ check_access (const struct target_place *p, const char *name, int mode, struct e
   if (faccessat (p->dir_fd, name, mode, AT_EACCESS) == 0)
     return 0;
   if (strcmp (name, ".") != 0)
-    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s may not be written", p->shown);
+    return fail_errno (err, ERR_TARGET_REFUSED, errno,
+                       "%s may not be written; choose another, or mend this", p->shown);
   escape_text (dir, sizeof dir, p->dir, strlen (p->dir));
   return fail_errno (err, ERR_TARGET_REFUSED, errno,
                      "%s: no file can be made in %s; choose another directory, or mend this",
@@ -291,7 +292,8 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
   t->in_place = true;
   t->fd = target_open_at (p->dir_fd, p->name, PART_FLAGS, 0);
   if (t->fd == -1)
-    return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s cannot be opened for writing",
+    return fail_errno (err, ERR_TARGET_REFUSED, errno,
+                       "%s cannot be opened for writing; choose another, or mend this",
                        p->shown);
   if (lock_file (t->fd, p->shown, err) == -1)
     return -1;
@@ -349,7 +351,8 @@ check_opened (struct target *t, const char *name, struct error *err)
   if ((uint64_t)mine.st_size != t->virtual_size)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s has %" PRIu64 " bytes instead of %" PRIu64
-                 ": it was cut or grown by someone else; begin anew with resume --restart",
+                 ": it was cut or grown by someone else; give it back its size, or begin anew: "
+                 "resume --restart, or start --force where it was complete",
                  t->place.shown, (uint64_t)mine.st_size, t->virtual_size);
   return 0;
 }

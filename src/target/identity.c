@@ -332,17 +332,19 @@ target_identity_check (const struct target *t, const struct target_identity *rec
     return fail (
         err, ERR_TARGET_CHANGED,
         "%s is not the %s that the import began with (then %s, now %s); put that back, "
-        "or begin anew with resume --restart",
+        "or begin anew: resume --restart, or start --force where it was complete",
         t->place.shown, t->place.kind == TARGET_FILE ? "file" : "device", was, is);
   if (compare (was, is, "size") == DIFFERENT) {
     char before[VALUE_MAX], now[VALUE_MAX];
 
     target_identity_value (was, "size", before, sizeof before);
     target_identity_value (is, "size", now, sizeof now);
-    return fail (err, ERR_TARGET_CHANGED,
-                 "%s has %s bytes now and had %s: it was cut or grown by someone else; begin "
-                 "anew with resume --restart",
-                 t->place.shown, now, before);
+    return fail (
+        err, ERR_TARGET_CHANGED,
+        "%s has %s bytes now and had %s: it was cut or grown by someone else; give it "
+        "back its size, or begin anew: resume --restart, or start --force where it was "
+        "complete",
+        t->place.shown, now, before);
   }
   return 0;
 }
