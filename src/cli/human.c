@@ -201,6 +201,23 @@ cut_columns (char *text, size_t columns, const char *dots)
     *cut = '\0';
 }
 
+void
+cut_front (char *text, size_t columns)
+{
+  size_t len = strlen (text), from = 0;
+
+  if (columns_of (text) <= columns)
+    return;
+  while (text[from] != '\0' && columns_of (text + from) + 3 > columns)
+    from++;
+  while (((unsigned char)text[from] & 0xc0) == 0x80)
+    from++;
+  if (from < 3) /* cannot be: three columns more were there than fit */
+    return;
+  memmove (text + 3, text + from, len - from + 1);
+  memcpy (text, "...", 3);
+}
+
 int
 speaks_utf8 (void)
 {

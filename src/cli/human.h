@@ -31,6 +31,8 @@ int64_t now_monotonic_ms (void);
 size_t columns_of (const char *text);
 /* Cut TEXT to at most COLUMNS, with DOTS at its end where something was cut. */
 void cut_columns (char *text, size_t columns, const char *dots);
+/* The same at its beginning, with "...". */
+void cut_front (char *text, size_t columns);
 /* The terminal speaks UTF-8. */
 int speaks_utf8 (void);
 

@@ -5,10 +5,12 @@
  */
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/metrics.h"
 #include "cli/output.h"
@@ -70,8 +72,10 @@ print_json (struct qimport_journal *j, const struct arguments *a, const struct i
   return first;
 }
 
+/* EARLIER: NULL, or for the table. */
 static int
-print_list (struct qimport_journal *j, const struct arguments *a, const struct import_list *l)
+print_list (struct qimport_journal *j, const struct arguments *a, const struct import_list *l,
+            const struct earlier *earlier)
 {
   if (a->json)
     return l->n == 0 && a->n_words == 1 ? 0 : print_json (j, a, l);
@@ -85,22 +89,96 @@ print_list (struct qimport_journal *j, const struct arguments *a, const struct i
   }
   if (l->n == 0 && a->n_words == 0 && !a->quiet)
     message ("no imports in %s", qimport_journal_path (j));
-  return print_table (l);
+  return print_table (l, earlier);
+}
+
+static int
+print_once (struct qimport_journal *j, const struct arguments *a)
+{
+  struct import_list l = { .v = NULL };
+  int status = read_list (a, j, &l), printed;
+
+  printed = print_list (j, a, &l, NULL);
+  import_list_release (&l);
+  return status != 0 ? status : printed;
+}
+
+/* The lists of the last seconds, in turn. */
+enum { PAST = 4 };
+struct watch {
+  struct import_list past[PAST];
+  int64_t at[PAST];
+  size_t n; /* so far */
+  bool redraws;
+};
+
+static struct earlier
+oldest (const struct watch *w)
+{
+  static const struct import_list none;
+  size_t i = w->n < PAST ? 0 : w->n % PAST;
+
+  if (w->n == 0)
+    return (struct earlier){ &none, 0 };
+  return (struct earlier){ &w->past[i], now_monotonic_ms () - w->at[i] };
+}
+
+static void
+remember (struct watch *w, struct import_list *l)
+{
+  size_t i = w->n++ % PAST;
+
+  import_list_release (&w->past[i]);
+  w->past[i] = *l;
+  w->at[i] = now_monotonic_ms ();
+}
+
+static bool
+any_running (const struct import_list *l)
+{
+  size_t i;
+
+  for (i = 0; i < l->n; i++)
+    if (import_is_running (&l->v[i]))
+      return true;
+  return false;
+}
+
+/* So many as the terminal has lines, with one for the heads and one for the cursor: of those
+ * that nobody works on the oldest go. */
+static void
+keep_what_fits (struct import_list *l)
+{
+  size_t i, kept = 0, lines = 24, excess;
+  struct winsize w;
+
+  if (ioctl (STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 3)
+    lines = w.ws_row;
+  excess = l->n > lines - 2 ? l->n - (lines - 2) : 0;
+  for (i = 0; i < l->n; i++)
+    if (excess > 0 && !import_is_running (&l->v[i]))
+      excess--;
+    else
+      l->v[kept++] = l->v[i];
+  l->n = kept;
 }
 
 /* *RUNNING: a process works on one of them. */
 static int
-print_once (struct qimport_journal *j, const struct arguments *a, bool *running)
+watch_once (struct watch *w, struct qimport_journal *j, const struct arguments *a,
+            bool *running)
 {
+  struct earlier earlier = oldest (w);
   struct import_list l = { .v = NULL };
   int status = read_list (a, j, &l), printed;
-  size_t i;
 
-  *running = false;
-  for (i = 0; i < l.n; i++)
-    *running = *running || import_is_running (&l.v[i]);
-  printed = print_list (j, a, &l);
-  import_list_release (&l);
+  *running = any_running (&l);
+  if (w->redraws)
+    keep_what_fits (&l);
+  if (w->redraws)
+    out ("\033[H\033[J");
+  printed = print_list (j, a, &l, &earlier);
+  remember (w, &l);
   return status != 0 ? status : printed;
 }
 
@@ -108,20 +186,23 @@ print_once (struct qimport_journal *j, const struct arguments *a, bool *running)
 static int
 watch (struct qimport_journal *j, const struct arguments *a)
 {
-  bool redraw = isatty (STDOUT_FILENO) && !a->json && !a->prometheus;
-  bool running;
-  int status;
+  struct watch w = { .redraws = isatty (STDOUT_FILENO) && !a->json && !a->prometheus };
+  bool running = true;
+  int status = 0;
+  size_t i;
 
-  for (;;) {
-    if (redraw)
-      out ("\033[H\033[J");
-    status = print_once (j, a, &running);
-    if (status != 0 || !running || !out_flush ())
-      return status;
-    sleep (1);
-    if (!redraw && !a->json && !a->prometheus)
+  while (running && status == 0) {
+    status = watch_once (&w, j, a, &running);
+    if (!out_flush ())
+      break;
+    if (running && status == 0)
+      sleep (1);
+    if (running && !w.redraws && !a->json && !a->prometheus)
       out ("\n");
   }
+  for (i = 0; i < PAST; i++)
+    import_list_release (&w.past[i]);
+  return status;
 }
 
 /* A machine that never imported anything has no journal, and no imports. */
@@ -131,7 +212,8 @@ print_none (const struct arguments *a)
   if (a->json)
     out ("{\"imports\":[]}\n");
   else if (!a->prometheus && !a->quiet)
-    message ("no imports yet");
+    message ("no imports yet: there is no journal%s%s", a->journal == NULL ? "" : " ",
+             a->journal == NULL ? "" : a->journal);
   return 0;
 }
 
@@ -140,7 +222,6 @@ run_status (const struct arguments *a)
 {
   struct qimport_journal *j = NULL;
   struct qimport_error err;
-  bool running;
   int status;
 
   if (a->json && a->prometheus)
@@ -150,7 +231,7 @@ run_status (const struct arguments *a)
       return print_none (a);
     return complain (&err);
   }
-  status = a->watch ? watch (j, a) : print_once (j, a, &running);
+  status = a->watch ? watch (j, a) : print_once (j, a);
   qimport_journal_close (j);
   return status;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * table: see table.h.  On a terminal the table is as wide as it, else 80 columns, where only
- * the URL is cut: a target can be found by grep.
+ * table: see table.h.  On a terminal the table is as wide as it, and what matters least is left
+ * out of a narrow one; else it has 80 columns, where only the URL is cut: a target can be found
+ * by grep.
  */
 #include "cli/table.h"
 
 #include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +19,25 @@
 #include "cli/json.h"
 #include "cli/output.h"
 
-enum column { ID, STATE, PERCENT, SIZE, UPDATED, TARGET, URL, COLUMNS };
+enum column { ID, STATE, PERCENT, SIZE, UPDATED, RATE, TARGET, URL, COLUMNS };
 
+/* WIDTH is the most that it takes, 0 where that depends; LEAST the terminal that shows it. */
 static const struct {
   const char *name;
   int flags;
+  size_t width, least;
 } heads[COLUMNS] = {
-  [ID] = { "ID", 0 },
-  [STATE] = { "STATE", 0 },
-  [PERCENT] = { "DONE", SCOLS_FL_RIGHT },
-  [SIZE] = { "SIZE", SCOLS_FL_RIGHT },
-  [UPDATED] = { "UPDATED", SCOLS_FL_RIGHT },
-  [TARGET] = { "TARGET", 0 },
-  [URL] = { "URL", 0 },
+  [ID] = { "ID", 0, 8, 0 },
+  [STATE] = { "STATE", 0, 11, 0 },
+  [PERCENT] = { "DONE", SCOLS_FL_RIGHT, 6, 0 },
+  [SIZE] = { "SIZE", SCOLS_FL_RIGHT, 5, 50 },
+  [UPDATED] = { "UPDATED", SCOLS_FL_RIGHT, 7, 58 },
+  [RATE] = { "RATE", SCOLS_FL_RIGHT, 7, 50 },
+  [TARGET] = { "TARGET", 0, 0, 0 },
+  [URL] = { "URL", 0, 0, 72 },
 };
 
-enum { CELL_SIZE = 4 * 4096 };
-
-/* What stands before TARGET, with a blank behind each, takes at most this. */
-enum { FIXED_COLUMNS = 8 + 1 + 11 + 1 + 6 + 1 + 5 + 1 + 7 + 1, URL_LEAST = 12 };
+enum { CELL_SIZE = 4 * 4096, URL_LEAST = 12, TARGET_LEAST = 6 };
 
 static size_t
 terminal_columns (void)
@@ -63,48 +65,66 @@ id_length (const struct import_list *l)
   return len;
 }
 
-struct widths {
+/* What is shown, and how wide. */
+struct layout {
+  const struct earlier *earlier;
+  bool shown[COLUMNS];
   size_t id, target, url;
 };
 
-static struct widths
-fit (const struct import_list *l)
+static void
+choose_columns (struct layout *w, size_t terminal)
 {
-  struct widths w = { id_length (l), 0, 0 };
-  size_t i, rest = terminal_columns (), need;
+  enum column c;
 
-  rest = rest > FIXED_COLUMNS + w.id - 8 ? rest - FIXED_COLUMNS - (w.id - 8) : 0;
+  for (c = ID; c < COLUMNS; c++)
+    w->shown[c] = terminal >= heads[c].least;
+  w->shown[w->earlier == NULL ? RATE : UPDATED] = false;
+}
+
+static struct layout
+fit (const struct import_list *l, const struct earlier *earlier)
+{
+  struct layout w = { .earlier = earlier, .id = id_length (l) };
+  size_t i, rest = terminal_columns (), used = w.id - heads[ID].width, need, url;
+  enum column c;
+
+  choose_columns (&w, rest);
+  for (c = ID; c < COLUMNS; c++)
+    used += w.shown[c] && heads[c].width > 0 ? heads[c].width + 1 : 0;
+  rest = rest > used ? rest - used : 0;
+  url = w.shown[URL] ? URL_LEAST + 1 : 0;
   for (i = 0; i < l->n; i++) {
     need = columns_of (l->v[i].target);
     w.target = need > w.target ? need : w.target;
   }
-  if (isatty (STDOUT_FILENO) && w.target + 1 + URL_LEAST > rest)
-    w.target = rest > URL_LEAST + 1 ? rest - URL_LEAST - 1 : 0;
-  w.target = w.target < 6 ? 6 : w.target;
-  w.url = rest > w.target + 1 + URL_LEAST ? rest - w.target - 1 : URL_LEAST;
+  if (isatty (STDOUT_FILENO) && w.target + url > rest)
+    w.target = rest > url ? rest - url : 0;
+  w.target = w.target < TARGET_LEAST ? TARGET_LEAST : w.target;
+  w.url = rest > w.target + url ? rest - w.target - 1 : URL_LEAST;
   return w;
 }
 
-/* The end of a path says more than its beginning. */
+/* Bytes a second that came of import I. */
 static void
-cut_front (char *text, size_t columns)
+rate_cell (char *out, const struct qimport_info *i, const struct earlier *earlier)
 {
-  size_t len = strlen (text), from = 0;
+  uint64_t ms = (uint64_t)(earlier->since_ms > 0 ? earlier->since_ms : 1);
+  char size[HUMAN_SIZE];
+  size_t k;
 
-  if (columns_of (text) <= columns)
-    return;
-  while (text[from] != '\0' && columns_of (text + from) + 3 > columns)
-    from++;
-  while (((unsigned char)text[from] & 0xc0) == 0x80)
-    from++;
-  if (from < 3) /* cannot be: three columns more were there than fit */
-    return;
-  memmove (text + 3, text + from, len - from + 1);
-  memcpy (text, "...", 3);
+  out[0] = '\0';
+  for (k = 0; import_is_running (i) && k < earlier->list->n; k++) {
+    const struct qimport_info *was = &earlier->list->v[k];
+
+    if (strcmp (was->id, i->id) == 0 && was->fetched <= i->fetched)
+      snprintf (out, CELL_SIZE, "%s/s",
+                human_short_size (size, (i->fetched - was->fetched) * 1000 / ms));
+  }
 }
 
 static char *
-cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const struct widths *w)
+cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const struct layout *w)
 {
   char number[HUMAN_SIZE];
 
@@ -124,8 +144,11 @@ cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const st
   case UPDATED:
     snprintf (out, CELL_SIZE, "%s", human_short_time (number, i->updated_at, now_wall_ms ()));
     break;
+  case RATE:
+    rate_cell (out, i, w->earlier);
+    break;
   case TARGET:
-    cut_front (clean_text (out, CELL_SIZE, i->target), w->target);
+    cut_front (clean_text (out, CELL_SIZE, i->target), w->target); /* its end says more */
     break;
   case URL:
     cut_columns (clean_text (out, CELL_SIZE, i->url), w->url, "...");
@@ -137,30 +160,32 @@ cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const st
 }
 
 static int
-add_row (struct libscols_table *t, const struct qimport_info *i, const struct widths *w)
+add_row (struct libscols_table *t, const struct qimport_info *i, const struct layout *w)
 {
   struct libscols_line *line = scols_table_new_line (t, NULL);
   char *text = malloc (CELL_SIZE);
+  size_t n = 0;
   enum column c;
   int rc = line == NULL || text == NULL ? -1 : 0;
 
   for (c = ID; c < COLUMNS && rc == 0; c++)
-    rc = scols_line_set_data (line, c, cell (text, i, c, w));
+    if (w->shown[c])
+      rc = scols_line_set_data (line, n++, cell (text, i, c, w));
   free (text);
   return rc;
 }
 
 static int
-fill (struct libscols_table *t, const struct import_list *l)
+fill (struct libscols_table *t, const struct import_list *l, const struct earlier *earlier)
 {
-  struct widths w = fit (l);
+  struct layout w = fit (l, earlier);
   enum column c;
   size_t i;
 
   /* Every cell is cut to its width already. */
   scols_table_set_termforce (t, SCOLS_TERMFORCE_NEVER);
   for (c = ID; c < COLUMNS; c++)
-    if (scols_table_new_column (t, heads[c].name, 0, heads[c].flags) == NULL)
+    if (w.shown[c] && scols_table_new_column (t, heads[c].name, 0, heads[c].flags) == NULL)
       return -1;
   for (i = 0; i < l->n; i++)
     if (add_row (t, &l->v[i], &w) != 0)
@@ -169,11 +194,11 @@ fill (struct libscols_table *t, const struct import_list *l)
 }
 
 int
-print_table (const struct import_list *l)
+print_table (const struct import_list *l, const struct earlier *earlier)
 {
   struct libscols_table *t = scols_new_table ();
   char *text = NULL;
-  int rc = t == NULL ? -1 : fill (t, l);
+  int rc = t == NULL ? -1 : fill (t, l, earlier);
 
   if (rc == 0 && l->n > 0)
     rc = scols_print_table_to_string (t, &text);
