@@ -33,7 +33,7 @@ tell_end (const struct qimport_error *err)
     message ("the audit was interrupted; run it again");
     return QIMPORT_INTERRUPTED;
   }
-  return complain (err);
+  return complain_again (err);
 }
 
 static int
@@ -42,7 +42,7 @@ audit (const struct arguments *a, struct display *d, struct qimport *q)
   struct qimport_error err;
   int rc, status, printed = 0;
 
-  display_begin (d, 0, a->words[0]);
+  display_begin (d, 0, a->words[0], q);
   rc = drive (d, 0, a, q, &err);
   if (rc == 0 || err.status == QIMPORT_DIFFERS)
     printed = print_findings (a, q);
@@ -63,7 +63,7 @@ run_audit (const struct arguments *a)
 
   if (status != 0)
     return status;
-  d = display_new (a, 1);
+  d = display_new (a, 1, 1);
   if (d == NULL)
     return out_of_memory ();
   if (qimport_journal_open (&j, a->journal, 0, &err) == -1

@@ -98,6 +98,13 @@ short_name (char *out, size_t size, const char *name, bool utf8)
   cut_columns (out, NAME_COLUMNS, utf8 ? "…" : "...");
 }
 
+/* Why it waits stands at the end of a note, behind the URL.  USED columns are before it. */
+static void
+cut_note (char *note, const struct bar_look *look, size_t used)
+{
+  cut_front (note, look->columns > used + 12 ? look->columns - used : 12);
+}
+
 char *
 bar_line (char out[LINE_SIZE], const struct bar_look *look, const char *name,
           const struct qimport_progress *p)
@@ -109,12 +116,15 @@ bar_line (char out[LINE_SIZE], const struct bar_look *look, const char *name,
   short_name (shown, sizeof shown, name, look->utf8);
   if (p->guest_total == 0) {
     before_map (rest, sizeof rest, p);
+    cut_note (rest, look, columns_of (shown) + 2);
     snprintf (out, LINE_SIZE, "%s  %s", shown, rest);
     cut_columns (out, look->columns, "");
     return out;
   }
   amounts (done, sizeof done, p->guest_committed, p->guest_total);
   tail (rest, sizeof rest, p, "  ");
+  if (p->note[0] != '\0')
+    cut_note (rest, look, columns_of (shown) + 8 + columns_of (done) + 2);
   snprintf (right, sizeof right, "%s  %s", done, rest);
   snprintf (out, LINE_SIZE, "%s %5.1f%% ", shown, percent);
   used = columns_of (out) + 2 + columns_of (right);
@@ -145,5 +155,17 @@ plain_line (char out[LINE_SIZE], const char *name, const struct qimport_progress
   tail (rest, sizeof rest, p, ", ");
   snprintf (out, LINE_SIZE, "%s: %.1f%%, %s, %s", shown,
             percent_of (p->guest_committed, p->guest_total), done, rest);
+  return out;
+}
+
+char *
+total_line (char out[LINE_SIZE], const struct bar_look *look, size_t done, size_t all,
+            size_t at_work, double rate)
+{
+  char speed[HUMAN_SIZE];
+
+  snprintf (out, LINE_SIZE, "%zu of %zu done, %zu at work  %s/s", done, all, at_work,
+            human_size (speed, rate > 0 ? (uint64_t)rate : 0));
+  cut_columns (out, look->columns, "");
   return out;
 }

@@ -4,6 +4,7 @@
  */
 #include "cli/display.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/bar.h"
@@ -19,10 +21,10 @@
 #include "cli/output.h"
 #include "cli/stop.h"
 
-enum { DRAW_MS = 100, PLAIN_MS = 5000, PLAIN_LEAST_MS = 1000, JSON_MS = 1000 };
+enum { TICK_MS = 100, PLAIN_MS = 5000, PLAIN_LEAST_MS = 1000, JSON_MS = 1000 };
 
 struct line {
-  bool shown;
+  struct qimport *q; /* NULL: there is none in this slot */
   char name[1024];
   struct qimport_progress progress;
   int64_t told_ms;     /* plain, JSON: when the last line was printed; 0: never */
@@ -32,10 +34,13 @@ struct line {
 
 struct display {
   pthread_mutex_t lock;
+  pthread_cond_t end; /* of the ticker */
+  pthread_t ticker;
+  bool ticks, quit;
   enum progress_style style; /* never AUTO */
   bool verbose, colour;
-  int64_t drawn_ms;
   size_t drawn; /* lines of the terminal that are ours, the cursor behind the last */
+  size_t imports, over;
   size_t slots;
   struct line line[];
 };
@@ -56,29 +61,6 @@ choose_style (const struct arguments *a)
   if (a->quiet)
     return PROGRESS_NONE;
   return isatty (STDERR_FILENO) && !is_dumb () ? PROGRESS_BAR : PROGRESS_PLAIN;
-}
-
-struct display *
-display_new (const struct arguments *a, size_t slots)
-{
-  struct display *d = calloc (1, sizeof *d + slots * sizeof d->line[0]);
-  const char *no_colour = getenv ("NO_COLOR");
-
-  if (d == NULL)
-    return NULL;
-  pthread_mutex_init (&d->lock, NULL);
-  d->style = choose_style (a);
-  d->verbose = a->verbose;
-  d->colour
-      = (no_colour == NULL || no_colour[0] == '\0') && isatty (STDERR_FILENO) && !is_dumb ();
-  d->slots = slots;
-  return d;
-}
-
-int
-display_interval_ms (const struct display *d)
-{
-  return d->style == PROGRESS_BAR ? DRAW_MS : 2 * DRAW_MS;
 }
 
 static void
@@ -127,13 +109,43 @@ in_background (void)
   return front != -1 && front != getpgrp ();
 }
 
-/* Every shown line in one write; one column stays free, so that no terminal wraps. */
+/* Under the bars of several: how many are done, and how fast they are together. */
+static char *
+draw_total (char *text, const struct display *d, const struct bar_look *look)
+{
+  size_t i, at_work = 0;
+  double rate = 0;
+
+  for (i = 0; i < d->slots; i++) {
+    at_work += d->line[i].q != NULL;
+    rate += d->line[i].q != NULL ? d->line[i].progress.rate : 0;
+  }
+  return total_line (text, look, d->over, d->imports, at_work, rate);
+}
+
+/* At most ROWS lines to F; how many they are. */
+static size_t
+draw_lines (FILE *f, const struct display *d, const struct bar_look *look, size_t rows)
+{
+  size_t i, n = 0, total = d->imports > 1;
+  char text[LINE_SIZE];
+
+  for (i = 0; i < d->slots && n + total < rows; i++)
+    if (d->line[i].q != NULL)
+      fprintf (f, "%s\r%s\033[K", n++ == 0 ? "" : "\n",
+               bar_line (text, look, d->line[i].name, &d->line[i].progress));
+  if (total > 0 && n > 0)
+    fprintf (f, "\n\r%s\033[K", draw_total (text, d, look));
+  return n > 0 ? n + total : 0;
+}
+
+/* Every line in one write; one column stays free, so that no terminal wraps. */
 static void
 draw (struct display *d)
 {
   struct bar_look look = { 80, speaks_utf8 () != 0, d->colour };
-  char text[LINE_SIZE], *all = NULL;
-  size_t rows, i, n = 0, len = 0;
+  size_t rows, n, len = 0;
+  char *all = NULL;
   FILE *f;
 
   if (in_background ())
@@ -145,10 +157,7 @@ draw (struct display *d)
     return;
   if (d->drawn > 1)
     fprintf (f, "\r\033[%zuA", d->drawn - 1);
-  for (i = 0; i < d->slots && n + 1 < rows; i++)
-    if (d->line[i].shown)
-      fprintf (f, "%s\r%s\033[K", n++ == 0 ? "" : "\n",
-               bar_line (text, &look, d->line[i].name, &d->line[i].progress));
+  n = draw_lines (f, d, &look, rows > 1 ? rows - 1 : 1);
   fputs ("\033[J", f);
   if (fclose (f) == 0 && n > 0) {
     write_terminal (all);
@@ -156,17 +165,6 @@ draw (struct display *d)
     stop_terminal_lines ((int)n);
   }
   free (all);
-}
-
-static void
-show_bar (struct display *d)
-{
-  int64_t now = now_monotonic_ms ();
-
-  if (now - d->drawn_ms < DRAW_MS)
-    return;
-  d->drawn_ms = now;
-  draw (d);
 }
 
 /* A line every five seconds, or every five per cent but not more than one a second. */
@@ -190,7 +188,7 @@ show_plain (struct line *l)
 }
 
 static void
-show_json (struct line *l, struct qimport *q, bool last)
+show_json (struct line *l, bool last)
 {
   int64_t now = now_monotonic_ms ();
   struct qimport_error err;
@@ -199,7 +197,7 @@ show_json (struct line *l, struct qimport *q, bool last)
   if (!last && l->told_ms != 0 && now - l->told_ms < JSON_MS)
     return;
   l->told_ms = now;
-  if (qimport_progress_json (q, &json, &err) == -1)
+  if (qimport_progress_json (l->q, &json, &err) == -1)
     return;
   out ("%s\n", json);
   out_flush ();
@@ -218,54 +216,117 @@ tell_note (struct display *d, struct line *l)
 }
 
 static void
-show (struct display *d, struct line *l, struct qimport *q, bool last)
+tick (struct display *d)
 {
-  switch (d->style) {
-  case PROGRESS_BAR:
-    if (!last)
-      show_bar (d);
-    break;
-  case PROGRESS_PLAIN:
-    if (!last)
+  size_t i;
+
+  for (i = 0; i < d->slots; i++) {
+    struct line *l = &d->line[i];
+
+    if (l->q == NULL)
+      continue;
+    qimport_progress_get (l->q, &l->progress);
+    tell_note (d, l);
+    if (d->style == PROGRESS_PLAIN)
       show_plain (l);
-    break;
-  case PROGRESS_JSON:
-    show_json (l, q, last);
-    break;
-  case PROGRESS_AUTO:
-  case PROGRESS_NONE:
-    break;
   }
+  if (d->style == PROGRESS_BAR)
+    draw (d);
+}
+
+static void *
+tick_on (void *display)
+{
+  struct display *d = display;
+  struct timespec at;
+  int rc;
+
+  pthread_mutex_lock (&d->lock);
+  while (!d->quit) {
+    clock_gettime (CLOCK_MONOTONIC, &at);
+    at.tv_nsec += TICK_MS * 1000000;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    rc = pthread_cond_timedwait (&d->end, &d->lock, &at);
+    if (rc == ETIMEDOUT)
+      tick (d);
+  }
+  pthread_mutex_unlock (&d->lock);
+  return NULL;
+}
+
+/* Without a thread it only tells less. */
+static void
+begin_ticking (struct display *d)
+{
+  pthread_condattr_t monotonic;
+
+  pthread_mutex_init (&d->lock, NULL);
+  pthread_condattr_init (&monotonic);
+  pthread_condattr_setclock (&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init (&d->end, &monotonic);
+  pthread_condattr_destroy (&monotonic);
+  if (d->verbose || d->style == PROGRESS_BAR || d->style == PROGRESS_PLAIN)
+    d->ticks = pthread_create (&d->ticker, NULL, tick_on, d) == 0;
+}
+
+struct display *
+display_new (const struct arguments *a, size_t slots, size_t n)
+{
+  struct display *d = calloc (1, sizeof *d + slots * sizeof d->line[0]);
+  const char *no_colour = getenv ("NO_COLOR");
+
+  if (d == NULL)
+    return NULL;
+  d->style = choose_style (a);
+  d->verbose = a->verbose;
+  d->colour
+      = (no_colour == NULL || no_colour[0] == '\0') && isatty (STDERR_FILENO) && !is_dumb ();
+  d->imports = n;
+  d->slots = slots;
+  begin_ticking (d);
+  return d;
 }
 
 void
-display_begin (struct display *d, size_t slot, const char *name)
+display_begin (struct display *d, size_t slot, const char *name, struct qimport *q)
 {
+  struct line *l = &d->line[slot];
+
   pthread_mutex_lock (&d->lock);
-  memset (&d->line[slot], 0, sizeof d->line[slot]);
-  d->line[slot].shown = true;
-  snprintf (d->line[slot].name, sizeof d->line[slot].name, "%s", name);
+  memset (l, 0, sizeof *l);
+  l->q = q;
+  qimport_progress_get (q, &l->progress);
+  snprintf (l->name, sizeof l->name, "%s", name);
   pthread_mutex_unlock (&d->lock);
 }
 
 void
-display_show (struct display *d, size_t slot, struct qimport *q)
+display_show (struct display *d, size_t slot)
 {
+  if (d->style != PROGRESS_JSON)
+    return;
   pthread_mutex_lock (&d->lock);
-  qimport_progress_get (q, &d->line[slot].progress);
-  tell_note (d, &d->line[slot]);
-  show (d, &d->line[slot], q, false);
+  show_json (&d->line[slot], false);
   pthread_mutex_unlock (&d->lock);
 }
 
 void
-display_end (struct display *d, size_t slot, struct qimport *q)
+display_end (struct display *d, size_t slot)
 {
   pthread_mutex_lock (&d->lock);
-  qimport_progress_get (q, &d->line[slot].progress);
-  show (d, &d->line[slot], q, true);
-  d->line[slot].shown = false;
+  if (d->style == PROGRESS_JSON)
+    show_json (&d->line[slot], true);
+  d->line[slot].q = NULL;
   wipe (d);
+  pthread_mutex_unlock (&d->lock);
+}
+
+void
+display_count (struct display *d)
+{
+  pthread_mutex_lock (&d->lock);
+  d->over++;
   pthread_mutex_unlock (&d->lock);
 }
 
@@ -289,7 +350,14 @@ display_close (struct display *d)
 {
   if (d == NULL)
     return;
+  pthread_mutex_lock (&d->lock);
+  d->quit = true;
+  pthread_cond_signal (&d->end);
+  pthread_mutex_unlock (&d->lock);
+  if (d->ticks)
+    pthread_join (d->ticker, NULL);
   wipe (d);
+  pthread_cond_destroy (&d->end);
   pthread_mutex_destroy (&d->lock);
   free (d);
 }

@@ -49,17 +49,18 @@ int
 drive (struct display *d, size_t slot, const struct arguments *a, struct qimport *q,
        struct qimport_error *err)
 {
+  enum { STEP_MS = 200 };
   int more;
 
   stop_watch (q);
   do {
-    more = qimport_step (q, display_interval_ms (d), err);
+    more = qimport_step (q, STEP_MS, err);
     tell_warnings (d, a, q);
     if (more == 1)
-      display_show (d, slot, q);
+      display_show (d, slot);
   } while (more == 1);
   stop_unwatch (q);
-  display_end (d, slot, q);
+  display_end (d, slot);
   return more;
 }
 
@@ -85,19 +86,6 @@ journal_option (char *out, size_t size, const char *path)
   snprintf (out + n, size - n, "'");
 }
 
-/* WHY without the library's own advice, which names neither the import nor the journal. */
-static void
-without_advice (char *out, size_t size, const char *why)
-{
-  static const char advice[] = "; `qimport resume` goes on";
-  const char *at = strstr (why, advice);
-
-  if (at == NULL)
-    snprintf (out, size, "%s", why);
-  else
-    snprintf (out, size, "%.*s%s", (int)(at - why), why, at + strlen (advice));
-}
-
 /* One line: why it ended (a signal needs no words), how much is safe, how to go on. */
 static void
 tell_interrupted (struct display *d, const struct arguments *a, struct qimport_journal *j,
@@ -115,6 +103,16 @@ tell_interrupted (struct display *d, const struct arguments *a, struct qimport_j
                    short_id (id, j, p->id), journal);
 }
 
+/* Before there was an import to go on with. */
+static void
+tell_not_begun (struct display *d, const char *why)
+{
+  char reason[1024];
+
+  without_advice (reason, sizeof reason, why);
+  display_message (d, "%s; nothing was begun yet: run the same command again", reason);
+}
+
 /* Any other end; where its words name a command, the journal that it needs is added. */
 static void
 tell_refused (struct display *d, const struct arguments *a, const char *why)
@@ -122,7 +120,7 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
   char journal[4200];
 
   journal_option (journal, sizeof journal, a->journal);
-  if (journal[0] != '\0' && strstr (why, "`qimport resume") != NULL)
+  if (journal[0] != '\0' && strstr (why, "`qimport ") != NULL)
     display_message (d, "%s (with%s)", why, journal);
   else
     display_message (d, "%s", why);
@@ -137,7 +135,7 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);
   else if (err->status == QIMPORT_INTERRUPTED)
-    display_message (d, "%s; nothing was begun yet: run the same command again", why);
+    tell_not_begun (d, why);
   else
     tell_refused (d, a, err->message);
   return exit_status (err);
@@ -207,7 +205,8 @@ open_import (struct qimport **q, struct qimport_journal *j, const struct job *jo
 
 /* The bar says which disk it is. */
 static void
-name_job (struct display *d, size_t slot, struct qimport_journal *j, const struct job *job)
+name_job (struct display *d, size_t slot, struct qimport_journal *j, const struct job *job,
+          struct qimport *q)
 {
   struct qimport_info info = { .id = "" };
   struct qimport_error err;
@@ -217,7 +216,7 @@ name_job (struct display *d, size_t slot, struct qimport_journal *j, const struc
   if (job->verb == JOB_RESUME && qimport_list (j, job->target, copy_info, &info, &err) == 0
       && info.target[0] != '\0')
     snprintf (path, sizeof path, "%s", info.target);
-  display_begin (d, slot, basename (path));
+  display_begin (d, slot, basename (path), q);
 }
 
 /* An import in hand, to its end. */
@@ -230,7 +229,7 @@ finish_job (const struct crew *c, size_t slot, struct qimport_journal *j, const 
   struct qimport_error err;
   int rc;
 
-  name_job (c->display, slot, j, job);
+  name_job (c->display, slot, j, job, q);
   rc = drive (c->display, slot, c->a, q, &err);
   qimport_progress_get (q, &p);
   qimport_close (q);
@@ -268,9 +267,11 @@ work (void *ctx)
   struct crew *c = m->crew;
   size_t i;
 
-  while ((i = atomic_fetch_add (&c->next, 1)) < c->n)
+  while ((i = atomic_fetch_add (&c->next, 1)) < c->n) {
     c->jobs[i].status
         = stop_requested () ? QIMPORT_INTERRUPTED : run_job (c, m->slot, &c->jobs[i]);
+    display_count (c->display);
+  }
   return NULL;
 }
 
@@ -305,7 +306,7 @@ jobs_run (const struct arguments *a, struct job *jobs, size_t n)
 
   if (status != 0 || n == 0)
     return status;
-  c.display = display_new (a, members);
+  c.display = display_new (a, members, n);
   if (c.display == NULL)
     return out_of_memory ();
   status = work_together (&c, members);

@@ -33,6 +33,8 @@ qimport_SOURCES = \
 	src/cli/near.h \
 	src/cli/output.c \
 	src/cli/output.h \
+	src/cli/patience.c \
+	src/cli/patience.h \
 	src/cli/reading.c \
 	src/cli/reading.h \
 	src/cli/report.c \

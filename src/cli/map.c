@@ -13,6 +13,7 @@
 #include "cli/imports.h"
 #include "cli/json.h"
 #include "cli/output.h"
+#include "cli/patience.h"
 #include "cli/secret.h"
 
 /* One object of the map. */
@@ -117,6 +118,7 @@ run_map (const struct arguments *a)
   struct qimport_journal *j = NULL;
   char file[sizeof info.url], *json = NULL;
   struct qimport_error err;
+  struct patience p;
   int rc;
 
   if (find_import (a, a->words[0], &j, &info)) {
@@ -124,15 +126,18 @@ run_map (const struct arguments *a)
     rc = qimport_map_import_json (j, info.id, &json, &err);
   } else if (!is_address (a->words[0]) && access (a->words[0], F_OK) == -1) {
     qimport_journal_close (j);
-    message ("%s is no import of this journal, and no file", a->words[0]);
+    message ("%s is no import of this journal, and no file; qimport status lists the imports",
+             a->words[0]);
     return QIMPORT_JOURNAL;
   } else {
     redact_word (file, sizeof file, a->words[0]);
+    patience_begin (&p, a->quiet ? NULL : file);
     rc = qimport_map_json (a->words[0], a->options, &json, &err);
+    patience_end (&p);
   }
   qimport_journal_close (j);
   if (rc == -1)
-    return complain (&err);
+    return complain_again (&err);
   if (a->json)
     out_text (json);
   else

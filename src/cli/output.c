@@ -90,6 +90,30 @@ complain (const struct qimport_error *err)
   return exit_status (err);
 }
 
+char *
+without_advice (char *out, size_t size, const char *why)
+{
+  static const char advice[] = "; `qimport resume` goes on";
+  const char *at = strstr (why, advice);
+
+  if (at == NULL)
+    snprintf (out, size, "%s", why);
+  else
+    snprintf (out, size, "%.*s%s", (int)(at - why), why, at + strlen (advice));
+  return out;
+}
+
+int
+complain_again (const struct qimport_error *err)
+{
+  char why[sizeof err->message];
+
+  if (err->status != QIMPORT_INTERRUPTED)
+    return complain (err);
+  message ("%s; run it again", without_advice (why, sizeof why, err->message));
+  return exit_status (err);
+}
+
 int
 usage_error (const char *command, const char *fmt, ...)
 {

@@ -16,6 +16,10 @@ void message (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 /* ERR as such a line; returns the exit status it stands for, never 0. */
 int complain (const struct qimport_error *err);
 int exit_status (const struct qimport_error *err);
+/* The same of a command that leaves nothing to resume. */
+int complain_again (const struct qimport_error *err);
+/* WHY without the library's own advice to resume, which names neither import nor journal. */
+char *without_advice (char *out, size_t size, const char *why);
 /* "COMMAND: words; see: qimport help COMMAND"; COMMAND may be NULL.  Returns QIMPORT_USAGE. */
 int usage_error (const char *command, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));

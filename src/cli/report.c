@@ -99,7 +99,8 @@ write_report (const char *path, const char *html)
   rc = is_replaceable (path) ? replace (path, html) : write_in_place (path, html);
   if (rc == 0)
     return 0;
-  message ("%s: %s", path, strerror (errno));
+  message ("%s: the page cannot be written there; name another file with -o, or mend this: %s",
+           path, strerror (errno));
   return QIMPORT_INTERNAL;
 }
 

@@ -49,7 +49,8 @@ read_list (const char *path)
   if (f != NULL && f != stdin)
     fclose (f);
   if (text == NULL)
-    message ("%s: %s", path, strerror (errnum));
+    message ("%s: the list cannot be read; name another file with -f, or mend this: %s", path,
+             strerror (errnum));
   return text;
 }
 

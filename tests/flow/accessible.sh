@@ -45,6 +45,34 @@ check "nothing in a table that is no terminal's is an escape" sh -c '! grep -q "
 script -qec "stty cols 80 rows 24; '$QIMPORT' status" /dev/null </dev/null | tr -d '\r' >tty
 check "a terminal's table is within its 80 columns" [ "$(widest)" -gt 40 -a "$(widest)" -le 80 ]
 
+# ---- several at once, and watching them
+
+printf '%s %s\n' "$image" one.img "$image" two.img "$image" three.img >list
+watch_narrow () {
+  script -qec "stty cols 40 rows 5; '$QIMPORT' status --watch" /dev/null </dev/null >watched 2>&1
+}
+(
+  until [ "$(qimport status --json 2>/dev/null | jq '[.imports[] | select(.state == "copying")] | length')" = 2 ]; do
+    sleep 0.1
+  done
+  watch_narrow
+) &
+watcher=$!
+background
+LC_ALL=C TERM=xterm script -qec "stty cols 60 rows 24; '$QIMPORT' start --jobs 2 --limit-rate 4M -f list" \
+  /dev/null </dev/null >tty 2>&1
+wait $watcher
+check "under the bars of several stands how far they are together" \
+  grep -q '[0-3] of 3 done, [12] at work  [0-9.]* [KM]iB/s' tty
+check "within 60 columns" [ "$(widest)" -gt 40 -a "$(widest)" -lt 60 ]
+mv watched tty
+check "status --watch shows them, within 40 columns" [ "$(widest)" -gt 20 -a "$(widest)" -le 40 ]
+check "as one screen, that is drawn again" grep -q "$esc\[H$esc\[J" tty
+# Four imports are in the journal; the table has a line for its heads.
+check "those at work, and no more lines than there are" \
+  awk -v clear="$esc\\\\[H" '$0 ~ clear { n = 0 } { n++ } /copying/ { seen++ } n > 4 { bad = 1 }
+    END { exit bad || seen < 2 }' tty
+
 # ---- units
 
 qimport status "$name" >out

@@ -4,7 +4,7 @@
 # What the program shows of imports, to people and to programs, and how signals end them.  The
 # image is a file, slowed by --limit-rate: no network.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs jq qemu-img
+needs jq qemu-img script
 image plain 65536
 disk=$scratch/disk.img
 
@@ -37,6 +37,19 @@ kill -INT $pid
 wait $pid
 check "no secret is in its messages" sh -c '! grep -qE "pa55word|s3cret" "$1"' - "$scratch/out"
 rm -f "$QIMPORT_JOURNAL"*
+
+# ---- a server that does not answer
+
+"$QIMPORT" info --retry-time 7 http://127.0.0.1:1/disk >"$scratch/info.out" 2>"$scratch/info.err" &
+info=$!
+background
+run qimport start -v --progress none --retry-time 1 http://127.0.0.1:1/disk "$scratch/x.img"
+exits 3 "nobody listens"
+check "--verbose tells each try while it lasts" grep -q 'retry: .*; again in ' "$scratch/err"
+script -qec "stty cols 60; '$QIMPORT' start --retry-time 1 http://127.0.0.1:1/disk '$scratch/x.img'" \
+  /dev/null </dev/null >"$scratch/tty" 2>&1
+check "a terminal is told why it waits, also where it is narrow" \
+  grep -q "x.img  [.][.][.].*Couldn't connect to server; again in " "$scratch/tty"
 
 # ---- an import that is interrupted
 
@@ -90,6 +103,16 @@ run qimport start --sha256 "$(sha256sum <"$image" | cut -c 1-64)" "$image" "$scr
 check "a SHA-256 that was given is said to be checked" grep -q 'checked and is as expected' "$scratch/err"
 qimport forget "$scratch/p.img"
 
+qemu-img create -q -f qcow2 "$scratch/sparse.qcow2" 512M
+qemu-io -c 'write -P 7 0 10M' "$scratch/sparse.qcow2" >/dev/null
+run qimport start --progress json --limit-rate 4M "$scratch/sparse.qcow2" "$scratch/sparse.img"
+check "what it says is left is what is left to fetch, though zeros are committed at once" \
+  jq -es '[.[] | select (.state == "copying" and .rate > 0)
+           | (.bytes.image_total - .bytes.fetched) / .bytes.image_total
+             - .eta_seconds * .rate / .bytes.image_total]
+          | length > 0 and all (.[]; fabs < 0.3)' "$scratch/out"
+qimport forget "$scratch/sparse.img"
+
 run qimport ensure "$image" "$disk"
 exits 0 "ensure finds it complete"
 is "$(cat "$scratch/out" "$scratch/err")" "" "and says nothing"
@@ -119,6 +142,10 @@ check "info tells the virtual size" grep -q "^virtual size: .*($(size_of "$expec
 
 "$QIMPORT" status >&- 2>/dev/null
 is $? 1 "status that cannot be written is a failure"
+
+wait $info
+is "$?:$(grep -c 'still waiting for http://127.0.0.1:1/disk; Ctrl-C ends it' "$scratch/info.err")" 3:1 \
+  "info says once that it waits"
 
 # ---- two signals, closed descriptors, several at once
 
