@@ -33,6 +33,7 @@ flow_tests += tests/flow/journal-views.sh
 flow_tests += tests/flow/kill-resume.sh
 flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
+flow_tests += tests/flow/messages.sh
 flow_tests += tests/flow/mutations.sh
 flow_tests += tests/flow/layers.sh
 flow_tests += tests/flow/restart.sh
