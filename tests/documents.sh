@@ -59,4 +59,32 @@ for option in $(grep -hoE '`(qimport [^`]*)?--[a-z0-9-]+' "$doc/troubleshooting.
   grep -q -- "$option\b" "$scratch/options" || unknown="$unknown $option"
 done
 is "$unknown" "" "documents name no option that does not exist"
+
+# Commands within other documents, examples and manifests: COMMAND, then its options.
+calls () {
+  grep -hoE 'qimport (start|resume|ensure|status|audit|receipt|report|log|info|map|forget)\b[^|`)]*' \
+    "$top_srcdir"/README.md "$doc"/*.md "$top_srcdir"/etc/systemd/*.in | sed 's/ # .*//; s/&&.*//; s/; .*//'
+  sed -n '/^ *args:/,/^ *[a-z]*:$/p' "$top_srcdir"/etc/kubernetes/*.yaml | sed -n 's/^ *- \(--[^=]*\).*/qimport ensure \1/p'
+  grep -o "'--[a-z0-9-]*'" "$top_srcdir/etc/ansible/import-image.yml" | tr -d "'" | sed 's/^/qimport ensure /'
+}
+for c in start resume ensure status audit receipt report log info map forget; do
+  qimport help $c >"$scratch/options.$c"
+done
+calls | while read -r _ command rest; do
+  for option in $(echo "$rest" | grep -oE -- '(^| )--[a-z0-9-]+'); do
+    grep -q -- "$option\b" "$scratch/options.$command" || echo "$command $option"
+  done
+done >"$scratch/unknown"
+check "there are commands in other documents" [ "$(calls | wc -l)" -gt 40 ]
+is "$(cat "$scratch/unknown")" "" "the commands in them have the options that they give"
+
+# ---- exit statuses that schedulers act on
+
+for manifest in "$top_srcdir"/etc/kubernetes/*.yaml; do
+  is "$(sed -n 's/^ *values: //p' "$manifest" | tr '\n' ' ')" "[2, 4, 5, 6] [3, 7] " \
+    "${manifest##*/} gives up on 2, 4, 5 and 6, and tries again on 3 and 7"
+  is "$(awk '/action:/ { print $3 }' "$manifest" | tr '\n' ' ')" "FailJob Ignore Count " \
+    "${manifest##*/}: in this order"
+done
+check "so does the Ansible task" grep -q 'until: qimport_result.rc not in \[3, 7\]' "$top_srcdir/etc/ansible/import-image.yml"
 done_testing

@@ -46,6 +46,8 @@ build_tests = tests/rooms.sh tests/symbols.sh tests/header.sh
 TESTS += $(build_tests) $(flow_tests)
 
 long_tests = tests/long/main-job.sh
+long_tests += tests/long/abi.sh
+long_tests += tests/long/manifests.sh
 # Short in the quick suite, of full size here.
 long_tests += tests/flow/net-latency.sh tests/flow/net-options.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \

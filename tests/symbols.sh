@@ -22,4 +22,6 @@ is "$(nm -D --undefined-only "$so" | awk '{ sub (/@.*/, "", $NF); print $NF }' |
    "the library neither prints, exits nor takes signals"
 is "$(nm -D --defined-only "$so" | awk '$2 ~ /[BDCG]/ { print $3 }' | grep -v '^__\|^_[ef]')" "" \
    "the library exports no variable"
+sed -n 's/^ \(qimport_[a-z_]*\)@.*/\1/p' "$top_srcdir/packaging/debian/libqimport0.symbols" | sort >"$scratch/packaged"
+is "$(diff "$scratch/declared" "$scratch/packaged")" "" "the Debian package's list of symbols is that of qimport.h"
 done_testing
