@@ -61,10 +61,11 @@ enum qimport_status {
   QIMPORT_DIFFERS = 8      /* audit found differences */
 };
 
+/* CODE is a word for programs that keeps its meaning, MESSAGE one line for people, printable. */
 struct qimport_error {
   enum qimport_status status;
-  char code[32];      /* a word for programs, such as "source-changed": doc/troubleshooting.md */
-  char message[1024]; /* one line: what, where, why, what next; printable UTF-8 */
+  char code[32];      /* "source-changed": troubleshooting.md */
+  char message[1024]; /* what, where, why, what next; UTF-8 */
 };
 
 /* The version of the library, "1.2.3"; static. */
@@ -126,21 +127,30 @@ void qimport_journal_close (struct qimport_journal *j);
 /* Which file it is; J's. */
 const char *qimport_journal_path (const struct qimport_journal *j);
 
-/* What status shows of an import. */
+/* What status shows of an import.  Its state is probing, mapped (what is to be done is known),
+ * copying, interrupted (resume goes on), failed (something was refused; resume goes on when
+ * that was mended) or complete. */
 struct qimport_info {
-  char id[37];
-  char state[16]; /* probing mapped copying interrupted failed complete */
-  char url[4096]; /* without secrets */
-  char target[4096];
-  char target_kind[8];
-  uint64_t virtual_size, cluster_size;
-  uint64_t guest_total, guest_committed;
-  uint64_t image_total, fetched;
-  uint64_t segments_total, segments_committed;
-  uint64_t attempts;
-  char error_code[32], error_message[1024]; /* "" if none */
-  int64_t started_at, updated_at, finished_at; /* 0: not yet */
-  char holder[128]; /* who works on it now, or "" */
+  char id[37];                 /* UUID */
+  char state[16];              /* "copying" or another, as above */
+  char url[4096];              /* without secrets */
+  char target[4096];           /* path */
+  char target_kind[8];         /* "file", "block", or "" */
+  uint64_t virtual_size;       /* of the disk */
+  uint64_t cluster_size;       /* of the image */
+  uint64_t guest_total;        /* bytes to be made of the disk */
+  uint64_t guest_committed;    /* of them durable, and recorded */
+  uint64_t image_total;        /* bytes to be fetched */
+  uint64_t fetched;            /* body bytes, over all attempts */
+  uint64_t segments_total;     /* pieces of the work */
+  uint64_t segments_committed; /* of them done */
+  uint64_t attempts;           /* how often it was begun or resumed */
+  char error_code[32];         /* what ended the last attempt, or "" */
+  char error_message[1024];    /* in words */
+  int64_t started_at;          /* ms since 1970 */
+  int64_t updated_at;          /* when it last got on */
+  int64_t finished_at;         /* 0: not yet */
+  char holder[128];            /* who works on it now, or "" */
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that
@@ -162,8 +172,8 @@ int qimport_report (struct qimport_journal *j, const char *id, char **html,
                     struct qimport_error *err);
 
 struct qimport_event {
-  int64_t at;
-  char kind[32];     /* started interrupted resumed retry ... as in the table event */
+  int64_t at;        /* ms since 1970 */
+  char kind[32];     /* "started", ...: qimport-journal(5) */
   char detail[1024]; /* for people */
 };
 /* What happened, oldest first.  EACH as in qimport_list. */
@@ -210,17 +220,21 @@ int qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *err);
 void qimport_cancel (struct qimport *q);
 
 struct qimport_progress {
-  char id[37];         /* "" until the import is in the journal */
-  char state[16];
-  uint64_t guest_total, guest_committed, guest_written; /* written: some of it not yet durable */
-  uint64_t image_total, fetched; /* fetched: over all attempts */
-  uint64_t fetched_now; /* in this attempt */
-  uint64_t retries;    /* in this attempt */
-  double rate;         /* bytes a second, of the last seconds */
-  double eta_seconds;  /* -1: not known */
-  char note[160];      /* what it waits for, or "" */
+  char id[37];              /* "" until the import is in the journal */
+  char state[16];           /* as in qimport_info */
+  uint64_t guest_total;     /* bytes to be made of the disk */
+  uint64_t guest_committed; /* of them durable, and recorded */
+  uint64_t guest_written;   /* of them written, some not yet durable */
+  uint64_t image_total;     /* bytes to be fetched */
+  uint64_t fetched;         /* body bytes, over all attempts */
+  uint64_t fetched_now;     /* in this attempt */
+  uint64_t retries;         /* in this attempt */
+  double rate;              /* bytes a second, of the last seconds */
+  double eta_seconds;       /* until all is fetched; -1: not known */
+  char note[160];           /* what it waits for, or "" */
 };
-/* How far it is, at the end of the last step.  Never blocks for long; from any thread. */
+/* How far it is, at the end of the last step; the note also within one.  Never blocks for long;
+ * from any thread: so one that draws goes on while a step waits. */
 void qimport_progress_get (struct qimport *q, struct qimport_progress *out);
 
 /* The object of --progress json for this instant, one line without newline.  On Q's thread; it

@@ -26,6 +26,16 @@ ${CC:-cc} -E -P "$top_srcdir/include/qimport.h" | tr '\n' ' ' |
 sed '/^\.Sh DESCRIPTION/q' "$doc/libqimport.3" | sed -n 's/^\.F[no] \(qimport_[a-z_]*\).*/\1/p' |
   sort >"$scratch/told"
 is "$(diff "$scratch/declared" "$scratch/told")" "" "libqimport(3) has every function of qimport.h, once"
+squeeze () { tr -s ' \n' ' '; }
+sed -n '/^\.Ss Structures/,/^\.Ed/p' "$doc/libqimport.3" | squeeze >"$scratch/told"
+different=
+structures=$(sed -n 's/^struct \(qimport_[a-z_]*\) {$/\1/p' "$top_srcdir/include/qimport.h")
+check "qimport.h has structures" [ "$(echo "$structures" | wc -l)" -ge 5 ]
+for name in $structures; do
+  grep -qF -- "$(sed -n "/^struct $name {/,/^};/p" "$top_srcdir/include/qimport.h" | squeeze)" "$scratch/told" ||
+    different="$different $name"
+done
+is "$different" "" "libqimport(3) has every structure of qimport.h, word for word"
 qimport resume --all # makes a journal
 for view in cluster_state import_summary; do
   sqlite3 -readonly "$QIMPORT_JOURNAL" "SELECT name FROM pragma_table_info('$view')" | sort >"$scratch/columns"

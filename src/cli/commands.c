@@ -24,7 +24,7 @@ enum {
 };
 
 static const struct command commands[] = {
-  { "start", "URL TARGET", "begin an import; in the foreground",
+  { "start", "URL TARGET|-f FILE", "begin an import; in the foreground",
     "Imports the qcow2 image at URL and writes the disk in it to TARGET, a file or a\n"
     "block device.  A file is written as TARGET.qimport-part and renamed when it is\n"
     "complete.  Interrupted at any instant, it goes on with: qimport resume.\n"
@@ -36,7 +36,7 @@ static const struct command commands[] = {
     "it lists them and exits 2.  With several, each is tried, and the exit status is\n"
     "the first that is not 0.\n",
     RESUME, QIMPORT_FOR_RESUME, 0, SIZE_MAX, run_resume },
-  { "ensure", "URL TARGET", "start it, resume it, or do nothing if complete",
+  { "ensure", "URL TARGET|-f FILE", "start it, resume it, or do nothing if complete",
     "Exits 0 when TARGET holds the image, whatever had to be done for it: for\n"
     "systemd, Ansible and Kubernetes Jobs.  Quiet when there was nothing to do.\n",
     ENSURE, QIMPORT_FOR_ENSURE, 0, 2, run_ensure },
@@ -46,7 +46,7 @@ static const struct command commands[] = {
   { "audit", "ID", "re-read the target and compare with the journal",
     "Exits 0 when the target is as it was imported, 8 when it differs.\n", AUDIT,
     QIMPORT_FOR_AUDIT, 1, 1, run_audit },
-  { "receipt", "ID", "a JSON document of what was imported",
+  { "receipt", "ID|--all", "a JSON document of what was imported",
     "What was imported, from where, when, how often it was interrupted, and with\n"
     "which digests.\n",
     RECEIPT, 0, 0, 1, run_receipt },

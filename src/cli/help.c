@@ -25,7 +25,7 @@ print_overview (void)
        "Imports qcow2 disk images over networks that break.\n\n");
   for (i = 0; (c = command_at (i)) != NULL; i++) {
     snprintf (call, sizeof call, "%s %s", c->name, c->words);
-    out ("  %-24s %s\n", call, c->summary);
+    out ("  %-25s %s\n", call, c->summary);
   }
   out ("\nURL: http, https, file, a path, or - for standard input.\n"
        "ID:  the import's UUID, a prefix of it (4 characters or more), or its target.\n"
