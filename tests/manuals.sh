@@ -70,7 +70,7 @@ export sum new_signed_link
 commands_of () {
   sed -n '/^\.Sh EXAMPLES/,/^\.Sh SECURITY/p' "$doc/qimport.1" | sed -n "/^\.Ss $1\$/,/^\.Ed/p" |
     grep -v '^\.\|^To sign' | sed 's/\\e$/\\/' | sed -e ':a' -e '/\\$/N; s/\\\n *//; ta' |
-    sed -e ':a' -e '/&&$/N; s/&&\n */\&\& /; ta' |
+    sed -e ':a' -e '/&&$/N; s/&&\n */\&\& /; ta' | sed -e ':a' -e '/|$/N; s/|\n */| /; ta' |
     sed "s|https://images.example.org|$serve_url|g; s|https://h/|$serve_url/|g; s|/dev/vg0/root|root.img|
          s|/run/token|token|; s|/srv/||; s|/var/lib/node_exporter|.|g; s|1a2b3c4d|\$id|g"
 }
