@@ -76,6 +76,27 @@ short_id (char out[SHORT_ID_SIZE], struct qimport_journal *j, const char *id)
   return out;
 }
 
+void
+journal_option (char *out, size_t size, const char *path)
+{
+  size_t n = 0;
+
+  out[0] = '\0';
+  if (path == NULL)
+    return;
+  if (strpbrk (path, " \t\n\"'\\$`*?[]{}()<>|&;!~#") == NULL) {
+    snprintf (out, size, " --journal %s", path);
+    return;
+  }
+  n = (size_t)snprintf (out, size, " --journal '");
+  for (; *path != '\0' && n + 6 < size; path++) {
+    if (*path == '\'')
+      n += (size_t)snprintf (out + n, size - n, "'\\'");
+    out[n++] = *path;
+  }
+  snprintf (out + n, size - n, "'");
+}
+
 bool
 import_is_running (const struct qimport_info *i)
 {

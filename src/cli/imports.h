@@ -23,6 +23,11 @@ enum { SHORT_ID_SIZE = 37 };
 /* The shortest prefix of ID, of 8 or more characters, that no other import of J has. */
 char *short_id (char out[SHORT_ID_SIZE], struct qimport_journal *j, const char *id);
 
+/* " --journal 'PATH'" where the user named one, else "": an advice with it can be pasted into a
+ * shell. */
+enum { JOURNAL_OPTION_SIZE = 4200 };
+void journal_option (char *out, size_t size, const char *path);
+
 /* Somebody works on it now. */
 bool import_is_running (const struct qimport_info *i);
 /* It was left unfinished, resume will go on, and nobody works on it. */

@@ -64,35 +64,13 @@ drive (struct display *d, size_t slot, const struct arguments *a, struct qimport
   return more;
 }
 
-/* " --journal 'PATH'" where the user named one: the advice can be pasted into a shell. */
-static void
-journal_option (char *out, size_t size, const char *path)
-{
-  size_t n = 0;
-
-  out[0] = '\0';
-  if (path == NULL)
-    return;
-  if (strpbrk (path, " \t\n\"'\\$`*?[]{}()<>|&;!~#") == NULL) {
-    snprintf (out, size, " --journal %s", path);
-    return;
-  }
-  n = (size_t)snprintf (out, size, " --journal '");
-  for (; *path != '\0' && n + 6 < size; path++) {
-    if (*path == '\'')
-      n += (size_t)snprintf (out + n, size - n, "'\\'");
-    out[n++] = *path;
-  }
-  snprintf (out + n, size - n, "'");
-}
-
 /* One line: why it ended (a signal needs no words), how much is safe, how to go on. */
 static void
 tell_interrupted (struct display *d, const struct arguments *a, struct qimport_journal *j,
                   const struct qimport_progress *p, const char *why)
 {
   char id[SHORT_ID_SIZE], done[HUMAN_SIZE], all[HUMAN_SIZE];
-  char safe[96] = "nothing is written yet", journal[4200], reason[1024];
+  char safe[96] = "nothing is written yet", journal[JOURNAL_OPTION_SIZE], reason[1024];
 
   if (p->guest_total > 0)
     snprintf (safe, sizeof safe, "%s of %s are safe", human_size (done, p->guest_committed),
@@ -117,7 +95,7 @@ tell_not_begun (struct display *d, const char *why)
 static void
 tell_refused (struct display *d, const struct arguments *a, const char *why)
 {
-  char journal[4200];
+  char journal[JOURNAL_OPTION_SIZE];
 
   journal_option (journal, sizeof journal, a->journal);
   if (journal[0] != '\0' && strstr (why, "`qimport ") != NULL)

@@ -72,14 +72,17 @@ resume_list (const struct arguments *a, const struct import_list *l)
 }
 
 static int
-name_them (const struct import_list *l)
+name_them (const struct arguments *a, const struct import_list *l)
 {
+  char journal[JOURNAL_OPTION_SIZE];
   size_t i;
 
+  journal_option (journal, sizeof journal, a->journal);
   message ("%zu imports were interrupted; say which, or --all; see: qimport help resume", l->n);
   for (i = 0; i < l->n; i++)
-    message ("  qimport resume %.8s   # %s, %.1f%% of %s", l->v[i].id, l->v[i].target,
-             percent_of (l->v[i].guest_committed, l->v[i].guest_total), l->v[i].url);
+    message ("  qimport resume %.8s%s   # %s, %.1f%% of %s", l->v[i].id, journal,
+             l->v[i].target, percent_of (l->v[i].guest_committed, l->v[i].guest_total),
+             l->v[i].url);
   return QIMPORT_USAGE;
 }
 
@@ -100,7 +103,7 @@ run_resume (const struct arguments *a)
       message ("no import was interrupted; see: qimport status");
     status = a->all ? QIMPORT_DONE : QIMPORT_JOURNAL;
   } else if (l.n > 1 && !a->all) {
-    status = name_them (&l);
+    status = name_them (a, &l);
   } else {
     status = resume_list (a, &l);
   }

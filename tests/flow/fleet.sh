@@ -22,6 +22,10 @@ is "$(grep -c 'go on with: qimport resume [0-9a-f]*$' err)" 4 "that says how to 
 run qimport resume
 exits 2 "a bare resume does not guess among them"
 is "$(grep -c '^qimport:   qimport resume ' err)" 4 "but lists them"
+run qimport resume --journal "$QIMPORT_JOURNAL"
+is "$(grep -c "^qimport:   qimport resume [0-9a-f]* --journal $QIMPORT_JOURNAL  *# " err)" 4 \
+  "with the journal, where that was named"
+run qimport resume
 line=$(sed -n 's/^qimport:   \(qimport resume .*\)  *#.*/\1/p' err | head -n 1)
 run qimport ${line#qimport } --limit-rate 0 --progress none
 exits 0 "the command it shows goes on with the first"
