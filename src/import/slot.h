@@ -108,10 +108,10 @@ struct copy {
   pthread_cond_t work; /* something for a worker, or quit */
   pthread_cond_t done; /* a worker or the committer finished something */
   pthread_cond_t tick; /* the committer should look */
+  bool committer_runs, zeroer_runs; /* not beside what the lock guards: it is read in one go */
   pthread_t *threads;
   unsigned n_threads;
   pthread_t committer, zeroer;
-  bool committer_runs, zeroer_runs;
 
   /* Under the lock. */
   bool quit, commit_now, failed, abandon;
