@@ -8,9 +8,10 @@
 #include "import/import.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { SAMPLES = 2, BATCH = 256 };
+#include "import/compare.h"
+
+enum { SAMPLES = 2, BATCH = 256, NEAR = 64 };
 
 struct sample {
   struct qimport *q;
@@ -22,18 +23,19 @@ struct sample {
   struct digest digest;
 };
 
+/* The first LEN guest bytes of E. */
 static int
-hash_extent (struct sample *s, const struct extent *e, struct error *err)
+hash_extent (struct sample *s, const struct extent *e, uint64_t len, struct error *err)
 {
   const uint8_t *in = s->stored + (e->host.v - s->seg->need.at.v);
 
-  if (e->kind == EXTENT_DATA) {
-    digest_update (&s->digest, in, e->len);
+  if (e->kind == EXTENT_DATA || len == 0) {
+    digest_update (&s->digest, in, len);
     return 0;
   }
   if (qcow2_decode (s->decoder, e->host, in, e->stored, s->cluster, err) == -1)
     return -1;
-  digest_update (&s->digest, s->cluster + e->skip, e->len);
+  digest_update (&s->digest, s->cluster + e->skip, len);
   return 0;
 }
 
@@ -53,7 +55,7 @@ hash_extents (struct sample *s, struct error *err)
       return fail (err, ERR_JOURNAL_CORRUPT, "%s: extents are missing",
                    journal_path (s->q->journal));
     for (k = 0; k < n; k++)
-      if (hash_extent (s, &batch[k], err) == -1)
+      if (hash_extent (s, &batch[k], compare_committed (s->seg, i + k, &batch[k]), err) == -1)
         return -1;
   }
   return 0;
@@ -75,7 +77,6 @@ check_segment (struct sample *s, struct error *err)
 {
   const struct layer_format *f = &s->q->formats[s->seg->layer];
   struct source_want want = { s->seg->need, s->stored };
-  uint8_t digest[DIGEST_SIZE];
 
   digest_init (&s->digest);
   if (source_read (s->q->sources[s->seg->layer], &want, 1, err) == -1
@@ -86,8 +87,7 @@ check_segment (struct sample *s, struct error *err)
     /* what does not even decode is not what was decoded before */
     return error_status (err->code) == QIMPORT_IMAGE ? changed (s, err) : -1;
   }
-  digest_peek (&s->digest, digest);
-  return memcmp (digest, s->seg->hash, DIGEST_SIZE) == 0 ? 0 : changed (s, err);
+  return compare_is_same (s->seg, &s->digest) ? 0 : changed (s, err);
 }
 
 static int
@@ -109,47 +109,42 @@ fetch_and_check (struct qimport *q, struct journal_reader *reader, const struct 
   return rc;
 }
 
-/* The first committed segment with a digest at or behind ORD.  1: there is none. */
+/* Check the first segment from ORD up to END that is committed, or IN_PART, and has a digest;
+ * nothing where there is none. */
 static int
-find_committed (struct qimport *q, struct journal_reader *reader, uint64_t ord,
-                struct segment *out, struct error *err)
+check_from (struct qimport *q, struct journal_reader *reader, uint64_t ord, uint64_t end,
+            bool in_part, struct error *err)
 {
+  struct segment seg;
   size_t n;
 
-  for (;; ord = out->ord + 1) {
-    if (journal_segments (reader, q->imp.no, ord, out, 1, &n, err) == -1)
+  for (; ord < end; ord = seg.ord + 1) {
+    if (journal_segments (reader, q->imp.no, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
-      return 1;
-    if (out->committed && out->digest_final && out->extents > 0)
       return 0;
+    if (seg.committed != in_part && seg.hash_len > 0 && seg.extents > 0)
+      return fetch_and_check (q, reader, &seg, err);
   }
+  return 0;
 }
 
 /* One from the end, where an image that was made anew is most likely to differ, and one from
- * the middle of what is committed. */
+ * the middle of what is committed; and one that is committed in part, of those near the end. */
 static int
 check_samples (struct qimport *q, struct error *err)
 {
   OWN (journal_reader) reader = NULL;
-  struct segment seg;
-  uint64_t i, ord;
+  uint64_t i, n = q->imp.segments_committed;
 
-  if (!q->imp.digests || q->imp.segments_committed == 0)
+  if (!q->imp.digests || q->imp.guest_committed == 0)
     return 0;
   if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
     return -1;
-  for (i = 0; i < SAMPLES; i++) {
-    int rc;
-
-    ord = (q->imp.segments_committed - 1) / (i + 1);
-    rc = find_committed (q, reader, ord, &seg, err);
-    if (rc == 0)
-      rc = fetch_and_check (q, reader, &seg, err);
-    if (rc != 0)
-      return rc == 1 ? 0 : -1;
-  }
-  return 0;
+  for (i = 0; n > 0 && i < SAMPLES; i++)
+    if (check_from (q, reader, (n - 1) / (i + 1), UINT64_MAX, false, err) == -1)
+      return -1;
+  return check_from (q, reader, n > NEAR ? n - NEAR : 0, n + NEAR, true, err);
 }
 
 int

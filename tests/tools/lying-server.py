@@ -44,7 +44,8 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     encoding,NAME     Content-Encoding NAME
     html              200 with a small HTML page
     status,N[,RETRY]  that status, with Retry-After if given
-    quota,N           503 once N body bytes were sent since the control file was written
+    quota,N           N body bytes since the control file was written, then the connection
+                      breaks, and 503
     redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
     big-headers,N     N bytes of junk headers
     accept-ranges,V   that Accept-Ranges (bytes)
@@ -357,6 +358,9 @@ class Answer:
         lies = self.lies
         stop = min(int(lies[k][0]) for k in ("cut", "rst", "stall") if k in lies) \
             if {"cut", "rst", "stall"} & set(lies) else None
+        if "quota" in lies:
+            left = max(0, int(lies["quota"][0]) - self.server.control_sent)
+            stop = left if stop is None else min(stop, left)
         piece = 65536
         if "slow" in lies:
             piece = max(1, int(lies["slow"][0]) // 20)
