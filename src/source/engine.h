@@ -130,6 +130,8 @@ struct source {
   struct retry_budget budget;
   struct rate rate;
   uint64_t fetched, retries;
+  int64_t round_trip_us; /* the shortest so far; 0: none yet */
+  double first_rate;     /* source_first_rate */
   uint32_t random;
   struct stream stream;
   size_t busy_data;

@@ -247,6 +247,22 @@ source_get (struct source *s, struct host_range range, source_sink sink, void *c
   return 0;
 }
 
+void
+source_shorten (struct source *s, const void *ctx, uint64_t len)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_jobs; i++) {
+    struct job *job = &s->jobs[i];
+
+    if (job->state == JOB_FREE || job->kind != JOB_DATA || job->ctx != ctx)
+      continue;
+    job->range.len = max_u64 (job->done, min_u64 (len, job->range.len));
+    if (job->done == job->range.len)
+      job_finish (job);
+  }
+}
+
 unsigned
 source_busy (const struct source *s)
 {

@@ -252,18 +252,20 @@ static int
 part_ended (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
-  bool open_end = a->j.len == LENGTH_UNKNOWN;
+  bool open_end = a->j.len == LENGTH_UNKNOWN, whole;
   char why[320];
 
   if (a->overlong)
     return contradicts (job, "more bytes came than the answer said", err);
-  if (open_end ? code == CURLE_OK : a->received == a->j.len) {
-    if (job->kind != JOB_VET)
-      a->place->fails = 0;
-    if (job->done == job->range.len || open_end) {
-      job_finish (job);
-      return 0;
-    }
+  /* of a range that was shortened more may have been to come */
+  whole = open_end ? code == CURLE_OK : job->done == job->range.len;
+  if ((whole || a->received == a->j.len) && job->kind != JOB_VET)
+    a->place->fails = 0;
+  if (whole) {
+    job_finish (job);
+    return 0;
+  }
+  if (a->received == a->j.len) {
     if (a->fresh < CRUMBS && a->request.ranged)
       return passing (job, 0, "the server sends less than 1 KiB at a time", err);
     job_again (job, monotonic_ms ());

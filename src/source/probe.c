@@ -7,8 +7,13 @@
 
 #include <string.h>
 
+/* An answer that came faster tells nothing of the link's rate. */
+enum { TELLING_MS = 100 };
+
 struct head {
   uint8_t *buf;
+  size_t got;
+  int64_t first_ms, last_ms;
 };
 
 static int
@@ -18,6 +23,10 @@ head_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error
 
   (void)err;
   memcpy (head->buf + at.v, data, len);
+  head->last_ms = monotonic_ms ();
+  if (head->got == 0)
+    head->first_ms = head->last_ms;
+  head->got += len;
   return 0;
 }
 
@@ -65,7 +74,7 @@ probe_http (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
             struct error *err)
 {
   struct host_range range = { { 0 }, head_max };
-  struct head ctx = { head };
+  struct head ctx = { .buf = head };
   struct job *job = job_new (s, JOB_PROBE, range, head_sink, &ctx);
 
   if (job == NULL)
@@ -77,6 +86,8 @@ probe_http (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
   s->id = s->reference->id;
   s->id.ranges = !s->stream.begun;
   s->probed = true;
+  if (ctx.last_ms - ctx.first_ms >= TELLING_MS)
+    s->first_rate = (double)ctx.got / (double)(ctx.last_ms - ctx.first_ms);
   if (s->stream.begun)
     return stream_peek (s, head, head_max, head_len, err);
   *head_len = (size_t)min_u64 (head_max, s->id.length);

@@ -220,6 +220,18 @@ source_fetched (const struct source *s)
   return s->fetched;
 }
 
+int64_t
+source_round_trip_ms (const struct source *s)
+{
+  return s->round_trip_us / 1000;
+}
+
+double
+source_first_rate (const struct source *s)
+{
+  return s->first_rate;
+}
+
 uint64_t
 source_retries (const struct source *s)
 {

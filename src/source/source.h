@@ -86,6 +86,10 @@ const char *source_final_url (const struct source *s);
 const char *source_tls_fingerprint (const struct source *s);
 /* Body bytes received so far over the wire, those that were thrown away included. */
 uint64_t source_fetched (const struct source *s);
+/* The shortest time from a request to the first byte of its answer so far; 0 for files. */
+int64_t source_round_trip_ms (const struct source *s);
+/* Bytes a millisecond of the first answer's body; 0 where it came too fast to tell. */
+double source_first_rate (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
 
@@ -110,6 +114,10 @@ typedef int (*source_sink) (void *ctx, host_off at, const uint8_t *data, size_t 
  * limit by options->connections (source_idle tells). */
 int source_get (struct source *s, struct host_range range, source_sink sink, void *ctx,
                 struct error *err);
+
+/* The range that was asked for with CTX ends after LEN bytes, or where it has come to if that is
+ * more; the sink gets nothing beyond.  Its connection is given up. */
+void source_shorten (struct source *s, const void *ctx, uint64_t len);
 
 /* How many more ranges may be asked for now. */
 unsigned source_idle (const struct source *s);

@@ -97,6 +97,7 @@ static int
 take (struct job *job, const uint8_t *data, size_t len)
 {
   struct answer *a = &job->answer;
+  bool enough = false;
   size_t n;
 
   if (len > a->j.len - a->received) {
@@ -111,13 +112,17 @@ take (struct job *job, const uint8_t *data, size_t len)
     data += n;
     len -= n;
   }
+  if (len > job->range.len - job->done) { /* source_shorten */
+    len = (size_t)(job->range.len - job->done);
+    enough = true;
+  }
   if (len > 0) {
     a->received += len;
     if (deliver (job, data, len) == -1)
       return -1;
     remember_tail (job, data, len);
   }
-  return a->overlong ? -1 : 0;
+  return a->overlong || enough ? -1 : 0;
 }
 
 /* Bytes that are skipped are not for the stream's buffer. */
@@ -315,6 +320,18 @@ accept_answer (struct job *job, const struct response *r)
   return 0;
 }
 
+/* From the request to the first byte of its answer. */
+static void
+note_round_trip (struct source *s, CURL *easy)
+{
+  curl_off_t sent = 0, answered = 0;
+
+  curl_easy_getinfo (easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+  curl_easy_getinfo (easy, CURLINFO_STARTTRANSFER_TIME_T, &answered);
+  if (answered > sent && (s->round_trip_us == 0 || answered - sent < s->round_trip_us))
+    s->round_trip_us = answered - sent;
+}
+
 void
 transfer_judge (struct job *job)
 {
@@ -324,6 +341,7 @@ transfer_judge (struct job *job)
   if (a->judged)
     return;
   a->judged = true;
+  note_round_trip (job->s, job->easy);
   collect (job->easy, &r);
   response_check (&r, &a->request, &a->j);
   a->accepted = a->j.verdict == RESPONSE_PART || a->j.verdict == RESPONSE_WHOLE
