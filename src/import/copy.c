@@ -13,7 +13,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { SLOTS_MAX = 4096 };
+enum {
+  SLOTS_MAX = 4096,
+  ARENA_MOST = 4 << 20,
+  DRAIN_MS = 1000 /* of what a stop may take, for what has come but is not written */
+};
 
 /* ---- Slots ------------------------------------------------------------------------------ */
 
@@ -173,21 +177,27 @@ all_written (struct copy *c)
   return slots_free (c) == c->n_slots && c->zero_done && c->queue == NULL && c->busy == 0;
 }
 
+/* With the lock held: for something to happen, at most MS. */
+static void
+wait_done (struct copy *c, int64_t ms)
+{
+  int64_t until = monotonic_ms () + ms;
+  struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+
+  pthread_cond_timedwait (&c->done, &c->lock, &t);
+}
+
 /* Wait for the committer to have committed all that is published. */
 static int
 settle (struct copy *c, struct error *err)
 {
   pthread_mutex_lock (&c->lock);
   while (!c->failed && (c->committing || copy_is_dirty (c))) {
-    struct timespec t;
-
     if (!c->committing) { /* what runs may be the last one that is needed */
       c->commit_now = true;
       pthread_cond_signal (&c->tick);
     }
-    clock_gettime (CLOCK_MONOTONIC, &t);
-    t.tv_sec++;
-    pthread_cond_timedwait (&c->done, &c->lock, &t);
+    wait_done (c, 1000);
     if (atomic_load (c->spec.stop) && !atomic_load (c->spec.may_commit))
       break;
   }
@@ -240,19 +250,32 @@ copy_step (struct copy *c, int timeout_ms, struct error *err)
   if (failed)
     *err = c->error;
   finished = plan_done (c) && all_written (c);
-  if (!finished && !failed && c->spec.sources == NULL) {
-    struct timespec t;
-
-    clock_gettime (CLOCK_MONOTONIC, &t);
-    t.tv_sec++;
-    pthread_cond_timedwait (&c->done, &c->lock, &t);
-  }
+  if (!finished && !failed && c->spec.sources == NULL)
+    wait_done (c, 1000);
   pthread_mutex_unlock (&c->lock);
   if (failed)
     return -1;
   if (!finished)
     return 1;
   return settle (c, err);
+}
+
+/* What has come is written, as far as the time goes; with the lock held. */
+static void
+drain (struct copy *c)
+{
+  int64_t until = monotonic_ms () + DRAIN_MS, left = DRAIN_MS;
+
+  while ((c->queue != NULL || c->busy > 0) && !c->failed && left > 0) {
+    wait_done (c, left);
+    left = until - monotonic_ms ();
+  }
+  atomic_store (&c->hurry, true);
+  c->queue = NULL;
+  c->queue_end = &c->queue;
+  pthread_cond_broadcast (&c->done);
+  while (c->busy > 0 || c->committing)
+    pthread_cond_wait (&c->done, &c->lock);
 }
 
 int
@@ -264,10 +287,7 @@ copy_stop (struct copy *c, struct error *err)
     source_cancel (c->spec.sources[c->layer]);
   hand_over (c);
   pthread_mutex_lock (&c->lock);
-  while ((c->queue != NULL || c->busy > 0) && !c->failed)
-    pthread_cond_wait (&c->done, &c->lock);
-  while (c->busy > 0 || c->committing)
-    pthread_cond_wait (&c->done, &c->lock);
+  drain (c);
   abandon = c->abandon || !atomic_load (c->spec.may_commit);
   failed = c->failed; /* then the committer has ended, and this thread takes its place */
   pthread_mutex_unlock (&c->lock);
@@ -335,23 +355,50 @@ copy_image_digest (struct copy *c, uint64_t image_len, uint8_t out[DIGEST_SIZE])
   return whole;
 }
 
+/* The largest cluster that is decoded. */
+static size_t
+arena_least (const struct copy *c)
+{
+  size_t least = SECTOR;
+  unsigned i;
+
+  for (i = 0; i < c->spec.imp->layers; i++)
+    if (!c->spec.formats[i].raw)
+      least = (size_t)max_u64 (least, UINT64_C (1) << c->spec.formats[i].cluster_bits);
+  return least;
+}
+
+/* An eighth of the memory, at the most, is the workers' to decode into; there are fewer of them
+ * rather than that they get too little.  Returns what is left for segments. */
+static uint64_t
+plan_arenas (struct copy *c)
+{
+  uint64_t eighth = c->spec.memory / 8, least = arena_least (c), size;
+
+  c->n_workers = (unsigned)max_u64 (min_u64 (c->spec.workers, eighth / least), 1);
+  size = min_u64 (align_down (eighth / c->n_workers, least), ARENA_MOST);
+  c->arena_size = (size_t)max_u64 (size, least);
+  return c->spec.memory - min_u64 (c->spec.memory, c->n_workers * c->arena_size);
+}
+
 /* Buffers for segments: as many as the memory allows, of the size that the largest needs. */
 static int
 open_slots (struct copy *c, struct error *err)
 {
   uint64_t page = (uint64_t)sysconf (_SC_PAGESIZE),
            need = max_u64 (c->spec.imp->need_max, page);
-  uint64_t n;
   char have[24], least[24];
+  uint64_t n;
   size_t i;
 
   c->buffer_size = align_up (need, page);
-  n = min_u64 (c->spec.memory / c->buffer_size, SLOTS_MAX);
+  n = min_u64 (plan_arenas (c) / c->buffer_size, SLOTS_MAX);
   if (c->spec.sources != NULL)
     n = min_u64 (n, max_u64 (c->spec.imp->segments, 2));
   if (n < 2)
     return fail (err, ERR_USAGE, "--memory %s is too little for this image: give at least %s",
-                 format_size (have, c->spec.memory), format_size (least, 2 * c->buffer_size));
+                 format_size (have, c->spec.memory),
+                 format_size (least, 3 * max_u64 (c->buffer_size, arena_least (c))));
   c->n_slots = (size_t)n;
   c->slots = calloc (c->n_slots, sizeof *c->slots);
   c->buffers = mmap (NULL, c->n_slots * c->buffer_size, PROT_READ | PROT_WRITE,
@@ -406,10 +453,10 @@ open_threads (struct copy *c, struct error *err)
 {
   unsigned i;
 
-  c->threads = calloc (c->spec.workers, sizeof *c->threads);
+  c->threads = calloc (c->n_workers, sizeof *c->threads);
   if (c->threads == NULL)
     return fail_memory (err, "threads");
-  for (i = 0; i < c->spec.workers; i++, c->n_threads++)
+  for (i = 0; i < c->n_workers; i++, c->n_threads++)
     if (pthread_create (&c->threads[i], NULL, worker_main, c) != 0)
       return fail (err, ERR_NO_MEMORY, "cannot start a thread; give fewer --workers");
   if (pthread_create (&c->committer, NULL, committer_main, c) != 0)

@@ -12,6 +12,8 @@ librooms_la_SOURCES += \
 	src/import/describe.c \
 	src/import/ensure.c \
 	src/import/findings.c \
+	src/import/gather.c \
+	src/import/gather.h \
 	src/import/image.c \
 	src/import/import.h \
 	src/import/json.c \

@@ -87,6 +87,7 @@ struct copy {
   uint64_t image_len, segment_size; /* of layer 0 */
   uint8_t *buffers;
   uint64_t buffer_size;
+  size_t arena_size; /* of a worker */
   struct slot *slots;
   size_t n_slots;
 
@@ -105,16 +106,17 @@ struct copy {
   _Atomic uint64_t fetched; /* over all attempts, as of now */
 
   pthread_mutex_t lock;
-  pthread_cond_t work; /* something for a worker, or quit */
-  pthread_cond_t done; /* a worker or the committer finished something */
-  pthread_cond_t tick; /* the committer should look */
+  pthread_cond_t work;              /* something for a worker, or quit */
+  pthread_cond_t done;              /* a worker or the committer finished something */
+  pthread_cond_t tick;              /* the committer should look */
   bool committer_runs, zeroer_runs; /* not beside what the lock guards: it is read in one go */
-  pthread_t *threads;
-  unsigned n_threads;
+  pthread_t *threads;               /* the workers */
+  unsigned n_workers, n_threads;    /* that there shall be, and are */
   pthread_t committer, zeroer;
 
   /* Under the lock. */
   bool quit, commit_now, failed, abandon;
+  atomic_bool hurry; /* what is not written yet is left for the resume */
   struct error error;
   struct slot *queue, **queue_end;
   unsigned busy; /* workers with a slot */

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * worker: decodes the extents of a segment from its buffer, in host order, hashes what comes
- * out, and writes neighbours with one call.  Publishes how far it came; never syncs and never
- * commits.
+ * out, and writes it.  Publishes how far it came; never syncs and never commits.
  */
 #include "import/slot.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "base/bytes.h"
+#include "import/gather.h"
 
-enum { GATHER_MAX = 256, BATCH = 256, ARENA = 1 << 20, ZERO_LOOK = 64 << 10 };
+enum { BATCH = 256, ZERO_LOOK = 64 << 10 };
 
 struct worker {
   struct copy *c;
@@ -25,60 +23,23 @@ struct worker {
   uint64_t batch_first;
   size_t batch_n;
 
-  /* Neighbours on the guest, gathered for one write; decoded ones lie in the arena. */
-  struct iovec iov[GATHER_MAX];
-  int iov_n;
-  guest_off at;
-  uint64_t gathered;
-  uint8_t *arena;
-  size_t arena_size, arena_used;
+  struct gather gather;
   uint64_t wrote; /* bytes, since the last publication */
 };
 
-/* ---- Gathering writes ------------------------------------------------------------------- */
-
+/* What is gathered goes to the target. */
 static int
-gather_flush (struct worker *w, struct error *err)
+flush (struct worker *w, struct error *err)
 {
-  struct target *t = w->c->spec.target;
+  uint64_t wrote = 0;
+  int rc;
 
-  w->arena_used = 0;
-  if (w->iov_n == 0)
-    return 0;
-  if (target_writev (t, w->at, w->iov, w->iov_n, err) == -1)
-    return -1;
-  target_start_writeback (t, w->at, w->gathered);
-  w->wrote += w->gathered;
-  w->iov_n = 0;
-  w->gathered = 0;
-  return 0;
-}
-
-static int
-gather_add (struct worker *w, guest_off at, const uint8_t *buf, uint64_t len, struct error *err)
-{
-  struct iovec *last = w->iov_n > 0 ? &w->iov[w->iov_n - 1] : NULL;
-
-  if (last != NULL && w->at.v + w->gathered == at.v
-      && (const uint8_t *)last->iov_base + last->iov_len == buf) {
-    last->iov_len += len;
-    w->gathered += len;
-    return 0;
-  }
-  if (w->iov_n == GATHER_MAX || (last != NULL && w->at.v + w->gathered != at.v)) {
-    size_t used = w->arena_used;
-
-    if (gather_flush (w, err) == -1)
-      return -1;
-    w->arena_used = used; /* BUF may lie there */
-  }
-  if (w->iov_n == 0)
-    w->at = at;
-  w->iov[w->iov_n].iov_base = (void *)(uintptr_t)buf;
-  w->iov[w->iov_n].iov_len = len;
-  w->iov_n++;
-  w->gathered += len;
-  return 0;
+  if (atomic_load (&w->c->hurry))
+    return fail (err, ERR_INTERRUPTED, "interrupted");
+  rc = gather_write (&w->gather, w->c->spec.target, &wrote, err);
+  gather_drop (&w->gather);
+  w->wrote += wrote;
+  return rc;
 }
 
 /* Decoded bytes of the guest: into the segment's digest, and to the disk unless they are zeros
@@ -95,7 +56,8 @@ put (struct worker *w, struct slot *s, guest_off at, const uint8_t *buf, uint64_
   while (len > 0) {
     uint64_t n = skip_zeros ? min_u64 (len, ZERO_LOOK) : len;
 
-    if (!(skip_zeros && all_zero (buf, n)) && gather_add (w, at, buf, n, err) == -1)
+    if (!(skip_zeros && all_zero (buf, n)) && !gather_add (&w->gather, at, buf, n)
+        && (flush (w, err) == -1 || !gather_add (&w->gather, at, buf, n)))
       return -1;
     at.v += n;
     buf += n;
@@ -147,16 +109,17 @@ write_compressed (struct worker *w, struct slot *s, const struct extent *e, stru
 {
   size_t cluster = (size_t)1 << w->c->spec.formats[e->layer].cluster_bits;
   struct qcow2_decoder *d;
-  uint8_t *out;
+  uint8_t *out = gather_room (&w->gather, cluster);
 
-  if (w->arena_size - w->arena_used < cluster && gather_flush (w, err) == -1)
-    return -1;
-  out = w->arena + w->arena_used;
+  if (out == NULL) {
+    if (flush (w, err) == -1)
+      return -1;
+    out = gather_room (&w->gather, cluster);
+  }
   if (decoder_of (w, e->layer, &d, err) == -1)
     return -1;
   if (qcow2_decode (d, e->host, s->buf + (e->host.v - s->base.v), e->stored, out, err) == -1)
     return w->c->imp.stream ? -1 : fail_in (err, source_url (w->c->spec.sources[e->layer]));
-  w->arena_used += cluster;
   return put (w, s, e->guest, out + e->skip, e->len, err);
 }
 
@@ -293,7 +256,7 @@ write_slot (struct worker *w, struct slot *s, struct segment_progress *p, struct
       s->into = 0;
     }
   }
-  if (gather_flush (w, err) == -1 || position (w, s, p, err) == -1)
+  if (flush (w, err) == -1 || position (w, s, p, err) == -1)
     return -1;
   save_digest (w->c, s, p);
   return 0;
@@ -361,7 +324,7 @@ worker_release (struct worker *w)
   for (i = 0; i < JOURNAL_LAYERS_MAX; i++)
     qcow2_decoder_close (w->decoder[i]);
   journal_reader_close (w->reader);
-  free (w->arena);
+  gather_release (&w->gather);
   free (w);
 }
 
@@ -369,21 +332,14 @@ static struct worker *
 worker_new (struct copy *c, struct error *err)
 {
   struct worker *w = calloc (1, sizeof *w);
-  unsigned i;
 
   if (w == NULL) {
     fail_memory (err, "a worker");
     return NULL;
   }
   w->c = c;
-  w->arena_size = ARENA;
-  for (i = 0; i < c->spec.imp->layers; i++)
-    if (!c->spec.formats[i].raw)
-      w->arena_size = max_u64 (w->arena_size, UINT64_C (1) << c->spec.formats[i].cluster_bits);
-  w->arena = malloc (w->arena_size);
-  if (w->arena == NULL)
-    fail_memory (err, "a worker");
-  else if (journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0)
+  if (gather_init (&w->gather, c->arena_size, err) == 0
+      && journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0)
     return w;
   worker_release (w);
   return NULL;
@@ -398,17 +354,20 @@ do_slot (struct worker *w, struct slot *s)
   struct error err;
   int rc;
 
-  while (c->unsynced > c->unsynced_limit && !c->quit && !c->failed) {
+  while (c->unsynced > c->unsynced_limit && !c->quit && !c->failed && !c->hurry) {
     pthread_cond_signal (&c->tick);
     pthread_cond_wait (&c->done, &c->lock);
   }
   s->state = SLOT_BUSY;
+  gather_drop (&w->gather);
   w->wrote = 0;
   pthread_mutex_unlock (&c->lock);
   rc = c->failed ? 0 : write_slot (w, s, &p, &err);
   pthread_mutex_lock (&c->lock);
   c->unsynced += w->wrote;
-  if (rc == -1)
+  if (rc == -1 && err.code == ERR_INTERRUPTED)
+    ; /* what was published of it stays; the rest is done again at resume (J3) */
+  else if (rc == -1)
     copy_fail (c, &err);
   else if (!c->failed)
     publish (c, s, &p);

@@ -9,7 +9,8 @@
  *   device.c    the block device: refuse, open, lock, partition table
  *   identity.c  which disk it is
  *   head.c      the first MiB of a device, held back
- *   write.c     write, zero;  read.c  read uncached, holes
+ *   write.c     write, zero;  behind.c  what is written leaves the page cache
+ *   read.c      read uncached, holes
  */
 #ifndef QIMPORT_TARGET_INNER_H
 #define QIMPORT_TARGET_INNER_H
@@ -40,6 +41,16 @@ struct target_place {
 
 struct head;
 
+/* What was written last, and is still in the page cache. */
+enum { BEHIND_MAX = 1024 };
+
+struct behind {
+  pthread_mutex_t lock;
+  struct guest_range range[BEHIND_MAX];
+  unsigned head, tail; /* count up; their difference is how many there are */
+  uint64_t bytes;
+};
+
 struct target {
   struct target_place place;
   struct target_identity id;
@@ -56,6 +67,7 @@ struct target {
   atomic_int failed;           /* errno of the failure that ended it, or 0 */
   atomic_int zero_method;      /* the kernel's ways before this one do not work here */
   struct head *head;           /* NULL: nothing is held back */
+  struct behind behind;
 };
 
 /* place.c */
@@ -115,6 +127,10 @@ void target_head_read (struct head *h, uint64_t at, void *buf, size_t len);
 int target_head_blank (struct target *t, struct error *err);
 /* All of it, to the device; not yet synced. */
 int target_head_flush (struct target *t, struct error *err);
+
+/* behind.c */
+/* LEN bytes at AT were written through the page cache. */
+void target_behind (struct target *t, uint64_t at, uint64_t len);
 
 /* write.c */
 int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/target/behind.c \
 	src/target/device.c \
 	src/target/file.c \
 	src/target/head.c \

@@ -20,6 +20,7 @@ target_new (const struct target_spec *spec, struct error *err)
     return NULL;
   }
   t->fd = t->raw_fd = t->place.dir_fd = -1;
+  pthread_mutex_init (&t->behind.lock, NULL);
   t->virtual_size = spec->virtual_size;
   return t;
 }
@@ -35,6 +36,7 @@ target_close (struct target *t)
     close (t->fd);
   target_place_release (&t->place);
   target_head_close (t->head);
+  pthread_mutex_destroy (&t->behind.lock);
   free (t);
 }
 

@@ -8,9 +8,9 @@
  * device is written in place, its first MiB last; --unallocated keep writes an existing file in
  * place.
  *
- * Threads: target_write, target_writev, target_zero, target_start_writeback, target_read and
- * target_next may be called from several threads at once; target_sync and target_held_changed
- * from one thread beside them; the rest from one thread with nothing else going on.
+ * Threads: target_write, target_writev, target_zero, target_read and target_next may be called
+ * from several threads at once; target_sync and target_held_changed from one thread beside
+ * them; the rest from one thread with nothing else going on.
  *
  * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.
  * ERR_TARGET_FULL from a write is no verdict on the object: the same write may be tried again
@@ -99,7 +99,8 @@ bool target_reads_zero (const struct target *t);
 /* Make that void (after --restart the target holds what was written). */
 void target_forget_zero (struct target *t);
 
-/* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size. */
+/* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size.  Write-back
+ * begins at once, and soon the page cache forgets what was written. */
 int target_write (struct target *t, guest_off at, const void *buf, size_t len,
                   struct error *err);
 /* Several buffers in a row on the disk, one call; IOV as in pwritev. */
@@ -111,9 +112,6 @@ int target_writev (struct target *t, guest_off at, const struct iovec *iov, int 
  * pieces of 64 MiB at most; *STOP (may be NULL) is looked at between them: ERR_INTERRUPTED. */
 int target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *stop,
                  struct error *err);
-
-/* Begin write-back of what was written there (SYNC_FILE_RANGE_WRITE, never a WAIT flag). */
-void target_start_writeback (struct target *t, guest_off at, uint64_t len);
 
 /* J1: 0 only after the bytes of every target_write and target_zero that returned before the
  * call are durable (what is held back excepted: see below).  A failure is final for this object

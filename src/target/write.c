@@ -17,7 +17,7 @@
 
 #include "base/text.h"
 
-enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096, IOV_AT_ONCE = 64 };
+enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096, IOV_AT_ONCE = 256 };
 
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
 
@@ -177,14 +177,17 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
                struct error *err)
 {
   struct iovec pieces[IOV_AT_ONCE];
-  uint64_t pos = at.v;
+  uint64_t pos = at.v, from;
   int taken, errnum;
 
   if (check_range (t, at, iov_sum (iov, n), err) == -1 || target_head_blank (t, err) == -1)
     return -1;
   while (n > 0) {
     taken = take_pieces (t, &pos, &iov, &n, pieces);
+    from = pos;
     errnum = write_vector (t->fd, &pos, pieces, taken);
+    if (errnum == 0)
+      target_behind (t, from, pos - from);
     if (errnum != 0)
       return target_fail_at (t, errnum, "write", pos, err);
   }
@@ -287,18 +290,6 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
     pos += n;
   }
   return 0;
-}
-
-void
-target_start_writeback (struct target *t, guest_off at, uint64_t len)
-{
-  uint64_t head = t->head == NULL ? 0 : target_head_len (t->head), end;
-
-  if (!range_end (at.v, len, &end) || end <= head)
-    return;
-  if (at.v < head)
-    at.v = head;
-  sync_file_range (t->fd, (off_t)at.v, (off_t)(end - at.v), SYNC_FILE_RANGE_WRITE);
 }
 
 /* The one sync of the room.  EINTR is no answer; every other error is final: the kernel drops
