@@ -109,7 +109,8 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->seg = *seg;
   s->base = slot_base (c, seg);
   s->len = host_end (seg->need) - s->base.v;
-  atomic_store (&s->n_parts, 0);
+  s->part[0] = (struct slot_part){ .end = s->len };
+  s->n_parts = 1;
   s->written = seg->committed;
   s->hashed
       = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
@@ -225,7 +226,8 @@ step_network (struct copy *c, int timeout_ms, struct error *err)
 {
   int64_t now;
 
-  if (!plan_done (c) && plan_refill (c, err) == -1)
+  plan_watch (c);
+  if (plan_refill (c, err) == -1)
     return -1;
   if (source_step (c->spec.sources[c->layer], timeout_ms, err) == -1)
     return -1;
@@ -312,9 +314,8 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
   else if ((s = slot_take (c, seg, err)) != NULL) {
     s->hashed = true; /* a stream is hashed as it comes */
     memcpy (s->buf, bytes + (s->base.v - seg->need.at.v), s->len);
-    s->part[0].end = s->len;
+    s->part[0].asked = true;
     atomic_store (&s->part[0].there, s->len);
-    atomic_store (&s->n_parts, 1);
     c->planned_ord = max_u64 (c->planned_ord, seg->ord + 1);
     slot_queue (c, s);
     rc = 0;

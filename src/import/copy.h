@@ -41,7 +41,6 @@ struct copy_spec {
   unsigned connections, workers;
   uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;
-  double first_rate;       /* bytes a millisecond that a request brought so far; 0: not known */
   const atomic_bool *stop; /* set: wait for nothing that can take long */
   const atomic_bool *may_commit; /* the journal's check has passed */
 };

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "import/snapshot.h"
 
@@ -296,7 +295,6 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   struct source_identity before, found;
   OWN_MEM uint8_t *head = malloc (HEAD_MAX);
   bool sealed = recorded && q->imp.sealed;
-  int64_t begun, ms;
   size_t len;
 
   if (head == NULL)
@@ -304,14 +302,10 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   recorded_identity (r, &before);
   if (source_open (&q->sources[k], q->urls[k], so, err) == -1)
     return -1;
-  begun = monotonic_ms ();
   if (source_probe (q->sources[k], recorded ? &before : NULL, q->options->accept_new_validator,
                     &found, head, sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
       == -1)
     return -1;
-  ms = monotonic_ms () - begun;
-  if (k == 0)
-    q->first_rate = (double)len / (double)(ms < 1 ? 1 : ms);
   if (!found.ranges || q->options->stream) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,

@@ -46,7 +46,6 @@ struct qimport {
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
   bool validator_changed;        /* --accept-new-validator had something to accept */
-  double first_rate;             /* bytes a millisecond of the first request */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 
-enum { RATE_MS = 500 };
+enum { RATE_MS = 500, ETA_MOST = 100 * 86400 /* seconds */ };
 
 void
 import_note (struct qimport *q, const char *fmt, ...)
@@ -103,12 +103,15 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t 
          / (double)q->imp.segments * (double)p->image_total;
 }
 
+/* A rate that dies away tells no time. */
 static double
 eta (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
 {
   double left = bytes_left (q, p, segments);
 
-  return p->rate <= 0 || p->guest_total == 0 || left < 0 ? -1 : left / p->rate;
+  if (p->rate <= 0 || p->guest_total == 0 || left < 0 || left / p->rate > ETA_MOST)
+    return -1;
+  return left / p->rate;
 }
 
 static const char *

@@ -290,7 +290,6 @@ import_open_copy (struct qimport *q, struct error *err)
                                                   : 1),
     .memory = q->options->memory,
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
-    .first_rate = q->first_rate,
     .stop = &q->stop,
     .may_commit = &q->may_commit,
   };

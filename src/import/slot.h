@@ -15,7 +15,7 @@
 
 #include "import/copy.h"
 
-enum { COPY_CLAIMS = 64, COPY_GRAIN = 4096, COPY_RUNS = 66, RUN_MAX = 24, PARTS_MAX = 64 };
+enum { COPY_CLAIMS = 64, COPY_GRAIN = 4096, COPY_RUNS = 66, RUN_MAX = 24, PARTS_MAX = 128 };
 
 enum slot_state { SLOT_FREE, SLOT_IDLE, SLOT_QUEUED, SLOT_BUSY, SLOT_BUSY_AGAIN };
 
@@ -23,6 +23,7 @@ enum slot_state { SLOT_FREE, SLOT_IDLE, SLOT_QUEUED, SLOT_BUSY, SLOT_BUSY_AGAIN 
  * comes is nearly in order. */
 struct slot_part {
   uint64_t end; /* from the slot's base */
+  bool asked;
   _Atomic uint64_t there;
 };
 
@@ -31,8 +32,10 @@ struct slot {
   uint8_t *buf;
   host_off base; /* of buf[0] */
   uint64_t len;  /* bytes that will be there */
-  struct slot_part part[PARTS_MAX];
-  atomic_uint n_parts; /* that were asked for */
+
+  /* Under copy.lock; the network thread, which alone writes it, reads it without. */
+  struct slot_part part[PARTS_MAX]; /* one behind the other, all of the slot */
+  unsigned n_parts;
 
   /* Under copy.lock. */
   enum slot_state state;
@@ -42,6 +45,9 @@ struct slot {
   struct segment_progress published;
   uint64_t guest_published; /* of guest_put */
   struct slot *next_queued;
+
+  /* The network thread's. */
+  struct slot *next_open;
 
   /* The worker's that has it. */
   uint64_t next;      /* index of the extent to be written next */
@@ -55,10 +61,10 @@ struct slot {
 static inline uint64_t
 slot_filled (struct slot *s)
 {
-  unsigned n = atomic_load_explicit (&s->n_parts, memory_order_acquire), i;
   uint64_t filled = 0;
+  unsigned i;
 
-  for (i = 0; i < n && filled == (i == 0 ? 0 : s->part[i - 1].end); i++)
+  for (i = 0; i < s->n_parts && filled == (i == 0 ? 0 : s->part[i - 1].end); i++)
     filled += atomic_load_explicit (&s->part[i].there, memory_order_acquire);
   return filled;
 }
@@ -70,7 +76,8 @@ struct run {
   unsigned part[RUN_MAX];
   size_t n, first; /* those before FIRST are whole; N 0: not in use */
   struct host_range range;
-  int64_t asked_at;
+  uint64_t got;
+  int64_t asked_at, first_at, last_at; /* the request, its first byte, its last so far */
 };
 
 /* Progress whose slot is gone, until a commit took it. */
@@ -96,13 +103,15 @@ struct copy {
   size_t claim_first, claim_n;
   bool claimed_all;
   struct run runs[COPY_RUNS];
-  struct slot *open;      /* asked for in part; the next request begins with it */
+  struct slot *open;      /* not asked for, or not all of it, in host order; they come first */
   uint64_t want;          /* bytes that a request should bring */
+  double rate;            /* of the last request that ended, bytes a millisecond */
   uint64_t next_ord;      /* the next segment to be claimed from the journal */
   uint64_t planned_ord;   /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */
   unsigned layer;         /* whose source is in use */
-  int64_t last_tick;
+  int64_t last_tick, last_watch;
+  int64_t patience_ms;      /* with a request that brings nothing */
   _Atomic uint64_t fetched; /* over all attempts, as of now */
 
   pthread_mutex_t lock;
@@ -163,6 +172,8 @@ struct slot *slot_take (struct copy *c, const struct segment *seg, struct error 
 void plan_begin (struct copy *c);
 /* Keep every connection busy. */
 int plan_refill (struct copy *c, struct error *err);
+/* Cut what is slower than was thought. */
+void plan_watch (struct copy *c);
 /* Everything was asked for. */
 bool plan_done (const struct copy *c);
 

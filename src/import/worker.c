@@ -240,11 +240,11 @@ publish (struct copy *c, struct slot *s, const struct segment_progress *p)
   s->written = p->committed;
 }
 
-/* Write all that has come of S. */
+/* Write S as far as host offset HAVE, to where it has come. */
 static int
-write_slot (struct worker *w, struct slot *s, struct segment_progress *p, struct error *err)
+write_slot (struct worker *w, struct slot *s, uint64_t have, struct segment_progress *p,
+            struct error *err)
 {
-  uint64_t have = s->base.v + slot_filled (s);
   int more = 1;
 
   while (s->next < s->seg.extents && more == 1) {
@@ -352,6 +352,7 @@ do_slot (struct worker *w, struct slot *s)
   struct copy *c = w->c;
   struct segment_progress p = { 0 };
   struct error err;
+  uint64_t have;
   int rc;
 
   while (c->unsynced > c->unsynced_limit && !c->quit && !c->failed && !c->hurry) {
@@ -359,10 +360,11 @@ do_slot (struct worker *w, struct slot *s)
     pthread_cond_wait (&c->done, &c->lock);
   }
   s->state = SLOT_BUSY;
+  have = s->base.v + slot_filled (s);
   gather_drop (&w->gather);
   w->wrote = 0;
   pthread_mutex_unlock (&c->lock);
-  rc = c->failed ? 0 : write_slot (w, s, &p, &err);
+  rc = c->failed ? 0 : write_slot (w, s, have, &p, &err);
   pthread_mutex_lock (&c->lock);
   c->unsynced += w->wrote;
   if (rc == -1 && err.code == ERR_INTERRUPTED)

@@ -7,4 +7,5 @@ flow_tests += tests/flow/net-lies.sh
 flow_tests += tests/flow/net-network.sh
 flow_tests += tests/flow/net-options.sh
 flow_tests += tests/flow/net-secrets.sh
+flow_tests += tests/flow/net-stragglers.sh
 EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py

@@ -26,7 +26,8 @@ class Link:
         while data := await reader.read(PIECE):
             now = time.monotonic()
             if rate:
-                free = max(free, now) + len(data) / rate
+                # a sleep that was too long is made up for
+                free = max(free, now - 0.05) + len(data) / rate
                 if free - now > 0.005:
                     await asyncio.sleep(free - now)
             await queue.put((max(free, now) + self.args.ms / 1000, data))

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# One connection that is much slower than the others does not hold up the import: what is left
+# of its request is asked for elsewhere, and no byte is asked for again.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+. "$top_srcdir/tests/flow/net.sh"
+needs jq qemu-img python3 timeout
+
+net_image 24
+disk=$scratch/disk
+liar
+
+# The requests for data: range, and what was sent of it.
+data='select(.status == 206 and .n > 1)
+  | (.range | capture("bytes=(?<from>[0-9]+)-(?<to>[0-9]+)") | map_values(tonumber)) as $r
+  | {from: $r.from, to: $r.to, sent: .sent}'
+# How many of the requests that were sent less than they asked for have all that they lack in
+# others that began within them.
+taken_over='[.[] | '$data'] as $all
+  | [$all[] | select(.sent < .to - .from + 1) | . as $cut
+     | select(any($all[]; .from > $cut.from and .from <= $cut.to))] | length'
+
+# Without its rest being taken over, each of these would take ten minutes.
+for how in stall,100000 slow,2000; do
+  afresh
+  lie "$how@6"
+  run timeout -k 1 100 "$QIMPORT" start --connections 4 --stall-time 600 "$url" "$disk"
+  exits 0 "$how: one request of many: the import ends"
+  assert_identical "$disk" "$expected" "  every byte is right"
+  check "  what it left was asked for elsewhere" [ "$(jq -s "$taken_over" "$requests")" -ge 1 ]
+  fetched=$(import_of "$disk" .bytes.fetched)
+  check "  and hardly a byte twice" [ "$fetched" -le $(($(size_of "$image") * 11 / 10)) ]
+  is "$(qimport log "$disk" | grep -c ' retry ')" 0 "  it is no failure"
+done
+
+# A server that thinks for long is not asked again and again.
+afresh
+lie "delay,5@4-"
+run timeout -k 1 100 "$QIMPORT" start --connections 4 --stall-time 600 "$url" "$disk"
+exits 0 "answers that begin late: the import ends"
+assert_identical "$disk" "$expected" "  every byte is right"
+check "  after few requests" [ "$(asked)" -le 40 ]
+done_testing
