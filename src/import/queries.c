@@ -77,8 +77,7 @@ qimport_journal_path (const struct qimport_journal *j)
 }
 
 struct listing {
-  struct qimport_journal *j;
-  struct journal_layer layer;
+  struct qimport_info info;
   int (*each) (void *ctx, const struct qimport_info *info);
   void *ctx;
 };
@@ -90,21 +89,15 @@ copy_text (char *to, size_t size, const char *from)
 }
 
 static int
-list_one (void *ctx, const struct journal_import *imp, struct error *err)
+list_one (void *ctx, const struct journal_import *imp, const struct journal_layer *layer,
+          struct error *err)
 {
   struct listing *l = ctx;
-  struct qimport_info *info = calloc (1, sizeof *info);
-  int rc;
+  struct qimport_info *info = &l->info;
 
-  if (info == NULL)
-    return fail_memory (err, "an import");
-  if (journal_get_layer (l->j->journal, imp->no, 0, &l->layer, err) == -1) {
-    free (info);
-    return -1;
-  }
   copy_text (info->id, sizeof info->id, imp->id);
   copy_text (info->state, sizeof info->state, import_state_word (imp->state));
-  copy_text (info->url, sizeof info->url, l->layer.url);
+  copy_text (info->url, sizeof info->url, layer->url);
   copy_text (info->target, sizeof info->target, imp->target);
   copy_text (info->target_kind, sizeof info->target_kind, imp->target_kind);
   info->virtual_size = imp->virtual_size;
@@ -122,9 +115,7 @@ list_one (void *ctx, const struct journal_import *imp, struct error *err)
   info->updated_at = imp->updated_at;
   info->finished_at = imp->finished_at;
   copy_text (info->holder, sizeof info->holder, imp->holder);
-  rc = l->each (l->ctx, info);
-  free (info);
-  return rc == 0 ? 0 : fail (err, ERR_INTERRUPTED, "stopped by the caller");
+  return l->each (l->ctx, info) == 0 ? 0 : fail (err, ERR_INTERRUPTED, "stopped by the caller");
 }
 
 int
@@ -158,12 +149,25 @@ find (struct qimport_journal *j, const char *id, struct journal_import **out, st
   return import_find (j->journal, id, *out, err);
 }
 
+static int
+list_it (struct qimport_journal *j, const struct journal_import *imp, struct listing *l,
+         struct error *err)
+{
+  OWN_MEM struct journal_layer *layer = malloc (sizeof *layer);
+
+  if (layer == NULL)
+    return fail_memory (err, "an import");
+  if (journal_get_layer (j->journal, imp->no, 0, layer, err) == -1)
+    return -1;
+  return list_one (l, imp, layer, err);
+}
+
 int
 qimport_list (struct qimport_journal *j, const char *id,
               int (*each) (void *ctx, const struct qimport_info *info), void *ctx,
               struct qimport_error *error)
 {
-  OWN_MEM struct listing *l = malloc (sizeof *l);
+  OWN_MEM struct listing *l = calloc (1, sizeof *l);
   OWN_MEM struct journal_import *imp = NULL;
   struct error err;
   int rc;
@@ -172,12 +176,11 @@ qimport_list (struct qimport_journal *j, const char *id,
     fail_memory (&err, "a list");
     return publish_error (error, &err);
   }
-  l->j = j;
   l->each = each;
   l->ctx = ctx;
   rc = find (j, id, &imp, &err);
   if (rc == 0)
-    rc = imp != NULL ? list_one (l, imp, &err) : journal_list (j->journal, list_one, l, &err);
+    rc = imp != NULL ? list_it (j, imp, l, &err) : journal_list (j->journal, list_one, l, &err);
   return rc == -1 ? publish_error (error, &err) : 0;
 }
 

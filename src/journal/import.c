@@ -6,14 +6,16 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
 #include "base/clock.h"
+#include "base/own.h"
 #include "base/text.h"
 #include "journal/record.h"
 
-enum { PREFIX_MIN = 4 };
+enum { PREFIX_MIN = 4, LIST_BATCH = 32 };
 
 /* Keys are no << 40: see doc/journal-format.md. */
 static const int64_t no_max = 1 << 22;
@@ -148,42 +150,69 @@ journal_find (struct journal *j, const char *id, struct journal_import *out, str
   return record_read_import (&j->sql, no, out, err);
 }
 
-/* 1: behind the last. */
+struct listed {
+  struct journal_import imp;
+  struct journal_layer layer;
+};
+
 static int
-read_next (struct journal *j, int64_t after, struct journal_import *out, struct error *err)
+read_layer (struct sql *s, int64_t no, unsigned layer, struct journal_layer *out,
+            struct error *err)
 {
-  int64_t no;
+  int r = record_read_layer (s, no, layer, out, err);
+
+  return r == 1 ? record_corrupt (s, "a layer of an import is missing", err) : r;
+}
+
+/* Up to LIST_BATCH imports behind AFTER, of one moment: a lock for each would cost more than
+ * what it is for. */
+static int
+read_some (struct journal *j, int64_t after, struct listed *out, size_t *n, struct error *err)
+{
+  int64_t no = after;
+  int rc = 0;
   LOCKED (j);
 
-  if (sql_get (&j->sql, SQL_IMPORT_NEXT, 0, &no, err, "i", after) == -1)
+  if (sql_run (&j->sql, SQL_BEGIN_READ, err, "") == -1)
     return -1;
-  return no == 0 ? 1 : record_read_import (&j->sql, no, out, err);
+  for (*n = 0; *n < LIST_BATCH && rc == 0; ++*n) {
+    rc = sql_get (&j->sql, SQL_IMPORT_NEXT, 0, &no, err, "i", no);
+    if (rc == -1 || no == 0)
+      break;
+    rc = record_read_import (&j->sql, no, &out[*n].imp, err);
+    if (rc == 0)
+      rc = read_layer (&j->sql, no, 0, &out[*n].layer, err);
+  }
+  return tx_end (j, rc, err);
 }
 
 int
 journal_list (struct journal *j, journal_each each, void *ctx, struct error *err)
 {
-  struct journal_import imp;
+  OWN_MEM struct listed *some = malloc (LIST_BATCH * sizeof *some);
   int64_t after = 0;
-  int r;
+  size_t i, n = LIST_BATCH;
 
-  while ((r = read_next (j, after, &imp, err)) == 0) {
-    if (each (ctx, &imp, err) == -1)
+  if (some == NULL)
+    return fail_memory (err, "the list of imports");
+  while (n == LIST_BATCH) {
+    if (read_some (j, after, some, &n, err) == -1)
       return -1;
-    after = imp.no;
+    for (i = 0; i < n; i++)
+      if (each (ctx, &some[i].imp, &some[i].layer, err) == -1)
+        return -1;
+    after = n == 0 ? after : some[n - 1].imp.no;
   }
-  return r == 1 ? 0 : -1;
+  return 0;
 }
 
 int
 journal_get_layer (struct journal *j, int64_t no, unsigned layer, struct journal_layer *out,
                    struct error *err)
 {
-  int r;
   LOCKED (j);
 
-  r = record_read_layer (&j->sql, no, layer, out, err);
-  return r == 1 ? record_corrupt (&j->sql, "a layer of an import is missing", err) : r;
+  return read_layer (&j->sql, no, layer, out, err);
 }
 
 int

@@ -155,8 +155,10 @@ int journal_get_layer (struct journal *j, int64_t no, unsigned layer, struct jou
 int journal_put_layer (struct journal *j, int64_t no, unsigned layer,
                        const struct journal_layer *l, struct error *err);
 
-/* Every import, oldest first; a callback's -1 ends it. */
-typedef int (*journal_each) (void *ctx, const struct journal_import *imp, struct error *err);
+/* Every import, oldest first, with its first layer; a callback's -1 ends it.  It may use the
+ * journal. */
+typedef int (*journal_each) (void *ctx, const struct journal_import *imp,
+                             const struct journal_layer *layer, struct error *err);
 int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
 
 /* Take IMP for this process: attempts + 1, state as its phase is, event "resumed" (none of

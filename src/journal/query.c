@@ -49,12 +49,14 @@ struct lines {
 };
 
 static int
-add_line (void *ctx, const struct journal_import *imp, struct error *err)
+add_line (void *ctx, const struct journal_import *imp, const struct journal_layer *layer,
+          struct error *err)
 {
   struct lines *l = ctx;
   OWN_MEM char *json = NULL;
   char *longer;
 
+  (void)layer;
   if (one_document (l->j, l->name, imp->no, &json, err) == -1)
     return -1;
   longer = realloc (l->text, strlen (l->text) + strlen (json) + 1);

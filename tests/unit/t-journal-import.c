@@ -363,12 +363,14 @@ forgetting_gives_space_back (void **state)
 }
 
 static int
-count_one (void *ctx, const struct journal_import *imp, struct error *err)
+count_one (void *ctx, const struct journal_import *imp, const struct journal_layer *layer,
+           struct error *err)
 {
   int64_t *last = ctx;
 
   (void)err;
   assert_true (imp->no > *last);
+  assert_string_not_equal (layer->url, "");
   *last = imp->no;
   return 0;
 }
