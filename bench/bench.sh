@@ -3,7 +3,8 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [FORMAT...]     plain, deflate, zstd; default all three
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, sparse, far, answers,
+#                                    journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, BENCH_DIR (bench-cache of the build directory) on the disk to be measured.
@@ -18,63 +19,185 @@ QIMPORT=$top_builddir/.libs/qimport
 [ -x "$QIMPORT" ] || QIMPORT=$top_builddir/qimport
 LD_LIBRARY_PATH=$top_builddir/.libs
 export LD_LIBRARY_PATH
-measure="python3 $top_srcdir/bench/measure.py"
 
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/run.XXXXXX")
-finish () { trap - EXIT INT TERM; serve_stop; rm -rf "$scratch"; }
+proxy=
+finish () {
+  trap - EXIT INT TERM
+  [ -z "$proxy" ] || kill "$proxy"
+  serve_stop
+  rm -rf "$scratch"
+}
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+QIMPORT_JOURNAL=$scratch/journal.db
+export QIMPORT_JOURNAL
+out=$scratch/disk file=$scratch/download
 raw=$cache/guest-$mib.raw
-echo "corpus: $mib MiB of files of this machine, 64 KiB clusters" >&2
-guest_make "$raw" "$mib"
-[ $# != 0 ] || set -- plain deflate zstd
-for f in "$@"; do guest_qcow2 "$raw" "$cache/guest-$mib-$f.qcow2" "$f" 64K; done
-serve_start "$scratch/nginx" "$cache" "$rate"
+
+python () { script=$1; shift; python3 "$top_srcdir/$script" "$@"; }
+die () { echo "bench: $*" >&2; exit 1; }
+
+# ---- The contestants ----------------------------------------------------------------------
+
+plain_curl='curl -sSf -o "$2" "$1" && qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"'
+plain_aria='aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
+  qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"'
 
 # Each contestant leaves the guest in $out, on the disk and not in its cache only.
-out=$scratch/disk file=$scratch/download
 contestant () {
+  limit=0
   case $1 in
     "qimport") set -- "$QIMPORT" start -q "$url" "$out" ;;
     "qimport --digest off") set -- "$QIMPORT" start -q --digest off "$url" "$out" ;;
-    "curl, convert -W -m 16")
-      set -- sh -c 'curl -sSf -o "$2" "$1" && qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"' \
-        - "$url" "$file" "$out" ;;
-    "curl, convert")
-      set -- sh -c 'curl -sSf -o "$2" "$1" && qemu-img convert -f qcow2 -O raw "$2" "$3" && sync -d "$3"' \
-        - "$url" "$file" "$out" ;;
-    "aria2c -x4, convert -W")
+    "curl, qimport -")
+      set -- sh -c 'curl -sSf "$1" | "$2" start -q - "$3"' - "$url" "$QIMPORT" "$out" ;;
+    "curl, convert -W") set -- sh -c "$plain_curl" - "$url" "$file" "$out" ;;
+    "curl, convert -W, sha256sum")
+      set -- sh -c "$plain_curl"' && sha256sum "$3" >"$2.sum"' - "$url" "$file" "$out" ;;
+    "aria2c -x4, convert -W") set -- sh -c "$plain_aria" - "$url" "$file" "$out" ;;
+    "convert -W http://")
+      limit=60
+      set -- sh -c 'qemu-img convert -f qcow2 -O raw -W -m 16 "$1" "$2" && sync -d "$2"' \
+        - "$url" "$out" ;;
+    "aria2c -x4")
       set -- sh -c 'aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
-        qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"' \
-        - "$url" "$file" "$out" ;;
+        sync -d "$2"' - "$url" "$out" ;;
     "floor: the network") set -- curl -sSf -o /dev/null "$url" ;;
     "floor: the disk") set -- dd if="$raw" of="$out" bs=1M conv=sparse,fdatasync status=none ;;
+    "floor: decoding") set -- "$top_builddir/bench/decode" "$image" ;;
   esac
-  $measure run "$results" "$name" "$@"
+  python bench/measure.py run "$results" "$name" "$limit" "$@" >"$scratch/said"
 }
 
-for f in "$@"; do
-  image=$cache/guest-$mib-$f.qcow2
-  url=$serve_url/${image##*/}
-  results=$scratch/results-$f
-  cat "$image" "$raw" >/dev/null # into the page cache, for everyone
+clean () { rm -f "$out"* "$file"* "$scratch"/journal.db*; }
+
+# rounds SAME NAME...: the contestants in turn; SAME is a command that says whether the disk of
+# their first round is what it should be
+rounds () {
+  same=$1
+  shift
+  results=$scratch/results
+  rm -f "$results"
+  cat "$image" >/dev/null # into the page cache, for everyone
   for run in $(seq "$runs"); do
-    for name in "qimport" "qimport --digest off" "curl, convert -W -m 16" "curl, convert" \
-                "aria2c -x4, convert -W" "floor: the network" "floor: the disk"; do
-      QIMPORT_JOURNAL=$scratch/journal.db
-      export QIMPORT_JOURNAL
+    for name in "$@"; do
       sync
       contestant "$name"
+      ! grep -q '^hung' "$scratch/said" || rm -f "$out"
       case $run$name in
         1floor* | [!1]*) ;;
-        *) cmp "$out" "$raw" || { echo "bench: $name made another disk" >&2; exit 1; } ;;
+        *) [ ! -e "$out" ] || $same || die "$name made another disk" ;;
       esac
-      rm -f "$out" "$out".qimport-part "$file" "$scratch"/journal.db*
+      clean
     done
   done
-  printf '\n%s: image %s MiB, disk %s MiB, %s processors\n' "$f" \
-    $(($(stat -c %s "$image") / 1048576)) $(($(stat -c %s "$raw") / 1048576)) "$(nproc)"
-  $measure table "$results" "curl, convert -W -m 16"
+}
+
+table () {
+  printf '\n%s\n\n' "$1"
+  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum"
+}
+
+mib_of () { echo $(($(stat -c %s "$1") / 1048576)); }
+
+# ---- The subjects -------------------------------------------------------------------------
+
+the_guest () { cmp -s "$out" "$raw"; }
+
+guest_image () {
+  image=$cache/guest-$mib-$1.qcow2 url=$serve_url/guest-$mib-$1.qcow2
+  case $1 in
+    tables-first)
+      [ -s "$image" ] || { rm -f "$image.new"
+        python bench/tables-first.py "$raw" "$image.new" && mv "$image.new" "$image"; } ;;
+    *) guest_qcow2 "$raw" "$image" "$1" 64K ;;
+  esac
+}
+
+bench_format () {
+  guest_image "$1"
+  decoding="floor: decoding"
+  [ "$1" != plain ] || decoding=
+  cat "$raw" >/dev/null
+  rounds the_guest "qimport --digest off" "qimport" "curl, convert -W" \
+    "curl, convert -W, sha256sum" "aria2c -x4, convert -W" "convert -W http://" \
+    "floor: the network" "floor: the disk" ${decoding:+"$decoding"}
+  table "$1: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+}
+
+bench_tables_first () {
+  guest_image tables-first
+  rounds the_guest "qimport --digest off" "qimport" "curl, qimport -" "curl, convert -W" \
+    "curl, convert -W, sha256sum" "floor: the network" "floor: the disk"
+  table "tables-first: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+}
+
+# 200,000 clusters scattered over 15 TiB.
+scatter="--size $((15 << 40)) --clusters 200000"
+the_scatter () { python tests/tools/qcow2-scatter.py --verify $scatter "$out"; }
+bench_sparse () {
+  image=$cache/scatter.qcow2 url=$serve_url/scatter.qcow2
+  [ -s "$image" ] || { python tests/tools/qcow2-scatter.py $scatter "$image.new" &&
+    mv "$image.new" "$image"; }
+  rounds the_scatter "qimport --digest off" "qimport" "curl, convert -W" "floor: the network"
+  table "sparse: image $(mib_of "$image") MiB, disk 15 TiB, 200,000 clusters of it scattered"
+}
+
+# A link of 50 ms each way and 20 MB/s a connection: what four of them carry is the least time.
+bench_far () {
+  image=$cache/far.qcow2
+  [ -s "$image" ] || { head -c 400M /dev/urandom >"$scratch/noise" &&
+    qemu-img convert -f raw -O qcow2 "$scratch/noise" "$image.new" && mv "$image.new" "$image"; }
+  qemu-img convert -O raw "$image" "$scratch/noise"
+  python3 "$top_srcdir/tests/tools/delay-proxy.py" "$serve_port" >"$scratch/proxy" &
+  proxy=$!
+  until [ -s "$scratch/proxy" ]; do sleep 0.1; done
+  url=http://127.0.0.1:$(cat "$scratch/proxy")/far.qcow2
+  rounds the_noise "qimport" "aria2c -x4"
+  kill "$proxy"
+  proxy=
+  rm -f "$scratch/noise"
+  table "far: image $(mib_of "$image") MiB over 50 ms each way and 20 MB/s a connection; four connections need $(
+    stat -c %s "$image" | awk '{ printf "%.2f", $1 / 8e7 }') s"
+}
+the_noise () { [ "$name" = "aria2c -x4" ] || cmp -s "$out" "$scratch/noise"; }
+
+bench_answers () {
+  guest_image zstd
+  printf '\nanswers: milliseconds\n\n'
+  python bench/answers.py "$QIMPORT" "$scratch" "$runs" "$image" \
+    $([ ! -s "$cache/scatter.qcow2" ] || echo "$cache/scatter.qcow2")
+}
+
+# What all calls into SQLite together take, of all threads: they overlap with the rest, so it is
+# the most that the journal can cost.
+bench_journal () {
+  guest_image plain
+  printf '\njournal: seconds in SQLite, summed over the threads\n\n'
+  for run in $(seq "$runs"); do
+    sync
+    LD_PRELOAD=$top_builddir/bench/journal-time.so QIMPORT_JOURNAL_TIME=$scratch/time \
+      "$QIMPORT" start -q --digest off "$url" "$out"
+    cat "$scratch/time"
+    clean
+  done
+}
+
+# ---- Run ----------------------------------------------------------------------------------
+
+guest_make "$raw" "$mib"
+serve_start "$scratch/nginx" "$cache" "$rate"
+printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
+  "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+[ $# != 0 ] || set -- plain deflate zstd tables-first sparse far answers journal
+for subject in "$@"; do
+  case $subject in
+    plain | deflate | zstd) bench_format "$subject" ;;
+    tables-first) bench_tables_first ;;
+    sparse | far | answers | journal) "bench_$subject" ;;
+    *) die "no such subject: $subject" ;;
+  esac
 done

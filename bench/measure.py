@@ -2,56 +2,104 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """measure: runs a command and appends what it took to a file; makes the table of medians.
 
-    measure.py run RESULTS NAME COMMAND...   wall seconds, CPU seconds and peak RSS of the command
-                                             and all it waited for, as one JSON line
-    measure.py table RESULTS [BASE]          medians by name, and their ratio to BASE (default:
-                                             the first name)
+    measure.py run RESULTS NAME LIMIT COMMAND...   wall seconds, CPU seconds and peak RSS of the
+                                                   command and all it waited for, as a JSON line;
+                                                   one that takes more than LIMIT seconds (0: it
+                                                   may) is killed, and counted as hung
+    measure.py table RESULTS [PEER...]             medians by name; how many times faster than each
+                                                   PEER (the median of the rounds' ratios), and how
+                                                   many times the largest of what is called "floor:"
 """
 import json
 import os
+import signal
 import statistics
 import sys
 import time
 
 
-def run(results, name, command):
+def wait(pid, limit):
+    """Its status and usage; None if it had to be killed."""
+    until = time.monotonic() + limit
+    while limit > 0:
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+        if done:
+            return status, usage
+        if time.monotonic() > until:
+            os.killpg(pid, signal.SIGKILL)
+            os.wait4(pid, 0)
+            return None
+        time.sleep(0.01)
+    _, status, usage = os.wait4(pid, 0)
+    return status, usage
+
+
+def run(results, name, limit, command):
     begin = time.monotonic()
     pid = os.fork()
     if pid == 0:
+        os.setpgid(0, 0)
         os.execvp(command[0], command)
-    _, status, usage = os.wait4(pid, 0)
-    wall = time.monotonic() - begin
-    if status != 0:
-        sys.exit(f"measure: {name} failed with {os.waitstatus_to_exitcode(status)}")
-    row = {"name": name, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime,
-           "rss": usage.ru_maxrss / 1024}
+    ended = wait(pid, limit)
+    row = {"name": name, "wall": time.monotonic() - begin, "hung": ended is None}
+    if ended is None:
+        print("hung")
+    else:
+        status, usage = ended
+        if status != 0:
+            sys.exit(f"measure: {name} failed with {os.waitstatus_to_exitcode(status)}")
+        row |= {"cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss / 1024}
     with open(results, "a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
 
 
-def table(results, base=None):
+def faster(runs, peer):
+    """Median over the rounds in which both came to an end."""
+    ratios = [p["wall"] / r["wall"] for r, p in zip(runs, peer) if not (r["hung"] or p["hung"])]
+    return f"{statistics.median(ratios):.2f}" if ratios else "-"
+
+
+def medians(runs):
+    ended = [r for r in runs if not r["hung"]]
+    if not ended:
+        return ["-"] * 5
+    wall = [r["wall"] for r in ended]
+    return [f"{statistics.median(wall):.2f}", f"{min(wall):.2f}", f"{max(wall):.2f}",
+            f"{statistics.median(r['cpu'] for r in ended):.2f}",
+            f"{statistics.median(r['rss'] for r in ended):.0f}"]
+
+
+def table(results, peers):
     rows = {}
     with open(results, encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             rows.setdefault(row["name"], []).append(row)
-    base = base or next(iter(rows))
-    unit = statistics.median(r["wall"] for r in rows[base])
-    width = max(map(len, rows))
-    print(f"{'':{width}}  {'wall s':>8} {'min':>7} {'max':>7} {'CPU s':>8} {'RSS MiB':>8}"
-          f" {'wall ratio':>11}  n")
+    floors = [statistics.median(r["wall"] for r in runs)
+              for name, runs in rows.items() if name.startswith("floor:")]
+    peers = [p for p in peers if p in rows]
+    head = ["", "wall s", "least", "most", "CPU s", "RSS MiB"]
+    head += [f"faster than [{i + 1}]" for i in range(len(peers))] + ["of the floor", "n"]
+    out = [head]
     for name, runs in rows.items():
-        wall = [r["wall"] for r in runs]
-        print(f"{name:{width}}  {statistics.median(wall):8.2f} {min(wall):7.2f} {max(wall):7.2f}"
-              f" {statistics.median(r['cpu'] for r in runs):8.2f}"
-              f" {statistics.median(r['rss'] for r in runs):8.0f}"
-              f" {statistics.median(wall) / unit:11.2f}  {len(runs)}")
+        mark = f" [{peers.index(name) + 1}]" if name in peers else ""
+        hung = sum(r["hung"] for r in runs)
+        line = [name + mark] + medians(runs) + [faster(runs, rows[p]) for p in peers]
+        line.append(f"{float(line[1]) / max(floors):.2f}" if floors and line[1] != "-" else "-")
+        out.append(line + [f"{len(runs)}" + (f", {hung} hung" if hung else "")])
+    widths = [max(len(line[i]) for line in out) for i in range(len(head))]
+    for i, line in enumerate(out):
+        cells = [line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])]
+        print("| " + " | ".join(cells) + " |")
+        if i == 0:
+            print("|" + "|".join("-" * (w + 1) + ("-" if i == 0 else ":")
+                                 for i, w in enumerate(widths)) + "|")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 4 and sys.argv[1] == "run":
-        run(sys.argv[2], sys.argv[3], sys.argv[4:])
-    elif len(sys.argv) in (3, 4) and sys.argv[1] == "table":
-        table(*sys.argv[2:])
+    if len(sys.argv) > 5 and sys.argv[1] == "run":
+        run(sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
+    elif len(sys.argv) > 2 and sys.argv[1] == "table":
+        table(sys.argv[2], sys.argv[3:])
     else:
         sys.exit(__doc__)
