@@ -161,6 +161,10 @@ qcow2_place (const struct qcow2_header *h, const struct qcow2_placed *t, struct 
                  "%s at byte %" PRIu64 " is 0x%" PRIx64
                  ", not aligned to the cluster size %" PRIu64 "; " DAMAGED,
                  t->what, t->field, t->range.at.v, h->cluster_size);
+  if (t->range.at.v > INT64_MAX)
+    return fail (err, ERR_IMAGE_MALFORMED,
+                 "%s at byte %" PRIu64 " is 0x%" PRIx64 ", beyond the end of any file; " DAMAGED,
+                 t->what, t->field, t->range.at.v);
   if (t->range.len == 0)
     return 0;
   if (!host_range_within (t->range, h->file_len))
