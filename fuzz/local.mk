@@ -30,18 +30,19 @@ fuzz_fuzz_source_response_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_source_response_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_fuzz_source_response_LDADD = librooms.la
 
-# Every target for FUZZ_SECONDS, from its corpus; what it finds new is left in fuzz/found.
+# Every target for FUZZ_SECONDS, from its corpus; what it finds new is left in fuzz/found.  With
+# make -j2 two at a time.
+fuzz_smokes = $(fuzz_programs:=.smoke)
 if FUZZ
-fuzz-smoke: $(fuzz_programs)
-	@for f in $(fuzz_programs); do \
-	  name=$$(basename $$f | sed 's/^fuzz-//'); \
-	  $(MKDIR_P) fuzz/found/$$name && \
-	  ./$$f -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -timeout=10 -rss_limit_mb=1024 \
+fuzz-smoke: $(fuzz_smokes)
+$(fuzz_smokes): $(fuzz_programs)
+	@name=$$(basename $@ .smoke | sed 's/^fuzz-//') && $(MKDIR_P) fuzz/found/$$name && \
+	  ASAN_OPTIONS=quarantine_size_mb=32:$$ASAN_OPTIONS ./fuzz/fuzz-$$name \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=131072 -timeout=60 -rss_limit_mb=1024 \
 	    -verbosity=0 -print_final_stats=1 -artifact_prefix=fuzz/found/$$name- \
-	    fuzz/found/$$name $(top_srcdir)/fuzz/corpus/$$name || exit 1; \
-	done
+	    fuzz/found/$$name $(top_srcdir)/fuzz/corpus/$$name
 else
 fuzz-smoke:
 	@echo "configure with CC=clang --enable-fuzz --enable-sanitize first" >&2; exit 1
 endif
-.PHONY: fuzz-smoke
+.PHONY: fuzz-smoke $(fuzz_smokes)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 unit_tests += \
 	tests/unit/t-qcow2-decode \
+	tests/unit/t-qcow2-glance \
 	tests/unit/t-qcow2-header \
 	tests/unit/t-qcow2-map \
 	tests/unit/t-qcow2-snapshot
@@ -8,6 +9,9 @@ unit_tests += \
 tests_unit_t_qcow2_decode_SOURCES = tests/unit/t-qcow2-decode.c tests/unit/qcow2-image.h
 tests_unit_t_qcow2_decode_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_qcow2_decode_LDADD = $(UNIT_LIBS)
+tests_unit_t_qcow2_glance_SOURCES = tests/unit/t-qcow2-glance.c tests/unit/qcow2-image.h
+tests_unit_t_qcow2_glance_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_qcow2_glance_LDADD = $(UNIT_LIBS)
 tests_unit_t_qcow2_header_SOURCES = tests/unit/t-qcow2-header.c tests/unit/qcow2-image.h
 tests_unit_t_qcow2_header_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_qcow2_header_LDADD = $(UNIT_LIBS)
