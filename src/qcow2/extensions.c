@@ -108,15 +108,12 @@ qcow2_extensions_parse (struct qcow2_extensions *out, const uint8_t *raw, size_t
     struct extension e = { 0 };
     size_t left = to - from;
 
-    if (left >= 4)
-      e.magic = load_be32 (raw + from);
-    if (left >= 4 && e.magic == EXT_END)
-      return 0;
     if (left < 8)
       return fail (err, ERR_IMAGE_MALFORMED,
                    "header extension at byte %zu is cut by the backing file name at byte %zu; "
                    "the image is damaged, ask for a sound one",
                    from, to);
+    e.magic = load_be32 (raw + from);
     e.len = load_be32 (raw + from + 4);
     e.at = from + 8;
     e.body = raw + e.at;
@@ -126,6 +123,8 @@ qcow2_extensions_parse (struct qcow2_extensions *out, const uint8_t *raw, size_t
                    " does not fit in front of byte %zu; the image is damaged, "
                    "ask for a sound one",
                    e.magic, from, e.len, to);
+    if (e.magic == EXT_END)
+      return 0;
     if (extension (out, &e, autoclear, err) == -1)
       return -1;
     from = e.at + (size_t)align_up (e.len, 8);

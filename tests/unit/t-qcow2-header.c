@@ -216,8 +216,12 @@ static const struct row rows[] = {
     { { 8, 8, 0x7c }, { 16, 4, 5 }, { 112, 8, 0x1234567800000000 }, { 120, 4, 1 } },
     MALFORMED,
     "cut by the backing file name" },
-  { "a name behind the end mark", { { 8, 8, 0x74 }, { 16, 4, 5 } }, ERR_NONE, "" },
-  { "a name in the end mark", { { 8, 8, 0x72 }, { 16, 4, 5 } }, MALFORMED, "cut by the backing" },
+  { "no end mark before a name", { { 8, 8, 0x70 }, { 16, 4, 5 } }, ERR_NONE, "" },
+  { "a name behind the end mark", { { 8, 8, 0x78 }, { 16, 4, 5 } }, ERR_NONE, "" },
+  { "a name in the end mark", { { 8, 8, 0x77 }, { 16, 4, 5 } }, MALFORMED, "cut by the backing" },
+  { "an end mark with a body", { { 112, 8, 8 } }, ERR_NONE, "" },
+  { "an end mark up to the end", { { 112, 8, 0xf88 } }, ERR_NONE, "" },
+  { "an end mark too long", { { 112, 8, 0xf89 } }, MALFORMED, "length 3977 does not fit" },
 };
 
 static void
