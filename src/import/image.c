@@ -177,9 +177,12 @@ static int
 find_snapshot (struct qimport *q, struct error *err)
 {
   struct image_reader r = source_reader (q->sources[0], q->layers[0].file_len);
+  struct snapshot_search search = { .name = q->options->snapshot };
+  struct map_layer *l = &q->layers[0];
 
-  return import_find_snapshot (&r, &q->layers[0].header, q->options->snapshot,
-                               &q->layers[0].disk, err);
+  if (import_each_snapshot (&r, &l->header, import_search_snapshot, &search, err) == -1)
+    return -1;
+  return import_found_disk (&search, &l->header, &l->disk, err);
 }
 
 static int

@@ -44,12 +44,6 @@ move_window (struct window *w, host_off at, size_t want, struct error *err)
 {
   const struct image_reader *r = w->reader;
 
-  if (at.v >= r->end)
-    return fail (
-        err, ERR_IMAGE_TRUNCATED,
-        "snapshot table: an entry at host offset %" PRIu64 " lies beyond the end of the "
-        "image (%" PRIu64 " bytes); the image is cut off or damaged, ask for a sound one",
-        at.v, r->end);
   if (at.v >= w->at.v && at.v + want <= w->at.v + w->len)
     return 0;
   w->at = at;
@@ -57,14 +51,14 @@ move_window (struct window *w, host_off at, size_t want, struct error *err)
   return r->read (r->ctx, at, w->buf, w->len, err);
 }
 
-/* Parse the entry at AT, which may need more bytes than are there. */
+/* Parse the entry at AT, which may need more bytes than are there: 1 if so. */
 static int
 parse_entry (struct window *w, const struct qcow2_header *h, host_off at,
              struct qcow2_snapshot *snap, size_t *entry_len, struct error *err)
 {
   size_t want = 1;
 
-  for (;;) {
+  while (at.v < w->reader->end && want <= w->reader->end - at.v) {
     size_t have;
     int rc;
 
@@ -74,96 +68,103 @@ parse_entry (struct window *w, const struct qcow2_header *h, host_off at,
     rc = qcow2_snapshot_parse (h, at, w->buf + (at.v - w->at.v), have, snap, entry_len, err);
     if (rc <= 0)
       return rc;
-    if (have < want || *entry_len <= have || *entry_len > ENTRY_MAX)
-      return fail (err, ERR_IMAGE_TRUNCATED,
-                   "snapshot table: the entry at host offset %" PRIu64
-                   " reaches beyond the end "
-                   "of the image; the image is cut off or damaged, ask for a sound one",
-                   at.v);
+    if (*entry_len <= have || *entry_len > ENTRY_MAX)
+      return fail (err, ERR_INTERNAL, "an entry of the snapshot table needs %zu bytes", *entry_len);
     want = *entry_len;
   }
+  return 1;
+}
+
+struct snapshot_walk
+import_snapshots_begin (const struct qcow2_header *h)
+{
+  struct snapshot_walk w = { { h->snapshots_at }, h->snapshots };
+
+  return w;
+}
+
+int
+import_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r,
+                        const struct qcow2_header *h, snapshot_each each, void *ctx,
+                        struct error *err)
+{
+  OWN_MEM uint8_t *buf = NULL;
+  struct window w = { .reader = r };
+  struct qcow2_snapshot snap;
+
+  if (walk->left == 0)
+    return 0;
+  w.buf = buf = malloc (ENTRY_MAX);
+  if (buf == NULL)
+    return fail_memory (err, "the snapshot table");
+  for (; walk->left > 0; walk->left--) {
+    size_t len = 0;
+    int rc = parse_entry (&w, h, walk->at, &snap, &len, err);
+
+    if (rc != 0)
+      return rc;
+    if (each (ctx, &snap, err) == -1)
+      return -1;
+    walk->at.v += len;
+  }
+  return 0;
 }
 
 int
 import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                       snapshot_each each, void *ctx, struct error *err)
 {
-  OWN_MEM uint8_t *buf = malloc (ENTRY_MAX);
-  struct window w = { .reader = r, .buf = buf };
-  struct qcow2_snapshot snap;
-  host_off at = { h->snapshots_at };
-  uint32_t i;
+  struct snapshot_walk walk = import_snapshots_begin (h);
+  int rc = import_snapshots_go_on (&walk, r, h, each, ctx, err);
 
-  if (buf == NULL)
-    return fail_memory (err, "the snapshot table");
-  for (i = 0; i < h->snapshots; i++) {
-    size_t len = 0;
-    int rc;
+  if (rc == 1)
+    return fail (err, ERR_IMAGE_TRUNCATED,
+                 "snapshot table: the entry at host offset %" PRIu64
+                 " reaches beyond the end of the image (%" PRIu64
+                 " bytes); the image is cut off or damaged, ask for a sound one",
+                 walk.at.v, r->end);
+  return rc;
+}
 
-    if (parse_entry (&w, h, at, &snap, &len, err) == -1)
-      return -1;
-    at.v += len;
-    if (at.v - h->snapshots_at > QCOW2_SNAPSHOT_TABLE_MAX)
-      return fail (err, ERR_IMAGE_MALFORMED,
-                   "snapshot table at host offset %" PRIu64
-                   ": larger than 64 MiB; the image is "
-                   "damaged, ask for a sound one",
-                   h->snapshots_at);
-    rc = each (ctx, &snap, err);
-    if (rc != 0)
-      return rc;
+static bool
+is_called (const char *name, const uint8_t *raw, size_t len)
+{
+  return name != NULL && strlen (name) == len && memcmp (raw, name, len) == 0;
+}
+
+int
+import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err)
+{
+  struct snapshot_search *s = search;
+
+  (void)err;
+  s->end = max_u64 (s->end, snap->entry_end);
+  if (snap->disk.l1.n > 0)
+    s->end = max_u64 (s->end, snap->disk.l1.at.v + snap->disk.l1.n * 8);
+  if (!s->by_id && is_called (s->name, snap->raw_id, snap->raw_id_len)) {
+    s->by_id = true;
+    s->disk = snap->disk;
+  } else if (!s->by_id && !s->by_name
+             && is_called (s->name, snap->raw_name, snap->raw_name_len)) {
+    s->by_name = true;
+    s->disk = snap->disk;
   }
-  return 0;
-}
-
-struct wanted {
-  const char *name;
-  struct qcow2_disk *disk;
-  bool by_id;
-};
-
-static int
-match (void *ctx, const struct qcow2_snapshot *snap, struct error *err)
-{
-  struct wanted *w = ctx;
-
-  const uint8_t *raw = w->by_id ? snap->raw_id : snap->raw_name;
-  size_t len = w->by_id ? snap->raw_id_len : snap->raw_name_len;
-
-  (void)err;
-  if (strlen (w->name) != len || memcmp (raw, w->name, len) != 0)
-    return 0;
-  *w->disk = snap->disk;
-  return 1;
-}
-
-static int
-ignore_snapshot (void *ctx, const struct qcow2_snapshot *snap, struct error *err)
-{
-  (void)ctx;
-  (void)snap;
-  (void)err;
   return 0;
 }
 
 int
-import_find_snapshot (const struct image_reader *r, const struct qcow2_header *h,
-                      const char *name, struct qcow2_disk *disk, struct error *err)
+import_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
+                   struct qcow2_disk *disk, struct error *err)
 {
   char shown[80];
-  struct wanted by_id = { name, disk, true }, by_name = { name, disk, false };
-  int rc;
 
-  if (name == NULL) {
-    qcow2_active_disk (h, disk);
-    return import_each_snapshot (r, h, ignore_snapshot, NULL, err);
-  }
-  rc = import_each_snapshot (r, h, match, &by_id, err);
-  if (rc == 0)
-    rc = import_each_snapshot (r, h, match, &by_name, err);
-  if (rc == 0)
+  if (s->name != NULL && !s->by_id && !s->by_name)
     return fail (err, ERR_USAGE,
                  "the image has no snapshot with the ID or name %s; `qimport info` lists them",
-                 escape_text (shown, sizeof shown, name, strlen (name)));
-  return rc == 1 ? 0 : -1;
+                 escape_text (shown, sizeof shown, s->name, strlen (s->name)));
+  if (s->name == NULL)
+    qcow2_active_disk (h, disk);
+  else
+    *disk = s->disk;
+  return 0;
 }

@@ -6,6 +6,8 @@
 #ifndef QIMPORT_IMPORT_SNAPSHOT_H
 #define QIMPORT_IMPORT_SNAPSHOT_H
 
+#include <stdbool.h>
+
 #include "qcow2/qcow2.h"
 #include "source/source.h"
 
@@ -18,15 +20,39 @@ struct image_reader {
 
 struct image_reader source_reader (struct source *s, uint64_t file_len);
 
-/* 0 to go on, 1 to end with success, -1. */
 typedef int (*snapshot_each) (void *ctx, const struct qcow2_snapshot *snap, struct error *err);
 
+/* Every entry of the table, which must be there. */
 int import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                           snapshot_each each, void *ctx, struct error *err);
 
-/* By ID first, then by name, as qemu-img does.  ERR_USAGE when there is none.  NAME NULL: the
- * active disk, after the table was looked at: malformed, it is refused as qemu does. */
-int import_find_snapshot (const struct image_reader *r, const struct qcow2_header *h,
-                          const char *name, struct qcow2_disk *disk, struct error *err);
+/* A table of which not everything can be read yet. */
+struct snapshot_walk {
+  host_off at;   /* of the next entry */
+  uint32_t left; /* entries */
+};
+
+struct snapshot_walk import_snapshots_begin (const struct qcow2_header *h);
+
+/* The entries that R has by now: 0 when those were all, 1 when some are to come. */
+int import_snapshots_go_on (struct snapshot_walk *w, const struct image_reader *r,
+                            const struct qcow2_header *h, snapshot_each each, void *ctx,
+                            struct error *err);
+
+/* Looks for the snapshot NAME, by ID first, then by name, as qemu-img does; NULL: for none.  Sees
+ * the whole table in any case: what is malformed is refused, as by qemu-img. */
+struct snapshot_search {
+  const char *name;
+  bool by_id, by_name;
+  struct qcow2_disk disk; /* if by_id or by_name */
+  uint64_t end;           /* how much of the file the entries and their L1 tables need */
+};
+
+int import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err);
+
+/* What the search found, having seen all; without a name, the active disk.  ERR_USAGE when there
+ * is no such snapshot. */
+int import_found_disk (const struct snapshot_search *search, const struct qcow2_header *h,
+                       struct qcow2_disk *disk, struct error *err);
 
 #endif

@@ -104,7 +104,8 @@ check_end (struct stream *s, struct error *err)
   struct qcow2_header again;
   struct error why;
 
-  if (!stream_all_parsed (s) || s->data_end > s->pos || s->compressed_end >= s->pos + SECTOR)
+  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->pos
+      || s->data_end > s->pos || s->compressed_end >= s->pos + SECTOR)
     return ended_early (s, err);
   if (s->pipe
       && qcow2_header_parse (&again, s->head, s->head_len, s->pos, UINT64_MAX, &why) == -1)
@@ -250,6 +251,8 @@ begin_stream (struct stream *s, struct error *err)
       || check_layers (s, err) == -1)
     return -1;
   s->have_header = true;
+  s->snapshots = import_snapshots_begin (&s->header);
+  s->search.name = q->options->snapshot;
   s->piece = max_u64 (PIECE_LEAST, 2 * s->header.cluster_size);
   s->unit = unit_size (s);
   s->table_buf = malloc (s->header.cluster_size);
@@ -304,7 +307,7 @@ look (struct stream *s, struct error *err)
   bool ended = s->ended;
 
   if (fill (s, err) == -1 || (!s->have_header && begin_stream (s, err) == -1)
-      || fill (s, err) == -1 || (!s->have_disk && stream_find_disk (s, err) == -1)
+      || fill (s, err) == -1 || stream_find_disk (s, err) == -1
       || (s->have_disk && !s->running && run_stream (s, err) == -1)
       || (s->running && stream_parse_tables (s, err) == -1))
     return -1;

@@ -14,6 +14,7 @@
 #define QIMPORT_IMPORT_STREAM_H
 
 #include "import/import.h"
+#include "import/snapshot.h"
 #include "target/spool.h"
 
 /* A bit per unit of host space; grows as the stream does. */
@@ -53,6 +54,8 @@ struct stream {
   struct qcow2_header header;
   struct qcow2_disk disk;
   bool have_header, have_disk, have_l1;
+  struct snapshot_walk snapshots; /* those that were not seen yet */
+  struct snapshot_search search;
   uint64_t *tables;            /* every L2 table, ascending: see stream_map.c */
   size_t n_tables, next_table; /* those before next_table are parsed */
   uint8_t *table_buf;
@@ -72,7 +75,8 @@ int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, stru
 /* ---- stream_map.c -------------------------------------------------------------------------
  */
 
-/* Know which disk it is (have_disk), if what tells it is here by now. */
+/* Look at the snapshots that are here by now, and know which disk it is (have_disk), if what tells
+ * it is. */
 int stream_find_disk (struct stream *s, struct error *err);
 
 /* Parse every table that is here by now. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "import/snapshot.h"
 
 /* An L2 table is kept as its host offset in sectors and the index of its L1 entry, in one
  * number: an L1 table of 32 MiB may name 4 Mi of them. */
@@ -134,28 +133,24 @@ read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *
   return stream_read_host (ctx, at, buf, len, err);
 }
 
-/* The active disk is known at once; a snapshot table that is here is looked at, as it would be
- * where it can be read.  A snapshot's disk is known when its entry is here.  Until the stream
- * ends an entry that reaches beyond what is here means: later. */
+/* The active disk is known at once, a snapshot's when all were seen.  Whatever is imported, the
+ * table is looked at as it comes, as it would be where it can be read.  An entry is shorter than a
+ * piece, so that it never needs the spool. */
 int
 stream_find_disk (struct stream *s, struct error *err)
 {
   struct image_reader r = { read_for_snapshot, s, horizon (s) };
-  const char *name = s->q->options->snapshot;
-  int rc;
+  int rc = import_snapshots_go_on (&s->snapshots, &r, &s->header, import_search_snapshot,
+                                   &s->search, err);
 
-  if (name == NULL) {
-    rc = import_find_snapshot (&r, &s->header, NULL, &s->disk, err);
-    s->have_disk = rc == 0 || (err->code == ERR_IMAGE_TRUNCATED && (!s->ended || s->pipe));
-    return s->have_disk ? 0 : -1;
-  }
-  if (!s->ended && s->header.snapshots > 0 && horizon (s) <= s->header.snapshots_at)
+  if (rc == -1)
+    return -1;
+  if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
-  rc = import_find_snapshot (&r, &s->header, name, &s->disk, err);
-  if (rc == -1 && err->code == ERR_IMAGE_TRUNCATED && (!s->ended || s->pipe))
-    return 0;
-  s->have_disk = rc == 0;
-  return rc;
+  if (import_found_disk (&s->search, &s->header, &s->disk, err) == -1)
+    return -1;
+  s->have_disk = true;
+  return 0;
 }
 
 /* ---- The L1 table --------------------------------------------------------------------------

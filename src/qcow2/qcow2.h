@@ -110,7 +110,7 @@ void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
 /* An entry of the snapshot table. */
 struct qcow2_snapshot {
   struct qcow2_disk disk; /* its own virtual size, from its extra data, else the active one's */
-  uint64_t entry_at;
+  uint64_t entry_at, entry_end; /* without its padding */
   char id[64]; /* cut, escaped: for people */
   char name[256];
   const uint8_t *raw_id; /* as in the file, within the bytes that were parsed */

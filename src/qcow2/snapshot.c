@@ -129,6 +129,7 @@ qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8_t *
     return -1;
   escape_text (s.id, sizeof s.id, s.raw_id, s.raw_id_len);
   escape_text (s.name, sizeof s.name, s.raw_name, s.raw_name_len);
+  s.entry_end = at.v + len;
   *entry_len = (size_t)align_up (len, 8);
   *out = s;
   return 0;
