@@ -33,6 +33,7 @@ flow_tests += tests/flow/journal-views.sh
 flow_tests += tests/flow/kill-resume.sh
 flow_tests += tests/flow/library.sh
 flow_tests += tests/flow/many-imports.sh
+flow_tests += tests/flow/memory.sh
 flow_tests += tests/flow/messages.sh
 flow_tests += tests/flow/mutations.sh
 flow_tests += tests/flow/layers.sh
@@ -50,10 +51,11 @@ long_tests = tests/long/main-job.sh
 long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
 # Short in the quick suite, of full size here.
-long_tests += tests/flow/net-latency.sh tests/flow/net-options.sh
+long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-options.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
-	tests/flow/mutations.tsv tests/tools/at-prompt.py tests/tools/map-same.py tests/tools/differential.py
+	tests/flow/mutations.tsv tests/tools/at-prompt.py tests/tools/map-same.py tests/tools/differential.py \
+	tests/tools/qcow2-scatter.py
 
 include tests/durability/local.mk
 

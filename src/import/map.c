@@ -12,7 +12,8 @@
 #include "base/bytes.h"
 #include "qimport.h"
 
-enum { L1_CHUNK = 8192, BATCH_TABLES = 256, BATCH_BYTES = 8 << 20 };
+/* A round trip for each, one after the other: a large L1 table must not be many of them. */
+enum { L1_CHUNK = 1 << 17, BATCH_TABLES = 256, BATCH_BYTES = 8 << 20 };
 
 /* A window over one layer's tables, which moves forward. */
 struct window {
@@ -282,13 +283,15 @@ note_header_tables (struct walk *w, unsigned depth, struct error *err)
 static int
 open_window (struct window *v, struct map_layer *layer, struct error *err)
 {
+  size_t l1_n = (size_t)min_u64 (L1_CHUNK, max_u64 (layer->disk.l1.n, 1));
+
   v->layer = layer;
   if (layer->raw)
     return 0;
   v->stride = min_u64 (layer->header.cluster_size,
                        max_u64 (layer->disk.l1.n > 0 ? l2_used_bytes (layer, 0) : 0, 16));
-  v->l2 = malloc (L1_CHUNK * sizeof *v->l2);
-  v->place = calloc (L1_CHUNK, sizeof *v->place);
+  v->l2 = malloc (l1_n * sizeof *v->l2);
+  v->place = calloc (l1_n, sizeof *v->place);
   v->bytes = malloc (max_u64 (BATCH_BYTES, v->stride));
   if (v->l2 == NULL || v->place == NULL || v->bytes == NULL)
     return fail_memory (err, "the tables of the image");
