@@ -40,6 +40,7 @@ flow_tests += tests/flow/layers.sh
 flow_tests += tests/flow/restart.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
+flow_tests += tests/flow/streams-spool.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk
@@ -52,6 +53,7 @@ long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
 # Short in the quick suite, of full size here.
 long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-options.sh
+long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
 	tests/flow/mutations.tsv tests/tools/at-prompt.py tests/tools/map-same.py tests/tools/differential.py \

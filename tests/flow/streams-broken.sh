@@ -45,7 +45,7 @@ cut_at () {
 }
 
 some=12
-[ -z "${QIMPORT_TEST_LONG:-}" ] || some=1500
+[ -z "${QIMPORT_TEST_LONG:-}" ] || some=400
 for kind in '--layout interleaved' '--layout tables-last' \
   '--layout l1-last --compression zstd' '--snapshots 2 --layout tables-last'; do
   # shellcheck disable=SC2086
