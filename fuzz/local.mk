@@ -30,8 +30,8 @@ fuzz_fuzz_source_response_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_source_response_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_fuzz_source_response_LDADD = librooms.la
 
-# Every target for FUZZ_SECONDS, from its corpus; what it finds new is left in fuzz/found.  With
-# make -j2 two at a time.
+# Every target for FUZZ_SECONDS, from its corpus, with make -j2 two at a time; what is found new is
+# left in fuzz/found.
 fuzz_smokes = $(fuzz_programs:=.smoke)
 if FUZZ
 fuzz-smoke: $(fuzz_smokes)

@@ -51,7 +51,7 @@ TESTS += $(build_tests) $(flow_tests)
 long_tests = tests/long/main-job.sh
 long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
-long_tests += tests/long/coverage.sh tests/long/differential.sh
+long_tests += tests/long/coverage.sh tests/long/differential.sh tests/long/fuzz.sh
 # Short in the quick suite, of full size here.
 long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-options.sh
 long_tests += tests/flow/streams-broken.sh
