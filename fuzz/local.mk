@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # libFuzzer targets:  ./configure CC=clang --enable-fuzz --enable-sanitize && make fuzz-smoke
-# A room adds its own with += here; the corpus of fuzz/fuzz-X is fuzz/corpus/X.
+# A room adds its own with += here; the corpus of fuzz/fuzz-X is fuzz/corpus/X: what has a name was
+# made by hand, what has a number was found, and takes a way that nothing else takes.
 FUZZ_SECONDS = 60
 fuzz_programs =
 EXTRA_DIST += fuzz/corpus
