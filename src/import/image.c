@@ -166,13 +166,6 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
-/* An image that another image sits on may be raw: what has no qcow2 header is. */
-static bool
-looks_raw (unsigned k, const uint8_t *head, size_t len)
-{
-  return k > 0 && (len < 4 || memcmp (head, "QFI\xfb", 4) != 0);
-}
-
 static int
 find_snapshot (struct qimport *q, struct error *err)
 {
@@ -211,8 +204,11 @@ static int
 parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct error *err)
 {
   struct map_layer *l = &q->layers[k];
+  bool raw;
 
-  if (looks_raw (k, *head, *len))
+  if (import_layer_is_raw (q, k, *head, *len, &raw, err) == -1)
+    return -1;
+  if (raw)
     return check_raw (q, k, err);
   if (read_head (q, k, head, len, l->file_len, err) == -1
       || qcow2_header_parse (&l->header, *head, *len, l->file_len, q->options->max_size, err)
@@ -331,32 +327,6 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   if (!sealed && parse_layer (q, k, &head, &len, err) == -1)
     return import_name_layer (q, k, err);
   return check_head_digest (q, k, head, len, recorded, err);
-}
-
-int
-import_check_chain (struct qimport *q, struct error *err)
-{
-  char name[80];
-  unsigned k;
-
-  for (k = 0; k < q->n_layers; k++) {
-    const struct map_layer *l = &q->layers[k];
-    bool below = k + 1 < q->n_layers, has = !l->raw && l->header.has_backing;
-
-    if (has && !below && !q->options->unallocated_keep)
-      return fail (
-          err, ERR_IMAGE_UNSUPPORTED,
-          "%s: the image has a backing file, \"%s\", which is not opened by name; give "
-          "its image with --backing URL, or publish a flattened image",
-          source_url (q->sources[k]),
-          escape_text (name, 64, l->header.backing_name, l->header.backing_name_len));
-    if (below && !has)
-      return fail (err, ERR_IMAGE_UNSUPPORTED,
-                   "%s: has no backing file, but --backing gives one; leave it out, or check "
-                   "the order (top down)",
-                   source_url (q->sources[k]));
-  }
-  return 0;
 }
 
 void

@@ -94,12 +94,18 @@ int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 /* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
 int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
-/* Every backing file the chain needs was given, and no more. */
-int import_check_chain (struct qimport *q, struct error *err);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport_options *o, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */
 int import_absolute_url (const char *url, char **out, struct error *err);
+
+/* chain.c: do the layers belong on each other? */
+
+/* Whether layer K, of whose first bytes LEN are in HEAD, is raw: the layer above says it. */
+int import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+                         bool *raw, struct error *err);
+/* Every backing file the chain needs was given, in this order, and no more. */
+int import_check_chain (struct qimport *q, struct error *err);
 
 /* sample.c: is it still the same image, where validators cannot tell? */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);

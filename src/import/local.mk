@@ -2,6 +2,7 @@
 librooms_la_SOURCES += \
 	src/import/audit.c \
 	src/import/audit.h \
+	src/import/chain.c \
 	src/import/checksums.c \
 	src/import/commit.c \
 	src/import/compare.c \

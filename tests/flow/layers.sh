@@ -4,7 +4,7 @@
 # Backing chains given explicitly, deltas onto what a target holds, and snapshots: as qemu-img has
 # them; a chain that does not fit is refused and nothing is made.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq
+needs qemu-img qemu-io jq python3
 
 cd "$scratch" || exit 99
 disk=$scratch/disk
@@ -44,6 +44,76 @@ exits 5 "a chain that is too short is refused"
 run qimport start -q --backing mid.qcow2 base.qcow2 "$disk"
 exits 5 "a backing file too many is refused"
 check "nothing was made" [ ! -e "$disk" -a ! -e "$disk.qimport-part" ]
+
+# ---- order: by the names in the overlays, which are looked at and never opened
+
+mkdir moved
+cp mid.qcow2 "mid dle.qcow2"
+qemu-img create -q -f qcow2 -F qcow2 -b "mid dle.qcow2" over.qcow2
+cp over.qcow2 over2.qcow2
+write over2.qcow2 'write -P 7 3M 64k'
+qemu-img rebase -u -F qcow2 -b over.qcow2 over2.qcow2
+qemu-img convert -q -O raw over2.qcow2 over2.raw
+run qimport start -q --backing over.qcow2 --backing "file://$scratch/mid%20dle.qcow2" \
+  --backing base.qcow2 over2.qcow2 "$disk"
+exits 0 "a chain of four is imported, a name in its URL escaped"
+assert_identical "$disk" over2.raw "identical"
+is "$(cat err)" '' "and nothing is warned of"
+fresh
+run qimport start -q --backing "mid dle.qcow2" --backing over.qcow2 \
+  --backing base.qcow2 over2.qcow2 "$disk"
+exits 5 "two of them the wrong way round are refused"
+one_message "with one line"
+check "that says which is whose" grep -q 'over2.qcow2: its backing file is "over.qcow2", but' err
+check "and nothing is made" [ ! -e "$disk" -a ! -e "$disk.qimport-part" ]
+mv base.qcow2 moved/renamed
+run qimport start --progress none --backing mid.qcow2 --backing moved/renamed top.qcow2 "$disk"
+exits 0 "a file that was renamed is taken"
+assert_identical "$disk" top.raw "identical"
+check "with a warning" grep -q 'mid.qcow2: its backing file was "base.qcow2", and .*renamed is' err
+fresh
+mv moved/renamed base.qcow2
+
+# ---- formats: the overlay's word holds
+
+cp base-c.qcow2 looks.raw
+qemu-img create -q -f qcow2 -F raw -b looks.raw over.qcow2
+qemu-img convert -q -O raw over.qcow2 over.raw
+run qimport start --progress none --backing looks.raw over.qcow2 "$disk"
+exits 0 "a raw disk on which a guest wrote a qcow2 header is raw"
+assert_identical "$disk" over.raw "as qemu-img reads it"
+check "with a warning" grep -q 'looks.raw: read as raw, as .*over.qcow2 says, though' err
+fresh
+qemu-img rebase -u -F qcow2 -b base.raw over.qcow2
+run qimport start -q --backing base.raw over.qcow2 "$disk"
+exits 5 "a raw file for a qcow2 one is refused"
+one_message "in one line"
+qemu-img rebase -u -F vmdk -b base.raw over.qcow2
+run qimport start -q --backing base.raw over.qcow2 "$disk"
+exits 5 "another format is refused"
+check "by its name" grep -q 'is of format "vmdk", and only qcow2 and raw are read' err
+for below in base.raw base-c.qcow2; do
+  qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2
+  python3 - over.qcow2 <<'END'
+import sys
+image = bytearray(open(sys.argv[1], "rb").read())
+at = image.find(bytes.fromhex("e2792aca"))
+image[at:at + 4] = b"none"
+open(sys.argv[1], "wb").write(image)
+END
+  run qimport start -q --backing $below over.qcow2 "$disk"
+  exits 0 "where it says nothing, $below is what it looks like"
+  assert_identical "$disk" base.raw "identical"
+  fresh
+done
+head -c 9437184 /dev/urandom >long.raw
+qemu-img create -q -f qcow2 -F raw -b long.raw over.qcow2 3000832
+write over.qcow2 'write -P 9 64k 64k'
+qemu-img convert -q -O raw over.qcow2 over.raw
+run qimport start -q --backing long.raw over.qcow2 "$disk"
+exits 0 "a raw one may be larger than the overlay"
+assert_identical "$disk" over.raw "identical"
+fresh
 
 cp top.raw below.raw
 qemu-img create -q -f qcow2 delta.qcow2 7M

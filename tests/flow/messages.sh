@@ -19,6 +19,8 @@ qemu-img create -q -f vmdk "$www/disk.vmdk" 4M
 qemu-img create -q -f qcow2 "$www/locked.qcow2" 4M
 printf '\002' | dd of="$www/locked.qcow2" bs=1 seek=35 conv=notrunc status=none # crypt_method
 qemu-img create -q -f qcow2 -b whole.qcow2 -F qcow2 "$www/delta.qcow2" 2>/dev/null
+cp "$www/delta.qcow2" "$www/over.qcow2"
+qemu-img rebase -u -b damaged.qcow2 -F qcow2 "$www/over.qcow2"
 # The first entry of the first L2 table points to no cluster's beginning.
 cp "$image" "$www/damaged.qcow2"
 python3 - "$www/damaged.qcow2" <<'END'
@@ -77,7 +79,7 @@ says 5 "$u/cut.qcow2" "beyond the image" "; .*ask for a sound one" start "$u/cut
 says 5 "$u/damaged.qcow2: L2 entry at byte [0-9]* .guest offset 0." "not aligned" "; .*ask for a sound one" \
   start "$u/damaged.qcow2" a.img
 says 5 "$u/damaged.qcow2: L2 entry" "not aligned" "; .*ask for a sound one" \
-  start --backing "$u/damaged.qcow2" "$u/delta.qcow2" a.img
+  start --backing "$u/damaged.qcow2" "$u/over.qcow2" a.img
 says 5 "$u/damaged.qcow2: L2 entry" "not aligned" "; .*ask for a sound one" map "$u/damaged.qcow2"
 says 5 "$u/delta.qcow2" "has a backing file, .whole.qcow2." "; give its image with --backing" start "$u/delta.qcow2" a.img
 says 5 "$u/whole.qcow2" "has no backing file" "; leave it out" start --backing "$u/whole.qcow2" "$u/whole.qcow2" a.img
