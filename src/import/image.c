@@ -170,7 +170,8 @@ static int
 find_snapshot (struct qimport *q, struct error *err)
 {
   struct image_reader r = source_reader (q->sources[0], q->layers[0].file_len);
-  struct snapshot_search search = { .name = q->options->snapshot };
+  struct snapshot_search search
+      = { .name = q->options->snapshot, .max_size = q->options->max_size };
   struct map_layer *l = &q->layers[0];
 
   if (import_each_snapshot (&r, &l->header, import_search_snapshot, &search, err) == -1)

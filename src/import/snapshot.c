@@ -156,12 +156,17 @@ int
 import_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
                    struct qcow2_disk *disk, struct error *err)
 {
-  char shown[80];
+  char shown[80], size[24], most[24];
 
   if (s->name != NULL && !s->by_id && !s->by_name)
     return fail (err, ERR_USAGE,
                  "the image has no snapshot with the ID or name %s; `qimport info` lists them",
                  escape_text (shown, sizeof shown, s->name, strlen (s->name)));
+  if (s->name != NULL && s->disk.virtual_size > s->max_size)
+    return fail (err, ERR_IMAGE_TOO_LARGE,
+                 "the disk of snapshot %s has %s, more than %s; --max-size allows more",
+                 escape_text (shown, sizeof shown, s->name, strlen (s->name)),
+                 format_size (size, s->disk.virtual_size), format_size (most, s->max_size));
   if (s->name == NULL)
     qcow2_active_disk (h, disk);
   else

@@ -43,6 +43,7 @@ int import_snapshots_go_on (struct snapshot_walk *w, const struct image_reader *
  * the whole table in any case: what is malformed is refused, as by qemu-img. */
 struct snapshot_search {
   const char *name;
+  uint64_t max_size; /* of its disk; that of the active one is in the header */
   bool by_id, by_name;
   struct qcow2_disk disk; /* if by_id or by_name */
   uint64_t end;           /* how much of the file the entries and their L1 tables need */
@@ -51,7 +52,7 @@ struct snapshot_search {
 int import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err);
 
 /* What the search found, having seen all; without a name, the active disk.  ERR_USAGE when there
- * is no such snapshot. */
+ * is no such snapshot, ERR_IMAGE_TOO_LARGE when its disk is larger than it may be. */
 int import_found_disk (const struct snapshot_search *search, const struct qcow2_header *h,
                        struct qcow2_disk *disk, struct error *err);
 

@@ -253,6 +253,7 @@ begin_stream (struct stream *s, struct error *err)
   s->have_header = true;
   s->snapshots = import_snapshots_begin (&s->header);
   s->search.name = q->options->snapshot;
+  s->search.max_size = q->options->max_size;
   s->piece = max_u64 (PIECE_LEAST, 2 * s->header.cluster_size);
   s->unit = unit_size (s);
   s->table_buf = malloc (s->header.cluster_size);

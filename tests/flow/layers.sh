@@ -115,6 +115,33 @@ exits 0 "a raw one may be larger than the overlay"
 assert_identical "$disk" over.raw "identical"
 fresh
 
+# ---- every layer is a source of its own
+
+qemu-img create -q -f qcow2 low.qcow2 16M
+write low.qcow2 'write -P 1 0 16M'
+qemu-img create -q -f qcow2 -F qcow2 -b low.qcow2 high.qcow2
+write high.qcow2 'write -P 2 12M 1M'
+qemu-img convert -q -O raw high.qcow2 high.raw
+"$QIMPORT" start -q --limit-rate 4M --commit-interval 0.1 --backing low.qcow2 high.qcow2 chained &
+background
+for _ in $(seq 100); do
+  [ "$(import_of chained .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && break
+  sleep 0.1
+done
+kill -9 $!
+wait $! 2>/dev/null
+check "killed, there is no disk" [ ! -e chained ]
+mv low.qcow2 low
+cp low low.qcow2
+write low.qcow2 'write -P 3 12M 64k' 'write -P 3 8M 64k'
+run qimport resume -q chained
+exits 4 "a backing file that was written to meanwhile is refused"
+one_message "in one line"
+mv low low.qcow2
+run qimport resume -q chained
+exits 0 "the file itself is known again"
+assert_identical chained high.raw "and the disk is as qemu-img reads it"
+
 cp top.raw below.raw
 qemu-img create -q -f qcow2 delta.qcow2 7M
 write delta.qcow2 'write -P 7 64k 64k' 'write -z 1M 64k' 'write -P 8 6M 1M'

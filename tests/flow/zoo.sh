@@ -182,6 +182,18 @@ for layout in tables-first l1-last; do
     rm -f "$i" raw snap.*
   done
 done
+python3 "$writer" --snapshots 1 --cluster-bits 12 --size 6291456 --snapshot-size 8389120 \
+  --snapshot-raw snap "$i" raw
+for size in 8389120 8388608; do
+  run qimport start -q --snapshot "snapshot 1" --max-size $size "$serve_url/i" "$disk"
+  first=$rc
+  rm -f "$disk"
+  qimport start -q --snapshot "snapshot 1" --max-size $size - "$disk" <"$i" 2>"$scratch/err"
+  is "$first $?" "$([ $size = 8389120 ] && echo 0 0 || echo 5 5)" \
+    "a snapshot larger than the disk, at most $size bytes: from a server and from a pipe"
+  rm -f "$disk"
+done
+one_message "in one line"
 
 rm -rf "$disk"
 is "$(find "$scratch" -name '*.qimport-part')" "" "no part file is left"
