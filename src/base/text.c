@@ -79,15 +79,18 @@ escape_text (char *out, size_t out_size, const void *in, size_t len)
   return out;
 }
 
+static const char scheme_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789+-.";
+
 char *
 redact_url (char *out, size_t out_size, const char *url)
 {
-  const char *authority = strstr (url, "://");
+  const char *authority = url + strspn (url, scheme_characters);
   size_t scheme_len, host_len, path_len;
   const char *at;
   char *plain;
 
-  if (authority == NULL || strncasecmp (url, "http", 4) != 0)
+  if (strncmp (authority, "://", 3) != 0 || strncasecmp (url, "file:", 5) == 0)
     return escape_text (out, out_size, url, strlen (url));
   authority += 3;
   scheme_len = (size_t)(authority - url);

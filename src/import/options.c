@@ -449,6 +449,9 @@ holds_secret (const struct option_row *row, const void *field)
   if (row->type == TYPE_TEXT) {
     const char *text = *(char *const *)field;
 
+    /* a proxy may be written without a scheme */
+    if (row->field == offsetof (struct qimport_options, proxy) && strchr (text, '@') != NULL)
+      return true;
     return strcmp (redact_url (plain, sizeof plain, text), text) != 0;
   }
   if (row->type != TYPE_LIST)
