@@ -40,6 +40,34 @@ import_source_options (const struct qimport_options *o, struct source_options *s
   so->insecure = o->insecure;
 }
 
+/* The first answers come before there is an import; their events are not lost for it. */
+static void
+keep_early (struct qimport *q, const char *kind, const char *detail)
+{
+  struct early_event *e = &q->early[q->n_early];
+
+  if (q->n_early == EARLY_MAX)
+    return;
+  snprintf (e->kind, sizeof e->kind, "%s", kind);
+  e->detail = strdup (detail);
+  q->n_early += e->detail != NULL;
+}
+
+int
+import_tell_early (struct qimport *q, struct error *err)
+{
+  unsigned i;
+  int rc = 0;
+
+  for (i = 0; i < q->n_early; i++) {
+    if (rc == 0 && q->in_journal)
+      rc = journal_event (q->journal, q->imp.no, q->early[i].kind, q->early[i].detail, err);
+    free (q->early[i].detail);
+  }
+  q->n_early = 0;
+  return rc;
+}
+
 static void
 on_event (void *ctx, const char *kind, const char *detail)
 {
@@ -53,6 +81,8 @@ on_event (void *ctx, const char *kind, const char *detail)
   /* The event is for people; that it cannot be kept must not end the import. */
   if (q->in_journal)
     journal_event (q->journal, q->imp.no, kind, detail, &ignored);
+  else
+    keep_early (q, kind, detail);
 }
 
 int

@@ -23,7 +23,13 @@
 #include "source/source.h"
 #include "target/target.h"
 
-enum { HEAD_MAX = 16 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1 };
+enum { HEAD_MAX = 16 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1, EARLY_MAX = 32 };
+
+/* An event from before the import was in the journal. */
+struct early_event {
+  char kind[16];
+  char *detail;
+};
 
 struct qimport_journal {
   struct journal *journal;
@@ -54,6 +60,8 @@ struct qimport {
 
   struct journal_import imp;
   bool in_journal; /* imp.no is valid, and held by us */
+  struct early_event early[EARLY_MAX];
+  unsigned n_early;
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
   struct target *target;
   struct copy *copy;
@@ -94,6 +102,8 @@ int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 /* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
 int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
+/* Into the journal with the events from before the import was there; they are forgotten. */
+int import_tell_early (struct qimport *q, struct error *err);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport_options *o, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */

@@ -232,6 +232,7 @@ qimport_close (struct qimport *q)
     atomic_store (&q->stop, true);
     import_leave (q, &closed);
   }
+  import_tell_early (q, &closed); /* there may be no import they could be told of */
   import_close_image (q);
   import_close_audit (q);
   options_close (q->options);

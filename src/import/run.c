@@ -115,25 +115,6 @@ warn_space (struct qimport *q)
                format_size (have, free_bytes));
 }
 
-/* They were followed before there was a journal to note them in. */
-static int
-note_redirects (struct qimport *q, struct error *err)
-{
-  char detail[2 * sizeof q->records[0].url + 16];
-  unsigned k;
-
-  for (k = 0; k < q->n_layers; k++) {
-    const struct journal_layer *r = &q->records[k];
-
-    if (strcmp (source_url (q->sources[k]), source_final_url (q->sources[k])) == 0)
-      continue;
-    snprintf (detail, sizeof detail, "%s: to %s", r->url, r->final_url);
-    if (journal_event (q->journal, q->imp.no, "redirected", detail, err) == -1)
-      return -1;
-  }
-  return 0;
-}
-
 int
 import_begin (struct qimport *q, struct error *err)
 {
@@ -151,7 +132,7 @@ import_begin (struct qimport *q, struct error *err)
       || journal_begin (q->journal, imp, q->records, err) == -1)
     return -1;
   q->in_journal = q->fresh = true;
-  return note_redirects (q, err);
+  return import_tell_early (q, err);
 }
 
 int
