@@ -139,12 +139,32 @@ is_given (const char *text)
   return text != NULL && text[0] != '\0';
 }
 
+/* One that has to be escaped is no tag, and is never sent back (A8). */
 static bool
 etag_is_strong (const char *etag)
 {
-  size_t n = strlen (etag);
+  size_t i, n = strlen (etag);
 
+  for (i = 0; i < n; i++) {
+    if (etag[i] < 0x20 || etag[i] > 0x7e || etag[i] == '\\')
+      return false;
+  }
   return n >= 2 && etag[0] == '"' && etag[n - 1] == '"';
+}
+
+/* A validator as it is kept and compared: escaped, so that the journal gives it back as it was.
+ * One that does not fit is as good as none: half of a tag would compare equal too easily. */
+static void
+validator_text (char *out, size_t size, const char *validator)
+{
+  char escaped[4 * sizeof ((struct source_identity *)NULL)->etag + 4];
+
+  out[0] = '\0';
+  if (validator == NULL || strlen (validator) >= size)
+    return;
+  escape_text (escaped, sizeof escaped, validator, strlen (validator));
+  if (strlen (escaped) < size)
+    memcpy (out, escaped, strlen (escaped) + 1);
 }
 
 enum source_trust
@@ -165,18 +185,10 @@ response_trust (const char *etag, const char *last_modified, const char *date)
 void
 response_identity (const struct response *r, uint64_t total, struct source_identity *id)
 {
-  const char *etag = r->etag != NULL ? r->etag : "";
-  const char *date = r->last_modified != NULL ? r->last_modified : "";
-
-  /* one that does not fit is as good as none: half of a tag would compare equal too easily */
-  if (strlen (etag) >= sizeof id->etag)
-    etag = "";
-  if (strlen (date) >= sizeof id->last_modified)
-    date = "";
-  memcpy (id->etag, etag, strlen (etag) + 1);
-  memcpy (id->last_modified, date, strlen (date) + 1);
+  validator_text (id->etag, sizeof id->etag, r->etag);
+  validator_text (id->last_modified, sizeof id->last_modified, r->last_modified);
   id->length = total;
-  id->trust = response_trust (etag, date, r->date);
+  id->trust = response_trust (id->etag, id->last_modified, r->date);
 }
 
 const char *
@@ -207,28 +219,26 @@ static bool
 validators_differ (const struct response *r, const struct source_identity *known,
                    struct judgement *j)
 {
-  char was[64], is[64];
+  char tag[sizeof known->etag], date[sizeof known->last_modified];
 
+  validator_text (tag, sizeof tag, r->etag);
+  validator_text (date, sizeof date, r->last_modified);
   if (known->etag[0] != '\0') {
-    if (!is_given (r->etag)) {
+    if (tag[0] == '\0') {
       judge (j, RESPONSE_CHANGED, "the ETag it had is gone");
       return true;
     }
-    if (strcmp (r->etag, known->etag) != 0) {
-      judge (j, RESPONSE_CHANGED, "its ETag was %s and is %s",
-             escape_text (was, sizeof was, known->etag, strlen (known->etag)),
-             escape_text (is, sizeof is, r->etag, strlen (r->etag)));
+    if (strcmp (tag, known->etag) != 0) {
+      judge (j, RESPONSE_CHANGED, "its ETag was %.60s and is %.60s", known->etag, tag);
       return true;
     }
     if (etag_is_strong (known->etag))
       return false;
   }
-  if (known->last_modified[0] == '\0' || !is_given (r->last_modified)
-      || strcmp (r->last_modified, known->last_modified) == 0)
+  if (known->last_modified[0] == '\0' || date[0] == '\0'
+      || strcmp (date, known->last_modified) == 0)
     return false;
-  judge (j, RESPONSE_CHANGED, "it was last modified %s and is %s",
-         escape_text (was, sizeof was, known->last_modified, strlen (known->last_modified)),
-         escape_text (is, sizeof is, r->last_modified, strlen (r->last_modified)));
+  judge (j, RESPONSE_CHANGED, "it was last modified %s and is %s", known->last_modified, date);
   return true;
 }
 
