@@ -90,9 +90,10 @@ parsed_url_release (struct parsed_url *p)
   *p = (struct parsed_url){ 0 };
 }
 
-/* URL is http or https.  Words that fail are shown without what may be secret. */
+/* URL is http or https; FLAGS are libcurl's.  Words that fail are shown without what may be
+ * secret. */
 static int
-parse_url (const char *url, struct parsed_url *out, struct error *err)
+parse_url (const char *url, unsigned flags, struct parsed_url *out, struct error *err)
 {
   char shown[SHOWN_MAX];
   CURLU *u = curl_url ();
@@ -100,7 +101,7 @@ parse_url (const char *url, struct parsed_url *out, struct error *err)
 
   if (u == NULL)
     return fail_memory (err, "a URL");
-  rc = curl_url_set (u, CURLUPART_URL, url, 0);
+  rc = curl_url_set (u, CURLUPART_URL, url, flags);
   if (rc != CURLUE_OK) {
     curl_url_cleanup (u);
     if (rc == CURLUE_OUT_OF_MEMORY)
@@ -126,7 +127,7 @@ place_init (struct place *p, const char *url, struct error *err)
   struct parsed_url u = { 0 };
 
   *p = (struct place){ 0 };
-  if (parse_url (url, &u, err) == -1)
+  if (parse_url (url, 0, &u, err) == -1)
     return -1;
   p->original = u.text;
   p->origin = u.origin;
@@ -200,7 +201,8 @@ place_redirect (struct place *p, const char *url, struct error *err)
 
   if (redirect_allowed (p, url, err) == -1)
     return -1;
-  if (parse_url (url, &u, err) == -1) {
+  /* servers forget to encode what they redirect to */
+  if (parse_url (url, CURLU_URLENCODE | CURLU_ALLOW_SPACE, &u, err) == -1) {
     err->code = err->code == ERR_USAGE ? ERR_SOURCE_FAILED : err->code;
     return -1;
   }
@@ -223,7 +225,7 @@ place_at_origin (const struct place *p)
 
   if (strcmp (p->pinned, p->original) == 0)
     return true;
-  if (parse_url (p->pinned, &u, &err) == -1)
+  if (parse_url (p->pinned, 0, &u, &err) == -1)
     return false;
   same = strcmp (u.origin, p->origin) == 0;
   parsed_url_release (&u);
