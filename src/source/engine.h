@@ -4,9 +4,10 @@
  *
  *   place   somewhere the image can be had: the URL, or a mirror of it.  Knows where requests
  *           go now (redirects are followed by hand, once, and pinned) and what the image is
- * there. job     a range somebody wants, from the first request until its last byte is
- * delivered. Lives over any number of requests. answer  one request of a job and what came of
- * it.
+ *           there.
+ *   job     a range somebody wants, from the first request until its last byte is delivered.
+ *           Lives over any number of requests.
+ *   answer  one request of a job and what came of it.
  *
  * While a place is not settled (its redirects not known, or no longer right) only one job, its
  * scout, may ask it; the first answer that is accepted settles it.
@@ -160,6 +161,11 @@ bool place_other (const struct source *s, const struct job *job, const struct pl
 /* The path of a file: URL, percent-decoded; the caller's to free. */
 int file_url_path (const char *url, char **path, struct error *err);
 bool url_is_http (const char *url);
+
+/* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
+int request_choose (struct job *job, struct error *err);
+CURLcode request_set_up (struct job *job);
+void request_release (struct answer *a);
 
 /* transfer.c: one request on the wire */
 int transfer_start (struct job *job, struct place *place, struct error *err);

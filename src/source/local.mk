@@ -11,6 +11,7 @@ librooms_la_SOURCES += \
 	src/source/rate.c \
 	src/source/rate.h \
 	src/source/read.c \
+	src/source/request.c \
 	src/source/response.c \
 	src/source/response.h \
 	src/source/retry.c \

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * transfer: one request on the wire.  Sets the easy handle up, judges the answer at its first
- * body byte (J5), and hands body bytes that passed to the job's sink.  What becomes of the job
- * afterwards is outcome.c's.
+ * transfer: one request on the wire.  Judges the answer at its first body byte (J5), and hands
+ * body bytes that passed to the job's sink.  What becomes of the job afterwards is outcome.c's.
  */
 #include "source/engine.h"
 
@@ -350,170 +349,6 @@ transfer_judge (struct job *job)
     job->s->failed = true;
 }
 
-/* Which bytes to ask for: what is missing, with a weak identity the last ones delivered too
- * (nothing of the range where none was). */
-static void
-choose_range (struct job *job, struct place *place)
-{
-  struct source *s = job->s;
-  struct answer *a = &job->answer;
-  struct request *q = &a->request;
-
-  q->whole_welcome = job->kind == JOB_PROBE || job->kind == JOB_STREAM;
-  q->known = place->known ? &place->id : NULL;
-  if (job->kind == JOB_STREAM && (job->done == 0 || !s->id.ranges)) {
-    a->skip = job->done;
-    q->len = LENGTH_UNKNOWN;
-    return;
-  }
-  a->skip = min_u64 (job->tail_len, job->done);
-  q->ranged = true;
-  q->from = job->range.at.v + job->done - a->skip;
-  q->len = job->range.len - job->done + a->skip;
-}
-
-static void
-add_line (struct answer *a, const char *line, bool *ok)
-{
-  struct curl_slist *grown = curl_slist_append (a->headers, line);
-
-  if (grown == NULL)
-    *ok = false;
-  else
-    a->headers = grown;
-}
-
-/* A1: the caller's headers only where they were meant for. */
-static bool
-add_headers (struct job *job, const struct place *place, bool credentials)
-{
-  struct answer *a = &job->answer;
-  const char *tag = NULL;
-  char line[320];
-  struct curl_slist *h;
-  bool ok = true;
-
-  add_line (a, "Accept-Encoding: identity", &ok);
-  if (a->request.ranged && place->known && job->kind != JOB_PROBE && !place->no_if_range)
-    tag = response_if_range (&place->id);
-  a->request.if_range = tag != NULL;
-  if (tag != NULL) {
-    snprintf (line, sizeof line, "If-Range: %s", tag);
-    add_line (a, line, &ok);
-  }
-  for (h = credentials ? job->s->credentials.headers : NULL; h != NULL; h = h->next)
-    add_line (a, h->data, &ok);
-  return ok;
-}
-
-struct setter {
-  CURL *easy;
-  CURLcode rc;
-};
-
-#define SET(t, option, value)                                \
-  do {                                                       \
-    if ((t)->rc == CURLE_OK)                                 \
-      (t)->rc = curl_easy_setopt ((t)->easy, option, value); \
-  } while (0)
-
-/* A7: ~/.netrc only when asked; client certificates are credentials too. */
-static void
-set_credentials (struct setter *t, const struct source *s, const struct place *place)
-{
-  const struct source_options *o = &s->options;
-  bool from_url = place->user != NULL;
-
-  if (from_url || (place->own && s->credentials.user != NULL)) {
-    SET (t, CURLOPT_USERNAME, from_url ? place->user : s->credentials.user);
-    SET (t, CURLOPT_PASSWORD,
-         !from_url                 ? s->credentials.password
-         : place->password != NULL ? place->password
-                                   : "");
-  }
-  if (!place->own)
-    return;
-  if (o->netrc || o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-  if (o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
-  if (o->cert != NULL)
-    SET (t, CURLOPT_SSLCERT, o->cert);
-  if (o->key != NULL)
-    SET (t, CURLOPT_SSLKEY, o->key);
-  if (o->aws_sigv4 != NULL)
-    SET (t, CURLOPT_AWS_SIGV4, o->aws_sigv4);
-}
-
-static void
-set_trust (struct setter *t, const struct source *s)
-{
-  const struct source_options *o = &s->options;
-
-  SET (t, CURLOPT_PROTOCOLS_STR, "http,https");
-  if (o->cacert != NULL)
-    SET (t, CURLOPT_CAINFO, o->cacert);
-  if (o->pinnedpubkey != NULL)
-    SET (t, CURLOPT_PINNEDPUBLICKEY, o->pinnedpubkey);
-  if (o->proxy != NULL)
-    SET (t, CURLOPT_PROXY, o->proxy);
-  if (o->insecure) {
-    SET (t, CURLOPT_SSL_VERIFYPEER, 0L);
-    SET (t, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  if (s->reference == NULL)
-    SET (t, CURLOPT_CERTINFO, 1L);
-}
-
-/* Data goes over connections of its own: over HTTP/2 all of it would share one. */
-static void
-set_wire (struct setter *t, const struct source *s, enum job_kind kind)
-{
-  bool data = kind == JOB_DATA || kind == JOB_STREAM;
-
-  SET (t, CURLOPT_NOSIGNAL, 1L);
-  SET (t, CURLOPT_QUICK_EXIT, 1L);
-  SET (t, CURLOPT_TCP_NODELAY, 1L);
-  SET (t, CURLOPT_TCP_KEEPALIVE, 1L);
-  SET (t, CURLOPT_CONNECTTIMEOUT, (long)s->options.connect_timeout_s);
-  /* refused while the handle still holds a buffer, as after a name that was not found; the
-   * default will do then */
-  curl_easy_setopt (t->easy, CURLOPT_BUFFERSIZE, data ? 512L * 1024 : 64L * 1024);
-  SET (t, CURLOPT_HTTP_VERSION,
-       data ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-  SET (t, CURLOPT_PIPEWAIT, data ? 0L : 1L);
-  SET (t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET (t, CURLOPT_USERAGENT, "qimport/" PACKAGE_VERSION);
-}
-
-static CURLcode
-set_up (struct job *job, struct place *place, bool credentials)
-{
-  struct setter t = { job->easy, CURLE_OK };
-  const struct request *q = &job->answer.request;
-  char range[64];
-
-  curl_easy_reset (job->easy);
-  set_wire (&t, job->s, job->kind);
-  set_trust (&t, job->s);
-  if (credentials)
-    set_credentials (&t, job->s, place);
-  SET (&t, CURLOPT_URL, place->pinned);
-  SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
-  SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);
-  if (q->ranged) {
-    snprintf (range, sizeof range, "%" PRIu64 "-%" PRIu64, q->from, q->from + q->len - 1);
-    SET (&t, CURLOPT_RANGE, range);
-  }
-  SET (&t, CURLOPT_HEADERFUNCTION, on_header);
-  SET (&t, CURLOPT_HEADERDATA, job);
-  SET (&t, CURLOPT_WRITEFUNCTION, on_body);
-  SET (&t, CURLOPT_WRITEDATA, job);
-  SET (&t, CURLOPT_PRIVATE, job);
-  SET (&t, CURLOPT_ERRORBUFFER, job->answer.words);
-  return t.rc;
-}
-
 static int
 setup_failed (const struct source *s, CURLcode rc, struct error *err)
 {
@@ -525,12 +360,25 @@ setup_failed (const struct source *s, CURLcode rc, struct error *err)
                s->shown, curl_easy_strerror (rc));
 }
 
+static CURLcode
+set_callbacks (struct job *job)
+{
+  CURLcode rc = curl_easy_setopt (job->easy, CURLOPT_HEADERFUNCTION, on_header);
+
+  if (rc == CURLE_OK)
+    rc = curl_easy_setopt (job->easy, CURLOPT_HEADERDATA, job);
+  if (rc == CURLE_OK)
+    rc = curl_easy_setopt (job->easy, CURLOPT_WRITEFUNCTION, on_body);
+  if (rc == CURLE_OK)
+    rc = curl_easy_setopt (job->easy, CURLOPT_WRITEDATA, job);
+  return rc;
+}
+
 int
 transfer_start (struct job *job, struct place *place, struct error *err)
 {
   struct source *s = job->s;
   struct answer *a = &job->answer;
-  bool credentials = place_at_origin (place);
   CURLcode rc;
 
   *a = (struct answer){ .place = place,
@@ -538,20 +386,19 @@ transfer_start (struct job *job, struct place *place, struct error *err)
                         .started_ms = monotonic_ms () };
   a->slow_since_ms = a->slow_at_ms = a->started_ms;
   digest_init (&a->skipped);
-  choose_range (job, place);
   if (job->easy == NULL)
     job->easy = curl_easy_init ();
-  if (job->easy == NULL || !add_headers (job, place, credentials && place->own)) {
-    curl_slist_free_all (a->headers);
-    a->headers = NULL;
+  if (job->easy == NULL)
     return fail_memory (err, "a request");
-  }
-  rc = set_up (job, place, credentials);
+  if (request_choose (job, err) == -1)
+    return -1;
+  rc = request_set_up (job);
+  if (rc == CURLE_OK)
+    rc = set_callbacks (job);
   if (rc == CURLE_OK && curl_multi_add_handle (s->multi, job->easy) != CURLM_OK)
     rc = CURLE_OUT_OF_MEMORY;
   if (rc != CURLE_OK) {
-    curl_slist_free_all (a->headers);
-    a->headers = NULL;
+    request_release (a);
     return setup_failed (s, rc, err);
   }
   if (!place->settled)
@@ -569,8 +416,7 @@ transfer_stop (struct job *job)
   if (job->state != JOB_RUNNING)
     return;
   curl_multi_remove_handle (job->s->multi, job->easy);
-  curl_slist_free_all (a->headers);
-  a->headers = NULL;
+  request_release (a);
   if (a->place->scout == job)
     a->place->scout = NULL;
   job->state = JOB_WAITING;

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * request: what is asked, and how: the range, the headers, and libcurl's options.  Here it is
+ * decided who gets to see credentials (A1).
+ */
+#include "source/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Which bytes to ask for: what is missing, with a weak identity the last ones delivered too
+ * (nothing of the range where none was). */
+static void
+choose_range (struct job *job, const struct place *place)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+  struct request *q = &a->request;
+
+  q->whole_welcome = job->kind == JOB_PROBE || job->kind == JOB_STREAM;
+  q->known = place->known ? &place->id : NULL;
+  if (job->kind == JOB_STREAM && (job->done == 0 || !s->id.ranges)) {
+    a->skip = job->done;
+    q->len = LENGTH_UNKNOWN;
+    return;
+  }
+  a->skip = min_u64 (job->tail_len, job->done);
+  q->ranged = true;
+  q->from = job->range.at.v + job->done - a->skip;
+  q->len = job->range.len - job->done + a->skip;
+}
+
+static void
+add_line (struct answer *a, const char *line, bool *ok)
+{
+  struct curl_slist *grown = curl_slist_append (a->headers, line);
+
+  if (grown == NULL)
+    *ok = false;
+  else
+    a->headers = grown;
+}
+
+/* A1: the caller's headers only where they were meant for. */
+static bool
+add_headers (struct job *job, const struct place *place)
+{
+  struct answer *a = &job->answer;
+  const char *tag = NULL;
+  char line[320];
+  struct curl_slist *h;
+  bool credentials = place->own && place_at_origin (place);
+  bool ok = true;
+
+  add_line (a, "Accept-Encoding: identity", &ok);
+  if (a->request.ranged && place->known && job->kind != JOB_PROBE && !place->no_if_range)
+    tag = response_if_range (&place->id);
+  a->request.if_range = tag != NULL;
+  if (tag != NULL) {
+    snprintf (line, sizeof line, "If-Range: %s", tag);
+    add_line (a, line, &ok);
+  }
+  for (h = credentials ? job->s->credentials.headers : NULL; h != NULL; h = h->next)
+    add_line (a, h->data, &ok);
+  return ok;
+}
+
+int
+request_choose (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+
+  choose_range (job, a->place);
+  if (add_headers (job, a->place))
+    return 0;
+  request_release (a);
+  return fail_memory (err, "a request");
+}
+
+void
+request_release (struct answer *a)
+{
+  curl_slist_free_all (a->headers);
+  a->headers = NULL;
+}
+
+struct setter {
+  CURL *easy;
+  CURLcode rc;
+};
+
+#define SET(t, option, value)                                \
+  do {                                                       \
+    if ((t)->rc == CURLE_OK)                                 \
+      (t)->rc = curl_easy_setopt ((t)->easy, option, value); \
+  } while (0)
+
+/* A7: ~/.netrc only when asked; client certificates are credentials too. */
+static void
+set_credentials (struct setter *t, const struct source *s, const struct place *place)
+{
+  const struct source_options *o = &s->options;
+  bool from_url = place->user != NULL;
+
+  if (from_url || (place->own && s->credentials.user != NULL)) {
+    SET (t, CURLOPT_USERNAME, from_url ? place->user : s->credentials.user);
+    SET (t, CURLOPT_PASSWORD,
+         !from_url                 ? s->credentials.password
+         : place->password != NULL ? place->password
+                                   : "");
+  }
+  if (!place->own)
+    return;
+  if (o->netrc || o->netrc_file != NULL)
+    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+  if (o->netrc_file != NULL)
+    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
+  if (o->cert != NULL)
+    SET (t, CURLOPT_SSLCERT, o->cert);
+  if (o->key != NULL)
+    SET (t, CURLOPT_SSLKEY, o->key);
+  if (o->aws_sigv4 != NULL)
+    SET (t, CURLOPT_AWS_SIGV4, o->aws_sigv4);
+}
+
+static void
+set_trust (struct setter *t, const struct source *s)
+{
+  const struct source_options *o = &s->options;
+
+  SET (t, CURLOPT_PROTOCOLS_STR, "http,https");
+  if (o->cacert != NULL)
+    SET (t, CURLOPT_CAINFO, o->cacert);
+  if (o->pinnedpubkey != NULL)
+    SET (t, CURLOPT_PINNEDPUBLICKEY, o->pinnedpubkey);
+  if (o->proxy != NULL)
+    SET (t, CURLOPT_PROXY, o->proxy);
+  if (o->insecure) {
+    SET (t, CURLOPT_SSL_VERIFYPEER, 0L);
+    SET (t, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (s->reference == NULL)
+    SET (t, CURLOPT_CERTINFO, 1L);
+}
+
+/* Data goes over connections of its own: over HTTP/2 all of it would share one. */
+static void
+set_wire (struct setter *t, struct job *job)
+{
+  const struct source *s = job->s;
+  bool data = job->kind == JOB_DATA || job->kind == JOB_STREAM;
+
+  SET (t, CURLOPT_NOSIGNAL, 1L);
+  SET (t, CURLOPT_QUICK_EXIT, 1L);
+  SET (t, CURLOPT_TCP_NODELAY, 1L);
+  SET (t, CURLOPT_TCP_KEEPALIVE, 1L);
+  SET (t, CURLOPT_CONNECTTIMEOUT, (long)s->options.connect_timeout_s);
+  /* refused while the handle still holds a buffer, as after a name that was not found; the
+   * default will do then */
+  curl_easy_setopt (t->easy, CURLOPT_BUFFERSIZE, data ? 512L * 1024 : 64L * 1024);
+  SET (t, CURLOPT_HTTP_VERSION,
+       data ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+  SET (t, CURLOPT_PIPEWAIT, data ? 0L : 1L);
+  SET (t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET (t, CURLOPT_USERAGENT, "qimport/" PACKAGE_VERSION);
+}
+
+CURLcode
+request_set_up (struct job *job)
+{
+  struct setter t = { job->easy, CURLE_OK };
+  struct place *place = job->answer.place;
+  const struct request *q = &job->answer.request;
+  char range[64];
+
+  curl_easy_reset (job->easy);
+  set_wire (&t, job);
+  set_trust (&t, job->s);
+  if (place_at_origin (place))
+    set_credentials (&t, job->s, place);
+  SET (&t, CURLOPT_URL, place->pinned);
+  SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
+  SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);
+  if (q->ranged) {
+    snprintf (range, sizeof range, "%" PRIu64 "-%" PRIu64, q->from, q->from + q->len - 1);
+    SET (&t, CURLOPT_RANGE, range);
+  }
+  SET (&t, CURLOPT_PRIVATE, job);
+  SET (&t, CURLOPT_ERRORBUFFER, job->answer.words);
+  return t.rc;
+}
