@@ -16,6 +16,7 @@
 #define QIMPORT_SOURCE_ENGINE_H
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -42,7 +43,8 @@ struct place {
   char *pinned;                                   /* where requests go */
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
-  bool own; /* the credentials of the options are meant for its origin */
+  bool own;        /* the credentials of the options are meant for its origin */
+  bool origin_ours; /* the origin is this machine or its link */
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */
   bool dead;
@@ -68,6 +70,7 @@ struct answer {
   uint64_t fresh;    /* of them: delivered, never seen before */
   bool headed;       /* its headers are all there */
   bool judged, accepted, paused, overlong;
+  bool barred; /* its redirect leads where it must not (A5) */
   struct judgement j;
   int64_t started_ms;
   int64_t slow_since_ms, slow_at_ms; /* the stall watch */
@@ -150,6 +153,8 @@ int place_init (struct place *p, const char *url, struct error *err);
 void place_release (struct place *p);
 /* Requests go to URL from now on, which the place answered with a redirect. */
 int place_redirect (struct place *p, const char *url, struct error *err);
+/* The error of a redirect to URL that must not lead there (A5). */
+int place_barred (const struct place *p, const char *url, struct error *err);
 /* Back to the original URL, to be resolved again. */
 int place_unsettle (struct place *p, struct error *err);
 /* May credentials be sent to where requests go now (A1)? */
@@ -161,6 +166,10 @@ bool place_other (const struct source *s, const struct job *job, const struct pl
 /* The path of a file: URL, percent-decoded; the caller's to free. */
 int file_url_path (const char *url, char **path, struct error *err);
 bool url_is_http (const char *url);
+
+/* address.c: this machine, its link, or what only it can reach */
+bool address_is_ours (const struct sockaddr *address);
+bool host_is_ours (const char *host); /* a name or a literal, as in a URL */
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
 int request_choose (struct job *job, struct error *err);

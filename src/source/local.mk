@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/source/address.c \
 	src/source/credentials.c \
 	src/source/engine.h \
 	src/source/fetch.c \

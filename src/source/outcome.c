@@ -335,6 +335,10 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   char why[320];
   long connect_status = 0;
 
+  if (a->barred && code == CURLE_COULDNT_CONNECT) {
+    place_barred (a->place, a->place->pinned, err);
+    return place_failed (job, err);
+  }
   escape_text (why, sizeof why, words, strlen (words));
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
   switch (transport_failure (code, connect_status)) {

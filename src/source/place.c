@@ -121,6 +121,16 @@ parse_url (const char *url, unsigned flags, struct parsed_url *out, struct error
   return 0;
 }
 
+/* ORIGIN: scheme://host:port. */
+static bool
+origin_is_ours (const char *origin)
+{
+  const char *host = strstr (origin, "://") + 3;
+  OWN_MEM char *copy = strndup (host, (size_t)(strrchr (host, ':') - host));
+
+  return copy == NULL || host_is_ours (copy);
+}
+
 int
 place_init (struct place *p, const char *url, struct error *err)
 {
@@ -131,6 +141,7 @@ place_init (struct place *p, const char *url, struct error *err)
     return -1;
   p->original = u.text;
   p->origin = u.origin;
+  p->origin_ours = origin_is_ours (p->origin);
   p->user = u.user;
   p->password = u.password;
   redact_url (p->shown, sizeof p->shown, p->original);
@@ -195,6 +206,17 @@ redirect_allowed (const struct place *p, const char *url, struct error *err)
 }
 
 int
+place_barred (const struct place *p, const char *url, struct error *err)
+{
+  char to[SHOWN_MAX];
+
+  return fail (err, ERR_SOURCE_FAILED,
+               "%s: redirected to %s, which is this machine or its link: from elsewhere that is "
+               "not followed; give that URL if it is meant",
+               p->shown, redact_url (to, sizeof to, url));
+}
+
+int
 place_redirect (struct place *p, const char *url, struct error *err)
 {
   struct parsed_url u = { 0 };
@@ -205,6 +227,11 @@ place_redirect (struct place *p, const char *url, struct error *err)
   if (parse_url (url, CURLU_URLENCODE | CURLU_ALLOW_SPACE, &u, err) == -1) {
     err->code = err->code == ERR_USAGE ? ERR_SOURCE_FAILED : err->code;
     return -1;
+  }
+  /* A5; what a name means is looked at when a connection is made */
+  if (origin_is_ours (u.origin) && !p->origin_ours) {
+    parsed_url_release (&u);
+    return place_barred (p, url, err);
   }
   free (p->pinned);
   p->pinned = u.text;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * request: what is asked, and how: the range, the headers, and libcurl's options.  Here it is
- * decided who gets to see credentials (A1).
+ * decided who gets to see credentials (A1), and whom a redirect must not reach (A5).
  */
 #include "source/engine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Which bytes to ask for: what is missing, with a weak identity the last ones delivered too
  * (nothing of the range where none was). */
@@ -144,6 +146,36 @@ set_trust (struct setter *t, const struct source *s)
     SET (t, CURLOPT_CERTINFO, 1L);
 }
 
+/* What a proxy is asked to reach is the proxy's to judge. */
+static bool
+is_proxied (const struct job *job)
+{
+  bool tls = strncasecmp (job->answer.place->pinned, "https:", 6) == 0;
+
+  if (job->s->options.proxy != NULL || getenv ("all_proxy") != NULL
+      || getenv ("ALL_PROXY") != NULL)
+    return true;
+  return tls ? getenv ("https_proxy") != NULL || getenv ("HTTPS_PROXY") != NULL
+             : getenv ("http_proxy") != NULL;
+}
+
+/* A5: before anything is sent, and whatever name led there. */
+static curl_socket_t
+on_socket (void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+  struct job *job = ctx;
+  struct place *p = job->answer.place;
+
+  if (purpose == CURLSOCKTYPE_IPCXN && !is_proxied (job) && address_is_ours (&address->addr)) {
+    if (p->hops == 0)
+      p->origin_ours = true;
+    job->answer.barred = !p->origin_ours;
+    if (job->answer.barred)
+      return CURL_SOCKET_BAD;
+  }
+  return socket (address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* Data goes over connections of its own: over HTTP/2 all of it would share one. */
 static void
 set_wire (struct setter *t, struct job *job)
@@ -186,6 +218,8 @@ request_set_up (struct job *job)
     snprintf (range, sizeof range, "%" PRIu64 "-%" PRIu64, q->from, q->from + q->len - 1);
     SET (&t, CURLOPT_RANGE, range);
   }
+  SET (&t, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  SET (&t, CURLOPT_OPENSOCKETDATA, job);
   SET (&t, CURLOPT_PRIVATE, job);
   SET (&t, CURLOPT_ERRORBUFFER, job->answer.words);
   return t.rc;
