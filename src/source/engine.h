@@ -30,6 +30,7 @@
 enum {
   REDIRECTS_MAX = 5,
   META_MAX = 32,  /* metadata requests in flight */
+  HTTP2_FAILS = 3, /* after so many it is not tried any more */
   POLL_MS = 100,  /* the longest that the stop flag goes unseen */
   OVERLAP = 4096, /* compared again where the identity is weak */
   SAMPLE = 65536, /* of a mirror, at its head and at its tail */
@@ -51,6 +52,8 @@ struct place {
   bool resolved_again; /* since the last accepted answer */
   unsigned hops, generation, fails;
   int64_t not_before_ms;
+  unsigned http2_fails;
+  int64_t http2_failed_ms;
   struct source_identity id; /* if known: what every answer is held against (J4) */
   struct job *scout;
   struct job *vet;  /* sample in flight */
@@ -69,6 +72,7 @@ struct answer {
   uint64_t received; /* body bytes accepted */
   uint64_t fresh;    /* of them: delivered, never seen before */
   bool headed;       /* its headers are all there */
+  bool http2;        /* was welcome */
   bool judged, accepted, paused, overlong;
   bool barred; /* its redirect leads where it must not (A5) */
   struct judgement j;
@@ -90,6 +94,7 @@ struct job {
   void *ctx;
   struct place *bound; /* ask only there; NULL: anywhere */
   unsigned tries, wrong;
+  bool no_http2; /* it failed with it */
   int64_t due_ms;
   uint8_t *tail; /* the last bytes delivered, at most OVERLAP */
   size_t tail_len;

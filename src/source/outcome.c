@@ -399,6 +399,30 @@ judged (struct job *job, CURLcode code, struct error *err)
   return -1;
 }
 
+/* N13: a server or a box before it that is not good at HTTP/2 is spoken to without it; it has no
+ * way to say so that libcurl understands.  What fails with one connection counts once. */
+static void
+note_http2 (struct job *job)
+{
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+  curl_off_t sent_us = 0;
+  long version = 0;
+
+  curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+  if (!a->http2 || sent_us == 0)
+    return;
+  curl_easy_getinfo (job->easy, CURLINFO_HTTP_VERSION, &version);
+  if (a->accepted && version == CURL_HTTP_VERSION_2_0)
+    p->http2_fails = 0;
+  if (a->headed)
+    return;
+  job->no_http2 = true;
+  if (a->started_ms > p->http2_failed_ms)
+    p->http2_fails++;
+  p->http2_failed_ms = monotonic_ms ();
+}
+
 int
 outcome_ended (struct job *job, CURLcode code, struct error *err)
 {
@@ -407,6 +431,7 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
 
   if (code == CURLE_OK && !a->headed)
     code = CURLE_GOT_NOTHING;
+  note_http2 (job);
   if (!s->failed && !a->judged && code == CURLE_OK)
     transfer_judge (job);
   if (s->failed) {

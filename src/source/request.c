@@ -182,7 +182,9 @@ set_wire (struct setter *t, struct job *job)
 {
   const struct source *s = job->s;
   bool data = job->kind == JOB_DATA || job->kind == JOB_STREAM;
+  bool http2 = !data && !job->no_http2 && job->answer.place->http2_fails < HTTP2_FAILS;
 
+  job->answer.http2 = http2;
   SET (t, CURLOPT_NOSIGNAL, 1L);
   SET (t, CURLOPT_QUICK_EXIT, 1L);
   SET (t, CURLOPT_TCP_NODELAY, 1L);
@@ -192,8 +194,11 @@ set_wire (struct setter *t, struct job *job)
    * default will do then */
   curl_easy_setopt (t->easy, CURLOPT_BUFFERSIZE, data ? 512L * 1024 : 64L * 1024);
   SET (t, CURLOPT_HTTP_VERSION,
-       data ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-  SET (t, CURLOPT_PIPEWAIT, data ? 0L : 1L);
+       http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+  SET (t, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
+  /* N12: what moved to another address is found there */
+  if (job->tries > 0)
+    SET (t, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   SET (t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET (t, CURLOPT_USERAGENT, "qimport/" PACKAGE_VERSION);
 }
