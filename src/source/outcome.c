@@ -281,6 +281,8 @@ part_ended (struct job *job, CURLcode code, struct error *err)
 
 enum transport_failure {
   TRANSPORT_PASSING,
+  TRANSPORT_GARBAGE,
+  TRANSPORT_FILES, /* of ours: certificates, keys */
   TRANSPORT_TLS,
   TRANSPORT_MEMORY,
   TRANSPORT_DENIED,
@@ -296,11 +298,16 @@ transport_failure (CURLcode code, long connect_status)
   switch ((int)code) {
   case CURLE_OUT_OF_MEMORY:
     return TRANSPORT_MEMORY;
-  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING:
+    return TRANSPORT_GARBAGE;
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CIPHER:
   case CURLE_SSL_CRL_BADFILE:
+    return TRANSPORT_FILES;
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CIPHER:
   case CURLE_SSL_ENGINE_INITFAILED:
   case CURLE_SSL_ENGINE_NOTFOUND:
   case CURLE_SSL_ENGINE_SETFAILED:
@@ -326,6 +333,29 @@ transport_failure (CURLcode code, long connect_status)
   }
 }
 
+/* A server that does not want our certificate says so in an alert, which libcurl has no code
+ * for: the first read or the handshake fails, as it does when a connection breaks off. */
+static bool
+is_client_refused (const struct source *s, CURLcode code, const char *words)
+{
+  if (code != CURLE_SSL_CONNECT_ERROR && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR)
+    return false;
+  if (strstr (words, "alert") == NULL)
+    return false;
+  return strstr (words, "certificate") != NULL || strstr (words, "unknown ca") != NULL
+         || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
+}
+
+/* Its first bytes came: a line of header without end is "out of memory" to libcurl, too. */
+static bool
+began (const struct job *job)
+{
+  curl_off_t first_us = 0;
+
+  curl_easy_getinfo (job->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
+  return first_us > 0;
+}
+
 /* No answer to judge came. */
 static int
 no_answer (struct job *job, CURLcode code, struct error *err)
@@ -341,13 +371,24 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   }
   escape_text (why, sizeof why, words, strlen (words));
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  if (is_client_refused (job->s, code, words))
+    code = CURLE_SSL_CLIENTCERT;
+  if (code == CURLE_OUT_OF_MEMORY && began (job))
+    code = CURLE_WEIRD_SERVER_REPLY;
   switch (transport_failure (code, connect_status)) {
   case TRANSPORT_PASSING:
     return passing (job, 0, why, err);
+  case TRANSPORT_GARBAGE:
+    snprintf (a->j.why, sizeof a->j.why, "no HTTP answer: %.100s", why);
+    return wrong (job, err);
+  case TRANSPORT_FILES:
+    return fail (err, ERR_USAGE, "%s: %s; see --cacert, --cert and --key", job->s->shown, why);
   case TRANSPORT_MEMORY:
     return fail_memory (err, "a transfer");
   case TRANSPORT_TLS:
-    fail (err, ERR_SOURCE_TLS, "%s: not trusted: %s; see --cacert and --pinnedpubkey",
+    fail (err, ERR_SOURCE_TLS,
+          code == CURLE_SSL_CLIENTCERT ? "%s: does not trust us: %s; see --cert and --key"
+                                       : "%s: not trusted: %s; see --cacert and --pinnedpubkey",
           shown (job), why);
     break;
   case TRANSPORT_DENIED:
