@@ -50,10 +50,15 @@ struct place {
   bool vetted; /* serves the bytes the import belongs to */
   bool dead;
   bool resolved_again; /* since the last accepted answer */
-  unsigned hops, generation, fails;
+  unsigned hops, generation;
+  unsigned fails; /* since an answer was as it should be */
   int64_t not_before_ms;
+  unsigned running; /* answers */
   unsigned http2_fails;
   int64_t http2_failed_ms;
+  double speed[2];  /* bytes a millisecond of an answer: metadata, data; 0: not known */
+  int64_t slow_until_ms;
+  unsigned slow_times;
   struct source_identity id; /* if known: what every answer is held against (J4) */
   struct job *scout;
   struct job *vet;  /* sample in flight */
@@ -77,8 +82,10 @@ struct answer {
   bool barred; /* its redirect leads where it must not (A5) */
   struct judgement j;
   int64_t started_ms;
-  int64_t slow_since_ms, slow_at_ms; /* the stall watch */
-  uint64_t slow_bytes;
+  int64_t slow_since_ms, window_at_ms; /* pace.c's */
+  uint64_t window_bytes;
+  unsigned windows;
+  double rate; /* of the last window, bytes a millisecond */
   struct curl_slist *headers;
   struct digest skipped; /* a stream read again: of its first bytes */
   char words[CURL_ERROR_SIZE];
@@ -93,7 +100,8 @@ struct job {
   source_sink sink;
   void *ctx;
   struct place *bound; /* ask only there; NULL: anywhere */
-  unsigned tries, wrong;
+  struct place *avoid; /* was too slow for this one */
+  unsigned tries, wrong, moves;
   bool no_http2; /* it failed with it */
   int64_t due_ms;
   uint8_t *tail; /* the last bytes delivered, at most OVERLAP */
@@ -144,6 +152,7 @@ struct source {
   uint32_t random;
   struct stream stream;
   size_t busy_data;
+  int64_t idle_since_ms; /* some of the connections for data */
   int fd; /* file, pipe */
   struct stat st;
   uint8_t *buf; /* file: what is read at a time */
@@ -192,6 +201,17 @@ void transfer_unpause (struct job *job);
 /* outcome.c: what becomes of a job whose request ended */
 int outcome_ended (struct job *job, CURLcode code, struct error *err);
 int outcome_stalled (struct job *job, struct error *err);
+/* It goes on with another request. */
+void outcome_outpaced (struct job *job);
+
+/* pace.c */
+enum pace { PACE_FINE, PACE_STALLED, PACE_OUTPACED };
+/* To be called often for what is running. */
+enum pace pace_watch (struct job *job, int64_t now);
+void pace_ended (struct job *job);
+/* The job that holds up the others by crawling, or NULL; asked for once a turn. */
+struct job *pace_straggler (struct source *s, int64_t now);
+bool place_is_slow (const struct place *p, int64_t now);
 
 /* fetch.c: the jobs and the loop */
 struct job *job_new (struct source *s, enum job_kind kind, struct host_range range,

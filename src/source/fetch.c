@@ -12,9 +12,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* --stall-time: less than this in a second is slow. */
-enum { SLOW_PER_S = 1024 };
-
 void
 source_tell (struct source *s, const char *kind, const char *fmt, ...)
 {
@@ -114,49 +111,28 @@ start_due (struct source *s, int *wait_ms, struct error *err)
   return 0;
 }
 
-/* Slow is less than SLOW_PER_S in a second, or than half of what --limit-rate leaves to each.
- */
-static bool
-is_stalled (struct source *s, struct job *job, int64_t now)
-{
-  struct answer *a = &job->answer;
-  uint64_t least = SLOW_PER_S;
-  curl_off_t sent_us = 0;
-
-  if (a->paused || now - a->slow_at_ms < 1000) {
-    if (a->paused)
-      a->slow_since_ms = now;
-    return false;
-  }
-  if (s->rate.per_s != 0)
-    least = min_u64 (least, s->rate.per_s / 2 / (s->options.connections + META_MAX) + 1);
-  /* connecting has a time limit of its own */
-  curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-  if (sent_us == 0 || a->slow_bytes * 1000 >= least * (uint64_t)(now - a->slow_at_ms))
-    a->slow_since_ms = now;
-  a->slow_at_ms = now;
-  a->slow_bytes = 0;
-  return now - a->slow_since_ms >= (int64_t)s->options.stall_time_s * 1000;
-}
-
 static int
 watch (struct source *s, struct error *err)
 {
   int64_t now = monotonic_ms (), rate_ms = rate_wait_ms (&s->rate, now);
+  struct job *straggler = pace_straggler (s, now);
+  enum pace pace;
   size_t i;
 
+  if (straggler != NULL)
+    outcome_outpaced (straggler);
   for (i = 0; i < s->n_jobs; i++) {
     /* a different one first each time, or the first would take all of the rate */
     struct job *job = &s->jobs[(s->first_job + i) % s->n_jobs];
 
     if (job->state != JOB_RUNNING)
       continue;
-    if (s->options.stall_time_s != 0 && is_stalled (s, job, now)) {
-      if (outcome_stalled (job, err) == -1)
-        return -1;
-      continue;
-    }
-    if (!job->answer.paused)
+    pace = pace_watch (job, now);
+    if (pace == PACE_STALLED && outcome_stalled (job, err) == -1)
+      return -1;
+    if (pace == PACE_OUTPACED)
+      outcome_outpaced (job);
+    if (pace != PACE_FINE || !job->answer.paused)
       continue;
     if (rate_ms == 0 && (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE)))
       transfer_unpause (job);

@@ -7,6 +7,7 @@ librooms_la_SOURCES += \
 	src/source/file.c \
 	src/source/mirror.c \
 	src/source/outcome.c \
+	src/source/pace.c \
 	src/source/place.c \
 	src/source/probe.c \
 	src/source/rate.c \

@@ -75,20 +75,23 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   struct source *s = job->s;
   struct answer *a = &job->answer;
   struct place *p = a->place;
-  int64_t now = monotonic_ms (), backoff = 0, wait;
+  int64_t now = monotonic_ms (), backoff = 0, wait, place_ms;
 
   if (a->fresh > 0)
     job->tries = 0;
   s->random = s->random * 1664525u + 1013904223u;
   if (a->fresh < PLENTY)
     backoff = retry_backoff_ms (job->tries++, s->random >> 8);
+  place_ms = retry_backoff_ms (p->fails, s->random >> 8);
+  if (s->n_places > 1 && place_ms > backoff)
+    backoff = place_ms;
   if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, retry_after_s, &wait)) {
     spent (job, retry_after_s, why, err);
     return job->kind == JOB_VET ? place_failed (job, err) : -1;
   }
   s->retries++;
   if (retry_after_s > 0 || s->n_places > 1) {
-    p->fails++;
+    p->fails += p->not_before_ms <= now; /* what fails at once counts once */
     p->not_before_ms = now + wait;
   }
   source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; again in %.1f s", shown (job),
@@ -480,6 +483,7 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
     transfer_stop (job);
     return -1;
   }
+  pace_ended (job);
   transfer_stop (job);
   return a->judged ? judged (job, code, err) : no_answer (job, code, err);
 }
@@ -492,4 +496,17 @@ outcome_stalled (struct job *job, struct error *err)
   snprintf (why, sizeof why, "slower than 1 KiB/s for %u s", job->s->options.stall_time_s);
   transfer_stop (job);
   return passing (job, 0, why, err);
+}
+
+void
+outcome_outpaced (struct job *job)
+{
+  transfer_stop (job);
+  source_tell (job->s, "retry",
+               "%s at host offset %" PRIu64
+               ": far slower than others; asked for again on another connection",
+               shown (job), where (job));
+  job->s->retries++;
+  job->avoid = job->answer.place;
+  job_again (job, monotonic_ms ());
 }

@@ -12,6 +12,9 @@
 #include "base/own.h"
 #include "base/text.h"
 
+/* So long a fast place that is to be left alone is waited for, before a slow one is asked. */
+enum { WORTH_MS = 2000 };
+
 bool
 url_is_http (const char *url)
 {
@@ -270,21 +273,62 @@ place_serves (const struct place *p, const struct job *job)
   return p->vetted || job->kind == JOB_PROBE;
 }
 
-/* The one that failed least, in rotation; the probe prefers the first that was named. */
+/* May P be asked for JOB now, if no better one may? */
+static bool
+place_free (const struct place *p, const struct job *job, int64_t now)
+{
+  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL);
+}
+
+/* How little P suits JOB.  One that failed last time is tried with one request at a time; one that
+ * has just been slow for this JOB where there is no other; one that is slow for all hardly ever. */
+static unsigned
+place_rank (const struct place *p, const struct job *job, int64_t now)
+{
+  if (place_is_slow (p, now))
+    return 3;
+  if (job->avoid == p)
+    return 2;
+  return p->fails > 0 && p->running > 0;
+}
+
+/* Is one that is faster than the slow ones worth waiting for? */
+static bool
+better_soon (const struct source *s, const struct job *job, int64_t now)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    const struct place *p = &s->places[i];
+
+    if (place_serves (p, job) && !place_is_slow (p, now) && p->not_before_ms < now + WORTH_MS)
+      return true;
+  }
+  return false;
+}
+
+/* Those that suit best in rotation, and of others the one that failed least.  The probe prefers
+ * the first that was named. */
 struct place *
 place_pick (struct source *s, const struct job *job, int64_t now)
 {
   struct place *best = NULL;
   size_t i, first = job->kind == JOB_PROBE ? 0 : s->next_place;
+  unsigned rank, best_rank = 0;
 
   for (i = 0; i < s->n_places; i++) {
     struct place *p = &s->places[(first + i) % s->n_places];
 
-    if (!place_serves (p, job) || p->not_before_ms > now || (!p->settled && p->scout != NULL))
+    if (!place_free (p, job, now))
       continue;
-    if (best == NULL || p->fails < best->fails)
-      best = p;
+    rank = place_rank (p, job, now);
+    if (best != NULL && (rank > best_rank || (rank == best_rank && p->fails >= best->fails)))
+      continue;
+    best = p;
+    best_rank = rank;
   }
+  if (best != NULL && place_is_slow (best, now) && better_soon (s, job, now))
+    return NULL;
   if (best != NULL)
     s->next_place = (size_t)(best - s->places + 1) % s->n_places;
   return best;

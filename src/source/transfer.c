@@ -160,7 +160,7 @@ on_body (char *data, size_t size, size_t n, void *ctx)
     return CURL_WRITEFUNC_PAUSE;
   }
   s->fetched += len;
-  a->slow_bytes += len;
+  a->window_bytes += len;
   rate_take (&s->rate, len);
   if (!a->accepted) {
     a->received += len;
@@ -297,6 +297,7 @@ accept_answer (struct job *job, const struct response *r)
       p->scout = NULL;
   }
   job->wrong = 0;
+  job->avoid = NULL;
   if (a->j.verdict == RESPONSE_EMPTY) {
     job->range.len = 0;
     return 0;
@@ -384,7 +385,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
   *a = (struct answer){ .place = place,
                         .generation = place->generation,
                         .started_ms = monotonic_ms () };
-  a->slow_since_ms = a->slow_at_ms = a->started_ms;
+  a->slow_since_ms = a->window_at_ms = a->started_ms;
   digest_init (&a->skipped);
   if (job->easy == NULL)
     job->easy = curl_easy_init ();
@@ -403,6 +404,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
   }
   if (!place->settled)
     place->scout = job;
+  place->running++;
   job->state = JOB_RUNNING;
   return 0;
 }
@@ -419,5 +421,6 @@ transfer_stop (struct job *job)
   request_release (a);
   if (a->place->scout == job)
     a->place->scout = NULL;
+  a->place->running--;
   job->state = JOB_WAITING;
 }

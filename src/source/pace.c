@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * pace: how fast answers come.  Finds those that stall; the places that are far slower than
+ * another one, which are left alone for a while; and the answer that crawls while connections
+ * beside it have nothing to do.  Measures and judges; whom to ask instead is place.c's.
+ */
+#include "source/engine.h"
+
+#include "base/text.h"
+
+enum {
+  SLOW_PER_S = 1024,      /* --stall-time: less than this in a second is slow */
+  WINDOW_MS = 1000,       /* what is measured at a time */
+  MEMORY_MS = 2000,       /* how long a measurement counts for, about */
+  SAMPLE_LEAST = 16384,   /* smaller answers tell of round trips, not of speed */
+  OUTPACED = 4,           /* so many times slower is far slower */
+  DEMOTED_MS = 60 * 1000, /* for how long at first; doubled each time */
+  DOUBLED_MOST = 6,
+  IDLE_MS = 500 /* so long connections may have nothing to do */
+};
+
+static bool
+is_data (const struct job *job)
+{
+  return job->kind == JOB_DATA || job->kind == JOB_STREAM;
+}
+
+static double *
+speed_of (struct place *p, const struct job *job)
+{
+  return &p->speed[is_data (job)];
+}
+
+bool
+place_is_slow (const struct place *p, int64_t now)
+{
+  return p->slow_until_ms > now;
+}
+
+/* BYTES came in MS; the longer that was, the more it says. */
+static void
+note_speed (struct job *job, uint64_t bytes, int64_t ms)
+{
+  double *speed = speed_of (job->answer.place, job);
+  double now = (double)bytes / (double)(ms < 1 ? 1 : ms);
+  double weight = (double)ms / (double)(ms + MEMORY_MS);
+
+  *speed = *speed == 0 ? now : *speed + weight * (now - *speed);
+}
+
+/* The best speed of the places that JOB may as well be asked of, P left out; 0: not known. */
+static double
+best_speed (struct source *s, const struct job *job, const struct place *p, int64_t now)
+{
+  double best = 0;
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    struct place *other = &s->places[i];
+
+    if (other != p && !other->dead && other->vetted && other->fails == 0
+        && other->not_before_ms <= now && !place_is_slow (other, now)
+        && *speed_of (other, job) > best)
+      best = *speed_of (other, job);
+  }
+  return best;
+}
+
+/* Nothing more is asked of the place of JOB for a while. */
+static void
+demote (struct job *job, double best, int64_t now)
+{
+  struct place *p = job->answer.place;
+  char is[24], other[24];
+
+  p->slow_until_ms = now + ((int64_t)DEMOTED_MS << p->slow_times);
+  if (p->slow_times < DOUBLED_MOST)
+    p->slow_times++;
+  source_tell (job->s, "mirror", "%s: slow: %s/s, where another gives %s/s; left alone for now",
+               p->shown, format_size (is, (uint64_t)(*speed_of (p, job) * 1000)),
+               format_size (other, (uint64_t)(best * 1000)));
+}
+
+/* Is an answer at SPEED far slower than another place's?  It may be one connection, or all of
+ * the place. */
+static bool
+is_outpaced (struct job *job, double speed, int64_t now)
+{
+  struct place *p = job->answer.place;
+  double best;
+
+  if (job->s->n_places < 2 || job->bound != NULL)
+    return false;
+  best = best_speed (job->s, job, p, now);
+  if (*speed_of (p, job) * OUTPACED >= best)
+    p->slow_times = 0;
+  else if (!place_is_slow (p, now))
+    demote (job, best, now);
+  return speed * OUTPACED < best;
+}
+
+/* Slow is less than SLOW_PER_S in a second, or than half of what --limit-rate leaves to each.
+ */
+static uint64_t
+least_per_s (const struct source *s)
+{
+  if (s->rate.per_s == 0)
+    return SLOW_PER_S;
+  return min_u64 (SLOW_PER_S, s->rate.per_s / 2 / (s->options.connections + META_MAX) + 1);
+}
+
+enum pace
+pace_watch (struct job *job, int64_t now)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+  int64_t ms = now - a->window_at_ms;
+  uint64_t bytes = a->window_bytes;
+  curl_off_t sent_us = 0;
+
+  if (a->paused) { /* by us: what it would give cannot be told */
+    a->slow_since_ms = a->window_at_ms = now;
+    a->window_bytes = 0;
+    return PACE_FINE;
+  }
+  if (ms < WINDOW_MS)
+    return PACE_FINE;
+  a->window_at_ms = now;
+  a->window_bytes = 0;
+  a->rate = (double)bytes / (double)ms;
+  /* connecting has a time limit of its own */
+  curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+  if (sent_us == 0 || bytes * 1000 >= least_per_s (s) * (uint64_t)ms)
+    a->slow_since_ms = now;
+  if (s->options.stall_time_s != 0
+      && now - a->slow_since_ms >= (int64_t)s->options.stall_time_s * 1000)
+    return PACE_STALLED;
+  if (sent_us == 0)
+    return PACE_FINE;
+  note_speed (job, bytes, ms);
+  /* not by the first one, in which a far place has only begun */
+  return a->windows++ > 0 && is_outpaced (job, a->rate, now) ? PACE_OUTPACED : PACE_FINE;
+}
+
+void
+pace_ended (struct job *job)
+{
+  struct answer *a = &job->answer;
+  int64_t now = monotonic_ms (), age = now - a->started_ms;
+
+  if (!a->accepted || a->received < SAMPLE_LEAST)
+    return;
+  note_speed (job, a->window_bytes, now - a->window_at_ms);
+  if (age >= WINDOW_MS)
+    is_outpaced (job, (double)a->received / (double)age, now);
+}
+
+/* ---- The one that crawls -------------------------------------------------------------------
+ */
+
+/* Connections have had nothing to do for a while, but for those that still run. */
+static bool
+others_idle (struct source *s, int64_t now)
+{
+  if (s->busy_data == 0 || s->busy_data >= s->options.connections) {
+    s->idle_since_ms = now;
+    return false;
+  }
+  return now - s->idle_since_ms >= IDLE_MS;
+}
+
+/* Would JOB end much sooner on another connection, its place's or another's? */
+static bool
+crawls (struct job *job, int64_t now)
+{
+  struct answer *a = &job->answer;
+  double age = (double)(now - a->started_ms), left, rate, best, own;
+
+  if (job->state != JOB_RUNNING || job->kind != JOB_DATA || a->paused
+      || age < (double)((int64_t)WINDOW_MS << job->moves))
+    return false;
+  left = (double)(job->range.len - job->done);
+  rate = a->windows > 0 ? a->rate : (double)a->received / age;
+  best = best_speed (job->s, job, a->place, now);
+  own = *speed_of (a->place, job) / 2;
+  best = own > best ? own : best;
+  return left > rate * IDLE_MS && rate * 2 < best;
+}
+
+struct job *
+pace_straggler (struct source *s, int64_t now)
+{
+  struct job *first = NULL;
+  size_t i;
+
+  if (!others_idle (s, now))
+    return NULL;
+  for (i = 0; i < s->n_jobs; i++) {
+    struct job *job = &s->jobs[i];
+
+    if (crawls (job, now) && (first == NULL || job->range.at.v < first->range.at.v))
+      first = job;
+  }
+  if (first != NULL) {
+    s->idle_since_ms = now;
+    if (first->moves < DOUBLED_MOST)
+      first->moves++;
+  }
+  return first;
+}
