@@ -428,6 +428,16 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
 }
 
 void
+import_tell_mirrors (struct qimport *q)
+{
+  unsigned k;
+
+  for (k = 0; k < q->n_layers; k++)
+    if (q->sources[k] != NULL)
+      source_tell_mirrors (q->sources[k]);
+}
+
+void
 import_close_image (struct qimport *q)
 {
   unsigned k;

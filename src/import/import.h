@@ -104,6 +104,8 @@ void import_close_image (struct qimport *q);
 int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
+/* For the log: what came of each mirror. */
+void import_tell_mirrors (struct qimport *q);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport_options *o, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */

@@ -379,6 +379,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
+  import_tell_mirrors (q);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
   if (journal_complete (q->journal, q->imp.no, hex, err) == -1)
@@ -423,6 +424,7 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
+  import_tell_mirrors (q);
   if (q->in_journal)
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
                      &ignored);

@@ -59,6 +59,7 @@ struct place {
   double speed[2];  /* bytes a millisecond of an answer: metadata, data; 0: not known */
   int64_t slow_until_ms;
   unsigned slow_times;
+  uint64_t requests, bytes, failures; /* all of them, for the log */
   struct source_identity id; /* if known: what every answer is held against (J4) */
   struct job *scout;
   struct job *vet;  /* sample in flight */

@@ -2,10 +2,12 @@
  *
  * mirror: are the mirrors what they are said to be (J4)?  The length must be that of the image
  * (every answer is held against it), and either the strong ETag is the same or the first and
- * the last 64 KiB are.  Samples are fetched beside the data, and nothing waits for them.
+ * the last 64 KiB are.  Samples are fetched beside the data, and nothing waits for them.  And
+ * what came of each.
  */
 #include "source/engine.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,4 +140,18 @@ mirror_vet (struct source *s, struct error *err)
                  "`qimport log` tells why",
                  s->shown);
   return 0;
+}
+
+void
+source_tell_mirrors (struct source *s)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places && s->n_places > 1; i++) {
+    const struct place *p = &s->places[i];
+
+    source_tell (s, "mirror",
+                 "%s: %" PRIu64 " requests, %" PRIu64 " bytes, %" PRIu64 " failures", p->shown,
+                 p->requests, p->bytes, p->failures);
+  }
 }

@@ -35,6 +35,7 @@ place_failed (struct job *job, struct error *err)
   struct place *p = job->answer.place;
 
   p->dead = true;
+  p->failures++;
   if (job->kind == JOB_VET) {
     source_tell (s, "mirror", "%s", err->text);
     job_finish (job);
@@ -77,6 +78,7 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   struct place *p = a->place;
   int64_t now = monotonic_ms (), backoff = 0, wait, place_ms;
 
+  p->failures++;
   if (a->fresh > 0)
     job->tries = 0;
   s->random = s->random * 1664525u + 1013904223u;
@@ -107,6 +109,7 @@ wrong (struct job *job, struct error *err)
   struct answer *a = &job->answer;
 
   if (job->wrong++ == 0) {
+    a->place->failures++;
     job->s->retries++;
     source_tell (job->s, "retry", "%s at host offset %" PRIu64 ": %s; asking once more",
                  shown (job), where (job), a->j.why);

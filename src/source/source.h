@@ -93,6 +93,10 @@ double source_first_rate (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
 
+/* Where there are mirrors, tell of each what came of it: an event of kind "mirror" with its
+ * requests, bytes and failures so far. */
+void source_tell_mirrors (struct source *s);
+
 /* One range to read into memory. */
 struct source_want {
   struct host_range range;

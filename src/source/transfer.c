@@ -161,6 +161,7 @@ on_body (char *data, size_t size, size_t n, void *ctx)
   }
   s->fetched += len;
   a->window_bytes += len;
+  a->place->bytes += len;
   rate_take (&s->rate, len);
   if (!a->accepted) {
     a->received += len;
@@ -404,6 +405,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
   }
   if (!place->settled)
     place->scout = job;
+  place->requests++;
   place->running++;
   job->state = JOB_RUNNING;
   return 0;
