@@ -140,17 +140,17 @@ check "  the log says so" sh -c '"$QIMPORT" log "$1" | grep -q "validator change
 
 begin
 lie need,x-sig,1
-run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=2" "$disk"
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=SeCrEt2" "$disk"
 exits 4 "C9: a signed link that has run out"
 lie
-run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=3" "$disk"
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=SeCrEt3" "$disk"
 exits 0 "C9: renewed with --url"
 assert_identical "$disk" "$expected" "  every byte is right"
-is "$(asked '.path | contains ("sig=3") | not')" 0 "  only the new URL was asked"
+is "$(asked '.path | contains ("sig=SeCrEt3") | not')" 0 "  only the new URL was asked"
 is "$(import_of "$disk" .url)" "http://127.0.0.1:$port/elsewhere" "  status shows it, without its secret"
 begin
 cp "$scratch/third" "$image"
-run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=4" "$disk"
+run qimport resume --url "http://127.0.0.1:$port/elsewhere?sig=SeCrEt4" "$disk"
 exits 4 "C9: another image behind the new URL"
 untouched "  journal and part file are as they were"
 become first
@@ -207,4 +207,5 @@ for to in file:///etc/hostname ftp://127.0.0.1/x gopher://127.0.0.1/x smb://127.
   exits 4 "A3: redirected to $to: 4"
   nothing "  nothing was made"
 done
+no_secrets
 done_testing

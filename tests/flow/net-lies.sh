@@ -13,64 +13,6 @@ liar
 disk=$scratch/disk
 sum=$(sha256sum <"$image" | cut -c 1-64)
 
-# at_start LIES STATUS PATTERN WHAT
-at_start () {
-  afresh
-  lie "$1"
-  run qimport start --retry-time "${budget:-0}" "$url" "$disk"
-  exits "$2" "$4, at the start: $2"
-  says "$3" "  and it says so"
-  [ "$2" = 3 ] || nothing "  nothing was made"
-  afresh
-}
-# at_resume LIES STATUS PATTERN WHAT: the import of `begin' stays as it is
-at_resume () {
-  lie "$1"
-  run qimport resume --retry-time "${budget:-0}" "$disk"
-  exits "$2" "$4, at resume: $2"
-  says "$3" "  and it says so"
-  untouched "  journal and part file are as they were"
-}
-# in_the_middle LIES STATUS PATTERN WHAT: LIES have an @, honest before it
-in_the_middle () {
-  afresh
-  lie "$1"
-  run qimport start --retry-time "${budget:-0}" "$url" "$disk"
-  exits "$2" "$4, in the middle: $2"
-  says "$3" "  and it says so"
-  check "  there is no target" [ ! -e "$disk" ]
-  finishes "  an honest server ends it, bytes right"
-}
-# for ever, not only sometimes
-always () {
-  at_start "$1" "$2" "$3" "$4"
-  begin
-  at_resume "$1" "$2" "$3" "$4"
-  is "$(asked)" "${5:-1}" "  after ${5:-1} request(s)"
-  finishes "  an honest server ends it, bytes right"
-  in_the_middle "$(echo "$1" | sed 's/+/@7-+/g')@7-" "$2" "$3" "$4"
-  afresh
-}
-# the import ends all the same, with every byte right
-survives () {
-  for when in start resume; do
-    if [ $when = start ]; then
-      lie "$1"
-      run qimport start --retry-time 20 "$url" "$disk"
-    else
-      begin
-      lie "$1"
-      run qimport resume --retry-time 20 "$disk"
-    fi
-    if [ "$rc" = 0 ] && cmp "$disk" "$expected" >"$scratch/cmp" 2>&1; then
-      ok "$2, at $when: every byte is right"
-    else
-      not_ok "$2, at $when" "exit status $rc" "$(cat "$scratch/err" "$scratch/cmp")"
-    fi
-    afresh
-  done
-}
-
 always 'shift,512' 4 'asked for bytes' "S2: a range that begins elsewhere" 2
 always 'no-content-range' 4 'without Content-Range' "S4: 206 without Content-Range"
 always 'content-range,bytes -5-9/5' 4 'makes no sense' "S4: a negative Content-Range"

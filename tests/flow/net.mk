@@ -8,4 +8,5 @@ flow_tests += tests/flow/net-network.sh
 flow_tests += tests/flow/net-options.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
-EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py
+EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py tests/tools/proxy.py \
+	tests/tools/h2-meddler.py

@@ -14,8 +14,19 @@
 #     untouched SENTENCE   journal and part file are as `begin' left them
 #     nothing SENTENCE     neither target nor part file nor import is there
 #     says PATTERN SENTENCE    of the last run's standard error
-#     finishes SENTENCE    an honest resume ends with 0, and $disk is right
+#     stopped STATUS SENTENCE  there is no target, and an import that says why
+#     finishes SENTENCE    an honest resume ends with 0, $disk is right and the journal says so
+#     always LIES STATUS PATTERN WHAT [REQUESTS]    so it ends at the start, at resume (after REQUESTS,
+#                          1) and in the middle, and says PATTERN; nothing of it is used
+#     survives LIES WHAT   start and resume end with 0 and every byte right
 #     afresh               forget the import and its files
+#     no_secrets [SENTENCE]    no secret in anything that the test has left or shown so far, and
+#                          some were used.  A secret is any word with SeCrEt in it, in these cases
+#                          or the other way round: in arguments, credential files and lies
+#     no_controls SENTENCE nor was a control character shown
+#
+# run is lib.sh's, but keeps all output, and looks at the journal's bytes and the arguments of the
+# process while it runs.
 
 net_image () {
   image=$scratch/image.qcow2 expected=$scratch/expected.raw
@@ -49,11 +60,81 @@ liar () {
   url=http://127.0.0.1:$port/image
 }
 lie () {
+  case ${1:-} in *SeCrEt* | *sEcReT*) secrets_used=$((secrets_used + 1)) ;; esac
   echo "${1:-}" >"$control"
   : >"$requests"
 }
 asked () { jq -s "[.[] | select(${1:-true})] | length" "$requests"; }
 first_ask () { jq -rs "[.[] | $1][0]" "$requests"; }
+
+# ---- J8
+
+secret='SeCrEt\|sEcReT'
+leaks=$scratch/leaks controls=$scratch/controls
+: >"$leaks"
+: >"$controls"
+# look_into WHAT FILE...: note what is there that should not be
+look_into () {
+  looked=$1
+  shift
+  for file in "$@"; do
+    [ ! -s "$file" ] || LC_ALL=C grep -ao ".\{0,20\}\($secret\)" "$file" | tr -c '\n[:print:]' . |
+      sed "s|^|${looked} (${file##*/}): |" >>"$leaks"
+  done
+}
+# The arguments of process $1 once it has a socket: it has had the time to hide them by then.
+arguments_of () {
+  while [ -n "$(tr '\0' ' ' <"/proc/$1/cmdline")" ]; do
+    case $(ls -l "/proc/$1/fd" 2>/dev/null) in
+      *socket:*) tr '\0' ' ' <"/proc/$1/cmdline"; return ;;
+    esac
+    sleep 0.01
+  done
+}
+secrets_used=0
+control_characters=$(printf '[\001-\010\013-\037\177]')
+run () {
+  said=$*
+  if [ "$1" = qimport ]; then
+    shift
+    set -- "$QIMPORT" "$@"
+  fi
+  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
+  ran=$!
+  case $said in
+    *SeCrEt* | *sEcReT* | *-file*)
+      secrets_used=$((secrets_used + 1))
+      arguments_of $ran >"$scratch/arguments" 2>/dev/null
+      ;;
+  esac
+  wait $ran
+  rc=$?
+  look_into "after $(echo "$said" | tr '|&\\' ...)" "$scratch/out" "$scratch/err" "$scratch/arguments" \
+    "$QIMPORT_JOURNAL" "$QIMPORT_JOURNAL-wal" "$QIMPORT_JOURNAL-shm"
+  rm -f "$scratch/arguments"
+  LC_ALL=C grep -ah "$control_characters" "$scratch/out" "$scratch/err" | od -c >>"$controls"
+}
+no_controls () { is "$(grep -v '^0000000$' "$controls")" "" "$1"; }
+no_secrets () {
+  {
+    qimport status
+    qimport status --json
+    qimport status --prometheus
+    for id in $(qimport status --json | jq -r '.imports[].id'); do
+      qimport log "$id"
+      qimport log "$id" --json
+      qimport receipt "$id"
+      qimport report "$id" -o "$scratch/report.html"
+      cat "$scratch/report.html"
+    done
+  } >"$scratch/shown" 2>&1
+  look_into "at the end" "$scratch/shown" "$QIMPORT_JOURNAL" "$QIMPORT_JOURNAL-wal"
+  if [ -s "$leaks" ]; then
+    not_ok "${1:-no secret was left or shown anywhere}" "$(sort "$leaks" | uniq -c | head -n 20)"
+  else
+    check "${1:-no secret was left or shown anywhere}, in $secrets_used runs that had some" [ $secrets_used -gt 0 ]
+  fi
+}
 
 says () {
   if grep -q -- "$1" "$scratch/err"; then ok "$2"; else not_ok "$2" "$(cat "$scratch/err")"; fi
@@ -94,13 +175,88 @@ nothing () {
 finishes () {
   lie
   run qimport resume -q "$disk"
-  if [ "$rc" = 0 ] && cmp "$disk" "$expected" >"$scratch/cmp" 2>&1; then
-    ok "$1"
+  if is_right; then ok "$1"; else not_ok "$1" "exit status $rc" "$(cat "$scratch/err" "$scratch/cmp")"; fi
+}
+# The last run ended with 0, the target is as it should be, and the journal knows it.
+is_right () {
+  [ "$rc" = 0 ] && cmp "$disk" "$expected" >"$scratch/cmp" 2>&1 && [ ! -e "$disk.qimport-part" ] &&
+    [ "$(import_of "$disk" .state)" = complete ]
+}
+# stopped STATUS SENTENCE: there is no target, but an import that says why
+stopped () {
+  state=$(import_of "$disk" '.state + " " + (.error.code != null | tostring)')
+  want=failed
+  [ "$1" != 3 ] || want=interrupted
+  if [ ! -e "$disk" ] && [ -e "$disk.qimport-part" ] && [ "$state" = "$want true" ]; then
+    ok "$2"
   else
-    not_ok "$1" "exit status $rc" "$(cat "$scratch/err" "$scratch/cmp")"
+    not_ok "$2" "state $state" "$(ls -l "$scratch")"
   fi
 }
 afresh () {
   qimport forget "$disk" 2>/dev/null
   rm -f "$disk" "$disk.qimport-part"
+}
+
+# ---- answers
+
+# at_start LIES STATUS PATTERN WHAT [REQUESTS]
+at_start () {
+  afresh
+  lie "$1"
+  run qimport start --retry-time "${budget:-0}" "$url" "$disk"
+  exits "$2" "$4, at the start: $2"
+  says "$3" "  and it says so"
+  is "$(asked)" "${5:-1}" "  after ${5:-1} request(s)"
+  nothing "  nothing was made"
+  afresh
+}
+# at_resume LIES STATUS PATTERN WHAT [REQUESTS]: the import of `begin' stays as it is
+at_resume () {
+  lie "$1"
+  run qimport resume --retry-time "${budget:-0}" "$disk"
+  exits "$2" "$4, at resume: $2"
+  says "$3" "  and it says so"
+  is "$(asked)" "${5:-1}" "  after ${5:-1} request(s)"
+  untouched "  journal and part file are as they were"
+}
+# in_the_middle LIES STATUS PATTERN WHAT: LIES have an @, honest before it
+in_the_middle () {
+  afresh
+  lie "$1"
+  run qimport start --retry-time "${budget:-0}" "$url" "$disk"
+  exits "$2" "$4, in the middle: $2"
+  says "$3" "  and it says so"
+  check "  after few requests" [ "$(asked)" -le ${many:-20} ]
+  stopped "$2" "  there is no target; the journal says why"
+  finishes "  an honest server ends it, bytes right"
+}
+# always LIES STATUS PATTERN WHAT [REQUESTS]: for ever, not only sometimes
+always () {
+  at_start "$1" "$2" "$3" "$4" "${5:-1}"
+  begin
+  at_resume "$1" "$2" "$3" "$4" "${5:-1}"
+  finishes "  an honest server ends it, bytes right"
+  in_the_middle "$(echo "$1" | sed 's/+/@7-+/g')@7-" "$2" "$3" "$4"
+  afresh
+}
+# survives LIES WHAT: the import ends all the same, with every byte right
+survives () {
+  for when in start resume; do
+    if [ $when = start ]; then
+      afresh
+      lie "$1"
+      run qimport start --retry-time 20 "$url" "$disk"
+    else
+      begin
+      lie "$1"
+      run qimport resume --retry-time 20 "$disk"
+    fi
+    if is_right; then
+      ok "$2, at $when: every byte is right"
+    else
+      not_ok "$2, at $when" "exit status $rc" "$(cat "$scratch/err" "$scratch/cmp")"
+    fi
+    afresh
+  done
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """lying-server: an HTTP/1.1 server that serves one file, honestly or not.
 
-    lying-server.py --file IMAGE [--log LOG] [--control FILE] [--port N] [--tls CERT KEY]
+    lying-server.py --file IMAGE [--log LOG] [--control FILE] [--host ADDRESS] [--port N]
+                    [--tls CERT KEY] [--client-ca CERT]
 
 Prints its port on standard output, serves until SIGTERM. With --log every request is appended as
 one line of JSON: n, path, method, range, if_range, headers, status, sent (body bytes), conn.
@@ -36,7 +37,8 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     cut,N             closed after N body bytes
     rst,N             reset after N body bytes
     cut-headers,N     closed after N bytes of the headers
-    break,SEED,LO,HI  closed after LO..HI bytes, headers included, by a seeded generator
+    break,SEED,LO,HI[,HEADERS]  closed after LO..HI bytes, headers included, by a seeded
+                      generator; one in eight times within the first HEADERS bytes
     stall,N           silent for ever after N body bytes
     slow,N            N bytes a second
     delay,S           S seconds before the answer
@@ -48,19 +50,26 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
                       breaks, and 503
     redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
     big-headers,N     N bytes of junk headers
+    drop,NAME         none of those headers
+    header,TEXT...    more lines of header, as they are; {first} {last} {total} {len} in them are
+                      the range's; header2, header3: the same again
+    status-line,TEXT  instead of "HTTP/1.1 206 Whatever"
+    trailer,TEXT      chunked, and this behind it
     accept-ranges,V   that Accept-Ranges (bytes)
-    interim,N         N answers 102 before the real one
+    interim,N[,S]     N answers 102 before the real one, S seconds apart
     endless           a chunked body that goes on after its range without end
     flip,AT           the byte at AT of the file is another
     other             all bytes are others
     auth,USER:PASS    401 without these Basic credentials
     need,NAME,VALUE   403 without that header
+    sigv4,ID:SECRET:REGION:SERVICE   403 without AWS's signature (version 4) by that key; the
+                      log says in "sigv4" what is wrong with it
     refuse-header,NAME  418 when that header is sent: a leak
 """
-import argparse, base64, email.utils, hashlib, json, os, random, re, signal, socket, ssl, struct
-import sys, threading, time
+import argparse, base64, email.utils, hashlib, hmac, json, os, random, re, signal, socket, ssl
+import struct, sys, threading, time
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 LOCK = threading.Lock()
 
@@ -93,12 +102,16 @@ class Server:
         self.n = 0
         self.rng = {}
         self.log = open(args.log, "a", buffering=1) if args.log else None
-        self.sock = socket.create_server(("127.0.0.1", args.port), backlog=128)
+        family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+        self.sock = socket.create_server((args.host, args.port), family=family, backlog=128)
         self.port = self.sock.getsockname()[1]
         self.tls = None
         if args.tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(*args.tls)
+            if args.client_ca:
+                self.tls.load_verify_locations(args.client_ca)
+                self.tls.verify_mode = ssl.CERT_REQUIRED
 
     def lies_for(self, path):
         with LOCK:
@@ -126,9 +139,12 @@ class Server:
             count = self.control_count
         return {name: args for name, args, lo, hi in parse_lies(text) if lo <= count <= hi}
 
-    def random_between(self, seed, lo, hi):
+    def random_between(self, seed, lo, hi, headers=0):
         with LOCK:
-            return self.rng.setdefault(seed, random.Random(seed)).randint(lo, hi)
+            rng = self.rng.setdefault(seed, random.Random(seed))
+            if headers and rng.randrange(8) == 0:
+                return rng.randint(1, headers)
+            return rng.randint(lo, hi)
 
     def record(self, entry):
         if self.log:
@@ -143,11 +159,20 @@ class Server:
             number += 1
             threading.Thread(target=self.serve, args=(conn, number), daemon=True).start()
 
+    def shake_hands(self, conn):
+        try:
+            conn.do_handshake()
+        except ssl.SSLError:
+            time.sleep(0.5)  # that the alert is read before the connection is reset
+            raise
+
     def serve(self, conn, number):
         try:
             conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls:
-                conn = self.tls.wrap_socket(conn, server_side=True)
+                conn = self.tls.wrap_socket(conn, server_side=True,
+                                            do_handshake_on_connect=False)
+                self.shake_hands(conn)
             rest = b""
             while True:
                 while b"\r\n\r\n" not in rest:
@@ -235,11 +260,16 @@ class Answer:
             if "delay" in self.lies:
                 time.sleep(float(self.lies["delay"][0]))
             self.answer()
+            if self.closes():
+                raise Done
         finally:
             self.entry["sent"] = self.sent
             with LOCK:
                 self.server.control_sent += self.sent
             self.server.record(self.entry)
+
+    def closes(self):
+        return self.headers.get("connection", "").lower() == "close"
 
     def refused(self):
         lies = self.lies
@@ -249,8 +279,46 @@ class Answer:
                 return 401
         if "need" in lies and self.headers.get(lies["need"][0].lower()) != lies["need"][1]:
             return 403
+        if "sigv4" in lies:
+            self.entry["sigv4"] = self.signature_fault(*lies["sigv4"][0].split(":"))
+            if self.entry["sigv4"]:
+                return 403
         if "refuse-header" in lies and lies["refuse-header"][0].lower() in self.headers:
             return 418
+        return None
+
+    def signature_fault(self, key_id, secret, region, service):
+        """What is wrong with the signature, by AWS's description of it; None: nothing."""
+        m = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/"
+                         r"aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?"
+                         r"Signature=([0-9a-f]{64})",
+                         self.headers.get("authorization", ""))
+        if not m:
+            return "no Authorization of that form"
+        date, names = self.headers.get("x-amz-date", ""), m.group(5).split(";")
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() - 300))
+        if (m.group(1), m.group(3), m.group(4)) != (key_id, region, service):
+            return "another key or scope"
+        if not date.startswith(m.group(2)) or date < now:
+            return "X-Amz-Date is old, or another day"
+        unsigned = [n for n in self.headers
+                    if (n == "host" or n.startswith("x-amz-")) and n not in names]
+        if unsigned or names != sorted(names):
+            return "not signed, or not in order: %s" % (unsigned or names)
+        path, _, query = self.path.partition("?")
+        pairs = sorted((n, v) for n, _, v in (p.partition("=") for p in query.split("&") if p))
+        headers = "".join("%s:%s\n" % (n, " ".join(self.headers[n].split())) for n in names)
+        payload = self.headers.get("x-amz-content-sha256", hashlib.sha256(b"").hexdigest())
+        request = "\n".join([self.method, quote(unquote(path)),
+                             "&".join("%s=%s" % p for p in pairs), headers, m.group(5), payload])
+        scope = "/".join([m.group(2), region, service, "aws4_request"])
+        text = "\n".join(["AWS4-HMAC-SHA256", date, scope,
+                          hashlib.sha256(request.encode()).hexdigest()])
+        key = ("AWS4" + secret).encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        if hmac.new(key, text.encode(), "sha256").hexdigest() != m.group(6):
+            return "the signature is not that of %r" % request
         return None
 
     def answer(self):
@@ -302,7 +370,8 @@ class Answer:
             body = self.read(first, end - first) * 2
         else:
             body = (first, end)
-        self.send(206, headers + [("Content-Range", label)], body)
+        self.send(206, headers + [("Content-Range", label)], body,
+                  {"first": first, "last": end - 1, "len": end - first})
 
     def small(self, status, extra=()):
         self.send(status, [("Content-Type", "text/plain"),
@@ -332,21 +401,30 @@ class Answer:
             self.budget -= len(data)
         self.conn.sendall(data)
 
-    def send(self, status, headers, body):
+    def send(self, status, headers, body, said={}):
         lies = self.lies
         self.entry["status"] = status
         length = body[1] - body[0] if isinstance(body, tuple) else len(body)
-        chunked = {"chunked", "long-chunked", "endless"} & set(lies)
-        lines = ["HTTP/1.1 %d Whatever" % status] + ["%s: %s" % h for h in headers]
+        chunked = {"chunked", "long-chunked", "endless", "trailer"} & set(lies)
+        lines = lies.get("status-line", ["HTTP/1.1 %d Whatever" % status]) \
+            + ["%s: %s" % h for h in headers]
         if chunked:
             lines.append("Transfer-Encoding: chunked")
         elif "no-length" not in lies:
             lines.append("Content-Length: %s" % lies.get("length", [length])[0])
-        else:
+        if self.closes() or ("no-length" in lies and not chunked):
             lines.append("Connection: close")
         if "two-lengths" in lies:
             lines.append("Content-Length: %s" % lies["two-lengths"][0])
+        dropped = [n.lower() for n in lies.get("drop", [])]
+        lines = lines[:1] + [l for l in lines[1:] if l.partition(":")[0].lower() not in dropped]
+        for name in "header", "header2", "header3":
+            for text in lies.get(name, []):
+                for word, value in {"total": self.size, "len": length, **said}.items():
+                    text = text.replace("{%s}" % word, str(value))
+                lines.append(text)
         for _ in range(int(lies.get("interim", ["0"])[0])):
+            time.sleep(float((lies["interim"] + ["0"])[1]))
             self.raw(b"HTTP/1.1 102 Processing\r\nX-Wait: yes\r\n\r\n")
         self.raw(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         if status != 204 and self.method != "HEAD":
@@ -383,7 +461,7 @@ class Answer:
             self.raw(b"10000\r\n" + bytes(65536) + b"\r\n")
             self.sent += 65536
         if chunked:
-            self.raw(b"0\r\n\r\n")
+            self.raw("\r\n".join(["0", *lies.get("trailer", []), "", ""]).encode())
 
     def break_off(self):
         if "stall" in self.lies:
@@ -399,8 +477,10 @@ def main():
     p.add_argument("--file", required=True)
     p.add_argument("--log")
     p.add_argument("--control")
+    p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int, default=0)
     p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    p.add_argument("--client-ca")
     server = Server(p.parse_args())
     server.started = time.time()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
