@@ -53,7 +53,7 @@ long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
 long_tests += tests/long/coverage.sh tests/long/differential.sh tests/long/fuzz.sh
 # Short in the quick suite, of full size here.
-long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-options.sh
+long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \

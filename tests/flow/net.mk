@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The network, and servers that fail, lie, change their image or try to get at secrets.
+flow_tests += tests/flow/net-breaks.sh
 flow_tests += tests/flow/net-changes.sh
 flow_tests += tests/flow/net-latency.sh
 flow_tests += tests/flow/net-lies.sh
+flow_tests += tests/flow/net-mirrors.sh
 flow_tests += tests/flow/net-network.sh
 flow_tests += tests/flow/net-options.sh
 flow_tests += tests/flow/net-secrets.sh

@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Several places that have the image, or say so: what is the same shares the work, what is not is
+# not used, what fails or is slow is asked less, and the log says what came of each.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+. "$top_srcdir/tests/flow/net.sh"
+needs jq qemu-img python3
+
+disk=$scratch/disk
+net_image 6
+liar
+
+first=$url first_requests=$requests first_control=$control
+liar
+second=$url second_requests=$requests second_control=$control
+body () { jq -s '[.[].sent] | add // 0' "$1"; }
+# with_mirror WHAT FIRST_LIE SECOND_LIE [OPTION...]
+with_mirror () {
+  afresh
+  echo "$2" >"$first_control"
+  echo "$3" >"$second_control"
+  : >"$first_requests"
+  : >"$second_requests"
+  what=$1
+  shift 3
+  run qimport start --retry-time 10 --mirror "$second" "$@" "$first" "$disk"
+  exits 0 "a mirror $what"
+  assert_identical "$disk" "$expected" "  every byte is right"
+}
+with_mirror "of the same image" slow,800000 slow,800000
+check "  serves some of it" [ "$(body "$second_requests")" -gt 500000 ]
+check "  and so does the first" [ "$(body "$first_requests")" -gt 500000 ]
+check "  the log says that it is in use" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*in use"' - "$disk"
+with_mirror "with another ETag, the same bytes" slow,800000 'slow,800000+etag,"m"'
+check "  is used" [ "$(body "$second_requests")" -gt 500000 ]
+with_mirror "with other bytes" '' 'other+etag,"m"'
+check "  is asked for samples only" [ "$(body "$second_requests")" -le 131072 ]
+check "  the log says why" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*not used"' - "$disk"
+with_mirror "of another length" '' 'total,99999999'
+with_mirror "that is not there" '' 'status,404'
+with_mirror "that breaks off" '' 'cut,30000@4-'
+with_mirror "that fails" '' 'status,503@4-'
+failed=$(jq -s 'map (select (.status == 503)) | length' "$second_requests")
+check "  is demoted: it failed $failed times" [ "$failed" -ge 1 -a "$failed" -le 8 ]
+with_mirror "rescues a first URL that is dead" 'status,404' ''
+with_mirror "rescues a first URL that dies" 'status,410@7-' ''
+
+
+# ---- what came of each
+
+# counted URL: "REQUESTS BYTES FAILURES", by the last of the events that count
+counted () {
+  qimport log "$disk" --json | jq -r --arg url "$1: " '[.events[] | select (.kind == "mirror") | .detail |
+    select (startswith ($url)) | capture ("(?<r>[0-9]+) requests, (?<b>[0-9]+) bytes, (?<f>[0-9]+) failures")]
+    | last | "\(.r) \(.b) \(.f)"'
+}
+logged () { jq -rs '"\(length) \([.[].sent] | add // 0) \([.[] | select (.status >= 500)] | length)"' "$1"; }
+with_mirror "is counted" '' 'etag,"m"+status,503@5'
+is "$(counted "$first")" "$(logged "$first_requests")" "  requests, bytes and failures of the first URL"
+set -- $(counted "$second")
+is "$1 $3" "$(logged "$second_requests" | cut -d ' ' -f 1,3)" "  and of the mirror"
+check "  and its bytes" [ "$2" -gt 500000 ]
+check "  the receipt has them too" sh -c '"$QIMPORT" receipt "$1" | jq -e ".mirrors[] |
+  select (test (\"[0-9]+ requests, [0-9]+ bytes, 1 failures\"))"' - "$disk"
+afresh
+echo 'quota,1500000' | tee "$first_control" >"$second_control"
+run qimport start --retry-time 0 --mirror "$second" "$first" "$disk"
+exits 3 "interrupted"
+check "  it is told as well" [ -n "$(counted "$second")" ]
+check "  before the end" sh -c '"$QIMPORT" log "$1" --json | jq -e ".events[-1].kind == \"interrupted\""' - "$disk"
+
+# ---- slow ones
+
+: >"$first_control"
+: >"$second_control"
+net_image 16
+slow_mirror () {
+  with_mirror "$1" "$2" "$3"
+  check "  $(body "$4") bytes came from it, at most 1.5 MB of 16" [ "$(body "$4")" -le 1500000 ]
+  check "  the log says so" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*slow: .*left alone"' - "$disk"
+}
+slow_mirror "that is slow, 50 KB/s" slow,2000000 slow,50000 "$second_requests"
+slow_mirror "that is fast rescues a slow first URL" slow,50000 slow,2000000 "$first_requests"
+with_mirror "that is half as fast" slow,2000000 slow,1000000
+check "  is used" [ "$(body "$second_requests")" -gt 2000000 ]
+
+# ---- one connection that crawls
+
+url=$first requests=$first_requests control=$first_control
+for how in slow,20000 stall,0 delay,60; do
+  afresh
+  lie "$how@9"
+  run qimport start "$url" "$disk"
+  exits 0 "one connection that crawls ($how)"
+  assert_identical "$disk" "$expected" "  every byte is right"
+  check "  the log says that it was asked for again" \
+    sh -c '"$QIMPORT" log "$1" | grep -q "retry .*far slower than others"' - "$disk"
+  sent=$(jq -s 'map (.sent) | add' "$requests")
+  check "  $sent bytes were sent, at most 1.1 times the image" [ "$sent" -le $(($(size_of "$image") * 11 / 10)) ]
+done
+done_testing
