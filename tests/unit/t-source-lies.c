@@ -115,6 +115,26 @@ test_no_lie_in_mid_course_reaches_the_sink (void **state)
   }
 }
 
+/* The answer ends within its headers, after any of their bytes, or just behind them. */
+static void
+test_headers_may_end_at_any_byte (void **state)
+{
+  unsigned n, headers = 0;
+
+  (void)state;
+  for (n = 1; n < 500; n++) {
+    char cut[32];
+
+    snprintf (cut, sizeof cut, "cut-headers,%u", n);
+    RUN r = run_new (cut);
+    r->options.retry_time_s = 0;
+    expect_error (r, probe (r), ERR_RETRY_BUDGET);
+    headers += source_fetched (r->s) == 0;
+    assert_int_equal (r->head_len, 0);
+  }
+  assert_true (headers > 200 && headers < 499);
+}
+
 static void
 test_200_with_equal_validators_is_asked_for_again_without_if_range (void **state)
 {
@@ -336,6 +356,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_no_lie_at_the_probe_is_believed),
     cmocka_unit_test (test_no_lie_in_mid_course_reaches_the_sink),
+    cmocka_unit_test (test_headers_may_end_at_any_byte),
     cmocka_unit_test (test_200_with_equal_validators_is_asked_for_again_without_if_range),
     cmocka_unit_test (test_200_for_ever_names_stream),
     cmocka_unit_test (test_a_server_that_ignores_ranges_sometimes_loses_nothing),
