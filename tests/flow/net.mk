@@ -12,5 +12,6 @@ flow_tests += tests/flow/net-odd.sh
 flow_tests += tests/flow/net-options.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
+flow_tests += tests/flow/net-tls.sh
 EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py tests/tools/proxy.py \
 	tests/tools/h2-meddler.py
