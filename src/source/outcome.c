@@ -460,7 +460,9 @@ note_http2 (struct job *job)
   if (!a->http2 || sent_us == 0)
     return;
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_VERSION, &version);
-  if (a->accepted && version == CURL_HTTP_VERSION_2_0)
+  if (a->accepted && version != CURL_HTTP_VERSION_2_0)
+    p->http2_fails = HTTP2_FAILS; /* it has none, or not always */
+  if (a->accepted && p->http2_fails < HTTP2_FAILS)
     p->http2_fails = 0;
   if (a->headed)
     return;

@@ -196,6 +196,11 @@ set_wire (struct setter *t, struct job *job)
   SET (t, CURLOPT_HTTP_VERSION,
        http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
   SET (t, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
+  /* Where a server speaks both, libcurl (7.88 does) takes a busy connection of HTTP/1.1 for one
+   * that can be shared, and two answers get mixed up.  Connections whose options of TLS differ
+   * it keeps apart, even where the difference makes none. */
+  if (!http2)
+    SET (t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_MAX_TLSv1_3);
   /* N12: what moved to another address is found there */
   if (job->tries > 0)
     SET (t, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
