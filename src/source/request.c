@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/own.h"
+
 /* Which bytes to ask for: what is missing, with a weak identity the last ones delivered too
  * (nothing of the range where none was). */
 static void
@@ -98,6 +100,73 @@ struct setter {
       (t)->rc = curl_easy_setopt ((t)->easy, option, value); \
   } while (0)
 
+/* By name, then by value. */
+static int
+compare_parts (const void *a, const void *b)
+{
+  const char *x = *(char *const *)a, *y = *(char *const *)b;
+  size_t n = strcspn (x, "="), m = strcspn (y, "=");
+  int order = memcmp (x, y, n < m ? n : m);
+
+  if (order != 0)
+    return order;
+  return n != m ? (n < m ? -1 : 1) : strcmp (x + n, y + m);
+}
+
+/* The parts of QUERY, which is changed, in order and each with a "=". */
+static void
+write_parts (char *out, char *query, char **parts)
+{
+  size_t i, n = 0;
+  char *part, *rest = query;
+
+  while ((part = strsep (&rest, "&")) != NULL) {
+    if (part[0] != '\0')
+      parts[n++] = part;
+  }
+  qsort (parts, n, sizeof *parts, compare_parts);
+  for (i = 0; i < n; i++)
+    out += sprintf (out, "%s%s%s", i > 0 ? "&" : "", parts[i],
+                    strchr (parts[i], '=') == NULL ? "=" : "");
+}
+
+/* URL as it can be signed: libcurl 7.88 signs the query as it stands, AWS as it ought to. */
+static char *
+signable_url (const char *url)
+{
+  size_t len = strcspn (url, "#"), before = strcspn (url, "?");
+  char *out, **parts, *query;
+
+  if (before >= len)
+    return strdup (url);
+  before++;
+  query = strndup (url + before, len - before);
+  parts = calloc (len - before + 1, sizeof *parts);
+  out = malloc (2 * len + 2);
+  if (query != NULL && parts != NULL && out != NULL) {
+    memcpy (out, url, before);
+    out[before] = '\0';
+    write_parts (out + before, query, parts);
+  } else {
+    free (out);
+    out = NULL;
+  }
+  free (parts);
+  free (query);
+  return out;
+}
+
+static void
+set_signature (struct setter *t, const struct place *place, const char *provider)
+{
+  OWN_MEM char *url = signable_url (place->pinned);
+
+  if (url == NULL && t->rc == CURLE_OK)
+    t->rc = CURLE_OUT_OF_MEMORY;
+  SET (t, CURLOPT_URL, url);
+  SET (t, CURLOPT_AWS_SIGV4, provider);
+}
+
 /* A7: ~/.netrc only when asked; client certificates are credentials too. */
 static void
 set_credentials (struct setter *t, const struct source *s, const struct place *place)
@@ -123,7 +192,7 @@ set_credentials (struct setter *t, const struct source *s, const struct place *p
   if (o->key != NULL)
     SET (t, CURLOPT_SSLKEY, o->key);
   if (o->aws_sigv4 != NULL)
-    SET (t, CURLOPT_AWS_SIGV4, o->aws_sigv4);
+    set_signature (t, place, o->aws_sigv4);
 }
 
 static void
@@ -219,9 +288,9 @@ request_set_up (struct job *job)
   curl_easy_reset (job->easy);
   set_wire (&t, job);
   set_trust (&t, job->s);
+  SET (&t, CURLOPT_URL, place->pinned);
   if (place_at_origin (place))
     set_credentials (&t, job->s, place);
-  SET (&t, CURLOPT_URL, place->pinned);
   SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
   SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);
   if (q->ranged) {
