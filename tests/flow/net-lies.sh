@@ -60,7 +60,7 @@ is "$(asked)" 1 "  with one request"
 begin
 at_resume 'ignore-range+etag,"other"' 4 'changed' "S1: 200 and another ETag"
 at_resume ignore-range 3 'does not honour ranges' "S1: 200, the same ETag, where ranges were honoured"
-budget=2 in_the_middle ignore-range@7- 3 'the whole image' "S1: 200 to every range from now on"
+budget=2 many=60 in_the_middle ignore-range@7- 3 'the whole image' "S1: 200 to every range from now on"
 afresh
 survives 'ignore-range@5+ignore-range@7' "S19: Range is ignored now and then"
 lie 'ignore-range@7+etag,"other"@7'

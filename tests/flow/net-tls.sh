@@ -198,7 +198,7 @@ exits 0 "from http to https"
 assert_identical "$disk" "$expected" "  every byte is right"
 is "$(asked)" 1 "  it is resolved once"
 afresh
-plain=$url plain_requests=$requests
+plain=$url plain_requests=$requests plain_control=$control
 liar --tls server.pem server.key
 secure=https://localhost:$port/image
 lie "redirect,$plain"
@@ -241,6 +241,7 @@ check "  by tunnels" [ "$(proxied '.method == "CONNECT" and .status == 200')" -g
 is "$(proxied '.method != "CONNECT"')" 0 "  and by nothing else"
 is "$(asked '.headers | has ("proxy-authorization")')" 0 "  the server does not see its password"
 afresh
+echo >"$plain_control"
 http_proxy=http://me:pRoXySeCrEt@$proxy
 export http_proxy
 start "$plain"
