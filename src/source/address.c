@@ -24,12 +24,12 @@ struct network {
   }
 
 static const struct network ours[] = {
-  V4 (127, 0, 0, 0, 8),                                              /* loopback */
-  V4 (0, 0, 0, 0, 8),                                                /* the same, in effect */
-  V4 (169, 254, 0, 0, 16),                                           /* link-local */
-  V4 (100, 100, 100, 200, 32),                                       /* a metadata service */
-  { { 0 }, 127 },                                                    /* :: and ::1 */
-  { { 0xfe, 0x80 }, 10 },                                            /* link-local */
+  V4 (127, 0, 0, 0, 8),        /* loopback */
+  V4 (0, 0, 0, 0, 8),          /* the same, in effect */
+  V4 (169, 254, 0, 0, 16),     /* link-local */
+  V4 (100, 100, 100, 200, 32), /* a metadata service */
+  { { 0 }, 127 },              /* :: and ::1 */
+  { { 0xfe, 0x80 }, 10 },      /* link-local */
   { { 0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x54 }, 128 }, /* metadata */
   { { 0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x54 }, 128 }, /* metadata */
 };

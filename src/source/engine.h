@@ -29,11 +29,11 @@
 
 enum {
   REDIRECTS_MAX = 5,
-  META_MAX = 32,  /* metadata requests in flight */
+  META_MAX = 32,   /* metadata requests in flight */
   HTTP2_FAILS = 3, /* after so many it is not tried any more */
-  POLL_MS = 100,  /* the longest that the stop flag goes unseen */
-  OVERLAP = 4096, /* compared again where the identity is weak */
-  SAMPLE = 65536, /* of a mirror, at its head and at its tail */
+  POLL_MS = 100,   /* the longest that the stop flag goes unseen */
+  OVERLAP = 4096,  /* compared again where the identity is weak */
+  SAMPLE = 65536,  /* of a mirror, at its head and at its tail */
   STREAM_BUFFER = 1 << 20,
   SHOWN_MAX = 512
 };
@@ -44,7 +44,7 @@ struct place {
   char *pinned;                                   /* where requests go */
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
-  bool own;        /* the credentials of the options are meant for its origin */
+  bool own;         /* the credentials of the options are meant for its origin */
   bool origin_ours; /* the origin is this machine or its link */
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */
@@ -56,11 +56,11 @@ struct place {
   unsigned running; /* answers */
   unsigned http2_fails;
   int64_t http2_failed_ms;
-  double speed[2];  /* bytes a millisecond of an answer: metadata, data; 0: not known */
+  double speed[2]; /* bytes a millisecond of an answer: metadata, data; 0: not known */
   int64_t slow_until_ms;
   unsigned slow_times;
   uint64_t requests, bytes, failures; /* all of them, for the log */
-  struct source_identity id; /* if known: what every answer is held against (J4) */
+  struct source_identity id;          /* if known: what every answer is held against (J4) */
   struct job *scout;
   struct job *vet;  /* sample in flight */
   uint8_t *samples; /* head, tail: 2 * SAMPLE bytes; NULL: none yet */
@@ -154,7 +154,7 @@ struct source {
   struct stream stream;
   size_t busy_data;
   int64_t idle_since_ms; /* some of the connections for data */
-  int fd; /* file, pipe */
+  int fd;                /* file, pipe */
   struct stat st;
   uint8_t *buf; /* file: what is read at a time */
 };

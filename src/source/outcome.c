@@ -446,8 +446,8 @@ judged (struct job *job, CURLcode code, struct error *err)
   return -1;
 }
 
-/* N13: a server or a box before it that is not good at HTTP/2 is spoken to without it; it has no
- * way to say so that libcurl understands.  What fails with one connection counts once. */
+/* N13: a server or a box before it that is not good at HTTP/2 is spoken to without it; it has
+ * no way to say so that libcurl understands.  What fails with one connection counts once. */
 static void
 note_http2 (struct job *job)
 {

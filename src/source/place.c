@@ -213,10 +213,11 @@ place_barred (const struct place *p, const char *url, struct error *err)
 {
   char to[SHOWN_MAX];
 
-  return fail (err, ERR_SOURCE_FAILED,
-               "%s: redirected to %s, which is this machine or its link: from elsewhere that is "
-               "not followed; give that URL if it is meant",
-               p->shown, redact_url (to, sizeof to, url));
+  return fail (
+      err, ERR_SOURCE_FAILED,
+      "%s: redirected to %s, which is this machine or its link: from elsewhere that is "
+      "not followed; give that URL if it is meant",
+      p->shown, redact_url (to, sizeof to, url));
 }
 
 int
@@ -280,8 +281,9 @@ place_free (const struct place *p, const struct job *job, int64_t now)
   return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL);
 }
 
-/* How little P suits JOB.  One that failed last time is tried with one request at a time; one that
- * has just been slow for this JOB where there is no other; one that is slow for all hardly ever. */
+/* How little P suits JOB.  One that failed last time is tried with one request at a time; one
+ * that has just been slow for this JOB where there is no other; one that is slow for all hardly
+ * ever. */
 static unsigned
 place_rank (const struct place *p, const struct job *job, int64_t now)
 {

@@ -91,7 +91,7 @@ check "  its tables are $(requests HTTP/2.0) requests over HTTP/2" [ "$(requests
 is "$(connections HTTP/2.0)" 1 "  which share one connection"
 afresh
 : >"$serve_log"
-start --limit-rate 300K "$tls/tables.qcow2"
+start --limit-rate 2M "$tls/tables.qcow2"
 exits 0 "HTTP/2 with --limit-rate"
 assert_identical "$disk" "$scratch/tables.raw" "  every byte is right"
 rate=1500000 nginx_tls

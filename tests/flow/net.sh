@@ -18,7 +18,7 @@
 #     finishes SENTENCE    an honest resume ends with 0, $disk is right and the journal says so
 #     always LIES STATUS PATTERN WHAT [REQUESTS]    so it ends at the start, at resume (after REQUESTS,
 #                          1) and in the middle, and says PATTERN; nothing of it is used
-#     survives LIES WHAT   start and resume end with 0 and every byte right
+#     survives LIES WHAT   start and resume (or $whens) end with 0 and every byte right
 #     afresh               forget the import and its files
 #     no_secrets [SENTENCE]    no secret in anything that the test has left or shown so far, and
 #                          some were used.  A secret is any word with SeCrEt in it, in these cases
@@ -242,7 +242,7 @@ always () {
 }
 # survives LIES WHAT: the import ends all the same, with every byte right
 survives () {
-  for when in start resume; do
+  for when in ${whens:-start resume}; do
     if [ $when = start ]; then
       afresh
       lie "$1"
