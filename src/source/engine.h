@@ -178,6 +178,9 @@ bool place_at_origin (const struct place *p);
 struct place *place_pick (struct source *s, const struct job *job, int64_t now);
 /* Is there another place than P that may serve JOB, now or later? */
 bool place_other (const struct source *s, const struct job *job, const struct place *p);
+/* And that soon. */
+bool place_ready (const struct source *s, const struct job *job, const struct place *p,
+                  int64_t now);
 /* The path of a file: URL, percent-decoded; the caller's to free. */
 int file_url_path (const char *url, char **path, struct error *err);
 bool url_is_http (const char *url);

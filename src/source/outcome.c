@@ -77,6 +77,7 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   struct answer *a = &job->answer;
   struct place *p = a->place;
   int64_t now = monotonic_ms (), backoff = 0, wait, place_ms;
+  bool aside;
 
   p->failures++;
   if (a->fresh > 0)
@@ -87,10 +88,15 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   place_ms = retry_backoff_ms (p->fails, s->random >> 8);
   if (s->n_places > 1 && place_ms > backoff)
     backoff = place_ms;
-  if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, retry_after_s, &wait)) {
+  /* one that wants to be left alone for long may be, where another serves */
+  aside = retry_after_s > 0 && place_ready (s, job, p, now);
+  if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, aside ? 0 : retry_after_s,
+                            &wait)) {
     spent (job, retry_after_s, why, err);
     return job->kind == JOB_VET ? place_failed (job, err) : -1;
   }
+  if (aside)
+    wait = (int64_t)min_u64 (retry_after_s, RETRY_AFTER_MOST_S) * 1000;
   s->retries++;
   if (retry_after_s > 0 || s->n_places > 1) {
     p->fails += p->not_before_ms <= now; /* what fails at once counts once */

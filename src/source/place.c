@@ -337,6 +337,20 @@ place_pick (struct source *s, const struct job *job, int64_t now)
 }
 
 bool
+place_ready (const struct source *s, const struct job *job, const struct place *p, int64_t now)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    const struct place *other = &s->places[i];
+
+    if (other != p && place_serves (other, job) && other->not_before_ms <= now + RETRY_MOST_MS)
+      return true;
+  }
+  return false;
+}
+
+bool
 place_other (const struct source *s, const struct job *job, const struct place *p)
 {
   size_t i;

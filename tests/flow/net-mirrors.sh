@@ -43,6 +43,16 @@ with_mirror "that breaks off" '' 'cut,30000@4-'
 with_mirror "that fails" '' 'status,503@4-'
 failed=$(jq -s 'map (select (.status == 503)) | length' "$second_requests")
 check "  is demoted: it failed $failed times" [ "$failed" -ge 1 -a "$failed" -le 8 ]
+with_mirror "that wants to be left alone for a day" '' 'status,503,86400@4-'
+check "  is left alone" [ "$(jq -s 'map (select (.status == 503)) | length' "$second_requests")" -le 8 ]
+afresh
+echo 'status,503,86400@7-' | tee "$first_control" >"$second_control"
+run qimport start --retry-time 60 --mirror "$second" "$first" "$disk"
+exits 3 "all that want to be left alone for a day: 3"
+says 'later than --retry-time' "  it says why"
+echo 'status,503,1@7-' | tee "$first_control" >"$second_control"
+run qimport resume --retry-time 3 --mirror "$second" "$disk"
+exits 3 "all that are busy for ever, a second at a time: 3"
 with_mirror "rescues a first URL that is dead" 'status,404' ''
 with_mirror "rescues a first URL that dies" 'status,410@7-' ''
 
