@@ -38,6 +38,11 @@ enum {
   SHOWN_MAX = 512
 };
 
+/* pace.c's: what came lately, and in what time. */
+struct speed {
+  double bytes, ms;
+};
+
 struct place {
   char *original;                                 /* without userinfo */
   char *origin;                                   /* scheme://host:port of original */
@@ -56,7 +61,7 @@ struct place {
   unsigned running; /* answers */
   unsigned http2_fails;
   int64_t http2_failed_ms;
-  double speed[2]; /* bytes a millisecond of an answer: metadata, data; 0: not known */
+  struct speed speed[2]; /* of an answer: metadata, data */
   int64_t slow_until_ms;
   unsigned slow_times;
   uint64_t requests, bytes, failures; /* all of them, for the log */
@@ -85,8 +90,9 @@ struct answer {
   int64_t started_ms;
   int64_t slow_since_ms, window_at_ms; /* pace.c's */
   uint64_t window_bytes;
-  unsigned windows;
-  double rate; /* of the last window, bytes a millisecond */
+  unsigned windows; /* in a row */
+  double rate;      /* of the last one, bytes a millisecond */
+  bool held_back;   /* it was paused */
   struct curl_slist *headers;
   struct digest skipped; /* a stream read again: of its first bytes */
   char words[CURL_ERROR_SIZE];

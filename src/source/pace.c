@@ -12,6 +12,7 @@ enum {
   SLOW_PER_S = 1024,      /* --stall-time: less than this in a second is slow */
   WINDOW_MS = 1000,       /* what is measured at a time */
   MEMORY_MS = 2000,       /* how long a measurement counts for, about */
+  EVIDENCE_MS = 100,      /* a place is judged by no less */
   SAMPLE_LEAST = 16384,   /* smaller answers tell of round trips, not of speed */
   OUTPACED = 4,           /* so many times slower is far slower */
   DEMOTED_MS = 60 * 1000, /* for how long at first; doubled each time */
@@ -25,10 +26,17 @@ is_data (const struct job *job)
   return job->kind == JOB_DATA || job->kind == JOB_STREAM;
 }
 
-static double *
+static struct speed *
 speed_of (struct place *p, const struct job *job)
 {
   return &p->speed[is_data (job)];
+}
+
+/* Bytes a millisecond; 0 where too little is known. */
+static double
+speed_value (const struct speed *speed)
+{
+  return speed->ms < EVIDENCE_MS ? 0 : speed->bytes / speed->ms;
 }
 
 bool
@@ -37,15 +45,15 @@ place_is_slow (const struct place *p, int64_t now)
   return p->slow_until_ms > now;
 }
 
-/* BYTES came in MS; the longer that was, the more it says. */
+/* BYTES came in MS.  What came before counts less and less. */
 static void
 note_speed (struct job *job, uint64_t bytes, int64_t ms)
 {
-  double *speed = speed_of (job->answer.place, job);
-  double now = (double)bytes / (double)(ms < 1 ? 1 : ms);
-  double weight = (double)ms / (double)(ms + MEMORY_MS);
+  struct speed *speed = speed_of (job->answer.place, job);
+  double taken = (double)(ms < 1 ? 1 : ms), kept = MEMORY_MS / (MEMORY_MS + taken);
 
-  *speed = *speed == 0 ? now : *speed + weight * (now - *speed);
+  speed->bytes = speed->bytes * kept + (double)bytes;
+  speed->ms = speed->ms * kept + taken;
 }
 
 /* The best speed of the places that JOB may as well be asked of, P left out; 0: not known. */
@@ -60,8 +68,8 @@ best_speed (struct source *s, const struct job *job, const struct place *p, int6
 
     if (other != p && !other->dead && other->vetted && other->fails == 0
         && other->not_before_ms <= now && !place_is_slow (other, now)
-        && *speed_of (other, job) > best)
-      best = *speed_of (other, job);
+        && speed_value (speed_of (other, job)) > best)
+      best = speed_value (speed_of (other, job));
   }
   return best;
 }
@@ -77,26 +85,27 @@ demote (struct job *job, double best, int64_t now)
   if (p->slow_times < DOUBLED_MOST)
     p->slow_times++;
   source_tell (job->s, "mirror", "%s: slow: %s/s, where another gives %s/s; left alone for now",
-               p->shown, format_size (is, (uint64_t)(*speed_of (p, job) * 1000)),
+               p->shown, format_size (is, (uint64_t)(speed_value (speed_of (p, job)) * 1000)),
                format_size (other, (uint64_t)(best * 1000)));
 }
 
-/* Is an answer at SPEED far slower than another place's?  It may be one connection, or all of
- * the place. */
-static bool
-is_outpaced (struct job *job, double speed, int64_t now)
+/* Leave the place of JOB alone if it is far slower than another.  Returns the speed of the best
+ * other one; 0: not known. */
+static double
+judge_place (struct job *job, int64_t now)
 {
   struct place *p = job->answer.place;
+  const struct speed *own = speed_of (p, job);
   double best;
 
-  if (job->s->n_places < 2 || job->bound != NULL)
-    return false;
+  if (job->s->n_places < 2 || job->bound != NULL || own->ms < EVIDENCE_MS)
+    return 0;
   best = best_speed (job->s, job, p, now);
-  if (*speed_of (p, job) * OUTPACED >= best)
+  if (speed_value (own) * OUTPACED >= best)
     p->slow_times = 0;
   else if (!place_is_slow (p, now))
     demote (job, best, now);
-  return speed * OUTPACED < best;
+  return best;
 }
 
 /* Slow is less than SLOW_PER_S in a second, or than half of what --limit-rate leaves to each.
@@ -121,6 +130,8 @@ pace_watch (struct job *job, int64_t now)
   if (a->paused) { /* by us: what it would give cannot be told */
     a->slow_since_ms = a->window_at_ms = now;
     a->window_bytes = 0;
+    a->windows = 0;
+    a->held_back = true;
     return PACE_FINE;
   }
   if (ms < WINDOW_MS)
@@ -139,20 +150,22 @@ pace_watch (struct job *job, int64_t now)
     return PACE_FINE;
   note_speed (job, bytes, ms);
   /* not by the first one, in which a far place has only begun */
-  return a->windows++ > 0 && is_outpaced (job, a->rate, now) ? PACE_OUTPACED : PACE_FINE;
+  if (a->windows++ == 0)
+    return PACE_FINE;
+  return a->rate * OUTPACED < judge_place (job, now) ? PACE_OUTPACED : PACE_FINE;
 }
 
 void
 pace_ended (struct job *job)
 {
   struct answer *a = &job->answer;
-  int64_t now = monotonic_ms (), age = now - a->started_ms;
+  int64_t now = monotonic_ms ();
 
   if (!a->accepted || a->received < SAMPLE_LEAST)
     return;
   note_speed (job, a->window_bytes, now - a->window_at_ms);
-  if (age >= WINDOW_MS)
-    is_outpaced (job, (double)a->received / (double)age, now);
+  if (now - a->started_ms >= WINDOW_MS)
+    judge_place (job, now);
 }
 
 /* ---- The one that crawls -------------------------------------------------------------------
@@ -177,12 +190,12 @@ crawls (struct job *job, int64_t now)
   double age = (double)(now - a->started_ms), left, rate, best, own;
 
   if (job->state != JOB_RUNNING || job->kind != JOB_DATA || a->paused
-      || age < (double)((int64_t)WINDOW_MS << job->moves))
+      || (a->held_back && a->windows == 0) || age < (double)((int64_t)WINDOW_MS << job->moves))
     return false;
   left = (double)(job->range.len - job->done);
   rate = a->windows > 0 ? a->rate : (double)a->received / age;
   best = best_speed (job->s, job, a->place, now);
-  own = *speed_of (a->place, job) / 2;
+  own = speed_value (speed_of (a->place, job)) / 2;
   best = own > best ? own : best;
   return left > rate * IDLE_MS && rate * 2 < best;
 }
