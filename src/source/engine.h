@@ -92,7 +92,6 @@ struct answer {
   uint64_t window_bytes;
   unsigned windows; /* in a row */
   double rate;      /* of the last one, bytes a millisecond */
-  bool held_back;   /* it was paused */
   struct curl_slist *headers;
   struct digest skipped; /* a stream read again: of its first bytes */
   char words[CURL_ERROR_SIZE];
@@ -108,7 +107,7 @@ struct job {
   void *ctx;
   struct place *bound; /* ask only there; NULL: anywhere */
   struct place *avoid; /* was too slow for this one */
-  unsigned tries, wrong, moves;
+  unsigned tries, wrong;
   bool no_http2; /* it failed with it */
   int64_t due_ms;
   uint8_t *tail; /* the last bytes delivered, at most OVERLAP */
@@ -159,8 +158,7 @@ struct source {
   uint32_t random;
   struct stream stream;
   size_t busy_data;
-  int64_t idle_since_ms; /* some of the connections for data */
-  int fd;                /* file, pipe */
+  int fd; /* file, pipe */
   struct stat st;
   uint8_t *buf; /* file: what is read at a time */
 };
@@ -219,8 +217,6 @@ enum pace { PACE_FINE, PACE_STALLED, PACE_OUTPACED };
 /* To be called often for what is running. */
 enum pace pace_watch (struct job *job, int64_t now);
 void pace_ended (struct job *job);
-/* The job that holds up the others by crawling, or NULL; asked for once a turn. */
-struct job *pace_straggler (struct source *s, int64_t now);
 bool place_is_slow (const struct place *p, int64_t now);
 
 /* fetch.c: the jobs and the loop */

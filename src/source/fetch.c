@@ -115,12 +115,9 @@ static int
 watch (struct source *s, struct error *err)
 {
   int64_t now = monotonic_ms (), rate_ms = rate_wait_ms (&s->rate, now);
-  struct job *straggler = pace_straggler (s, now);
   enum pace pace;
   size_t i;
 
-  if (straggler != NULL)
-    outcome_outpaced (straggler);
   for (i = 0; i < s->n_jobs; i++) {
     /* a different one first each time, or the first would take all of the rate */
     struct job *job = &s->jobs[(s->first_job + i) % s->n_jobs];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * pace: how fast answers come.  Finds those that stall; the places that are far slower than
- * another one, which are left alone for a while; and the answer that crawls while connections
- * beside it have nothing to do.  Measures and judges; whom to ask instead is place.c's.
+ * pace: how fast answers come.  Finds those that stall, and places that are far slower than
+ * another one, which are left alone for a while.  Measures and judges; whom to ask instead is
+ * place.c's.
  */
 #include "source/engine.h"
 
@@ -16,8 +16,7 @@ enum {
   SAMPLE_LEAST = 16384,   /* smaller answers tell of round trips, not of speed */
   OUTPACED = 4,           /* so many times slower is far slower */
   DEMOTED_MS = 60 * 1000, /* for how long at first; doubled each time */
-  DOUBLED_MOST = 6,
-  IDLE_MS = 500 /* so long connections may have nothing to do */
+  DOUBLED_MOST = 6
 };
 
 static bool
@@ -131,7 +130,6 @@ pace_watch (struct job *job, int64_t now)
     a->slow_since_ms = a->window_at_ms = now;
     a->window_bytes = 0;
     a->windows = 0;
-    a->held_back = true;
     return PACE_FINE;
   }
   if (ms < WINDOW_MS)
@@ -166,58 +164,4 @@ pace_ended (struct job *job)
   note_speed (job, a->window_bytes, now - a->window_at_ms);
   if (now - a->started_ms >= WINDOW_MS)
     judge_place (job, now);
-}
-
-/* ---- The one that crawls -------------------------------------------------------------------
- */
-
-/* Connections have had nothing to do for a while, but for those that still run. */
-static bool
-others_idle (struct source *s, int64_t now)
-{
-  if (s->busy_data == 0 || s->busy_data >= s->options.connections) {
-    s->idle_since_ms = now;
-    return false;
-  }
-  return now - s->idle_since_ms >= IDLE_MS;
-}
-
-/* Would JOB end much sooner on another connection, its place's or another's? */
-static bool
-crawls (struct job *job, int64_t now)
-{
-  struct answer *a = &job->answer;
-  double age = (double)(now - a->started_ms), left, rate, best, own;
-
-  if (job->state != JOB_RUNNING || job->kind != JOB_DATA || a->paused
-      || (a->held_back && a->windows == 0) || age < (double)((int64_t)WINDOW_MS << job->moves))
-    return false;
-  left = (double)(job->range.len - job->done);
-  rate = a->windows > 0 ? a->rate : (double)a->received / age;
-  best = best_speed (job->s, job, a->place, now);
-  own = speed_value (speed_of (a->place, job)) / 2;
-  best = own > best ? own : best;
-  return left > rate * IDLE_MS && rate * 2 < best;
-}
-
-struct job *
-pace_straggler (struct source *s, int64_t now)
-{
-  struct job *first = NULL;
-  size_t i;
-
-  if (!others_idle (s, now))
-    return NULL;
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
-
-    if (crawls (job, now) && (first == NULL || job->range.at.v < first->range.at.v))
-      first = job;
-  }
-  if (first != NULL) {
-    s->idle_since_ms = now;
-    if (first->moves < DOUBLED_MOST)
-      first->moves++;
-  }
-  return first;
 }

@@ -324,7 +324,8 @@ place_pick (struct source *s, const struct job *job, int64_t now)
     if (!place_free (p, job, now))
       continue;
     rank = place_rank (p, job, now);
-    if (best != NULL && (rank > best_rank || (rank == best_rank && p->fails >= best->fails)))
+    if (best != NULL
+        && (rank > best_rank || (rank == best_rank && (rank == 0 || p->fails >= best->fails))))
       continue;
     best = p;
     best_rank = rank;
