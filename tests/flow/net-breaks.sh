@@ -33,9 +33,9 @@ while [ $i -lt $imports ]; do
     sed "s/$/ $(import_of "$disk" .bytes.fetched)/" >>"$scratch/asked"
 done
 if [ $bad = 0 ]; then
-  ok "$imports imports of $mib MiB through connections that all break: every byte is right"
+  ok "N3: $imports imports of $mib MiB through connections that all break: every byte is right"
 else
-  not_ok "$imports imports of $mib MiB through connections that all break" "$(tail -n 20 "$scratch/broken.err")"
+  not_ok "N3: $imports imports of $mib MiB through connections that all break" "$(tail -n 20 "$scratch/broken.err")"
 fi
 worst=$(awk '{ print $4 }' "$scratch/asked" | sort -n | tail -n 1)
 check "  at most $worst bytes were fetched, 1.1 times the image's $size" [ "$worst" -le $((size * 11 / 10)) ]

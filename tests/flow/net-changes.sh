@@ -175,7 +175,7 @@ afresh
 lie "redirect,http://127.0.0.1:$back/pinned"
 echo 'status,403@7-9' >"$back_control"
 run qimport start --connections 1 "$url" "$disk"
-exits 4 "C10: where it was redirected to refuses, twice: 4"
+exits 4 "C10, N9: where it was redirected to refuses, twice: 4"
 is "$(asked)" 2 "  the first URL was resolved again, once"
 afresh
 lie "redirect,http://127.0.0.1:$back/pinned"

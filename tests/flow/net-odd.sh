@@ -25,8 +25,8 @@ survives 'status-line,HTTP/1.1 206' "206 without a phrase"
 survives 'header,Connection: close' "Connection: close"
 survives 'trailer,Content-Range: bytes 0-1/2,ETag: "t",Content-Length: 5' "trailers that say otherwise"
 survives 'chunked+header,Content-Length: {len}' "chunked and a length"
-survives 'header,Content-Encoding: identity' "Content-Encoding: identity"
-survives "big-headers,200000" "200 KB of headers"
+survives 'header,Content-Encoding: identity' "S9: Content-Encoding: identity"
+survives "big-headers,200000" "S16: 200 KB of headers"
 # from the beginning, too
 survives_from () {
   begin_lies=$1+
@@ -38,9 +38,9 @@ survives_from "etag,\"$(many e 254)\"" "an ETag of 256 bytes"
 survives_from "etag,\"$(many e 10240)\"" "an ETag of 10 KB"
 survives_from "etag,\"$(many e 10240)\"+modified,none" "the same, and nothing else to go by"
 is "$(asked '.if_range != null')" 0 "  it is not sent back"
-survives_from 'etag,"%01%1b[2J"' "an ETag with control characters"
+survives_from 'etag,"%01%1b[2J"' "A8: an ETag with control characters"
 is "$(asked '.if_range != null')" 0 "  it is not sent back"
-survives_from 'etag,"a%0dX-Evil: yes"' "an ETag with a carriage return"
+survives_from 'etag,"a%0dX-Evil: yes"' "A8: an ETag with a carriage return"
 is "$(asked '.headers | has ("x-evil")')" 0 "  it makes no header"
 survives_from 'etag,no-quotes' "an ETag without quotes"
 begin
@@ -48,34 +48,34 @@ at_resume 'etag,"%01%1b[2J"' 4 'changed' "an ETag with control characters where 
 begin
 at_resume "etag,\"$(many e 10240)\"" 4 'changed' "an ETag of 10 KB where there was another"
 survives 'modified,yesterday' "a Last-Modified that is no date"
-survives 'status,503,Sun%2C 06 Nov 1994 08:49:37 GMT@4' "Retry-After in the past"
-survives 'status,503,-5@4' "a negative Retry-After"
-whens=start survives 'interim,1000' "1000 interim answers each time"
+survives 'status,503,Sun%2C 06 Nov 1994 08:49:37 GMT@4' "N7: Retry-After in the past"
+survives 'status,503,-5@4' "N7: a negative Retry-After"
+whens=start survives 'interim,1000' "S20: 1000 interim answers each time"
 
 # ---- odd, and wrong
 
-always "header,Content-Range: bytes 0-1/2" 4 'twice with different values' "two Content-Ranges" 2
+always "header,Content-Range: bytes 0-1/2" 4 'twice with different values' "S4: two Content-Ranges" 2
 always 'header,ETag: "2"' 4 'twice with different values' "two ETags" 2
 at_start 'drop,Content-Range+header,Content-Range: items {first}-{last}/{total}' 4 'makes no sense' \
   "a Content-Range of items"
 at_start "drop,Content-Range+header,Content-Range: $range%2C 5-9/{total}" 4 'makes no sense' \
-  "a Content-Range with two ranges"
-at_start 'content-range,bytes 5-4/100' 4 'makes no sense' "a Content-Range backwards"
+  "S4: a Content-Range with two ranges"
+at_start 'content-range,bytes 5-4/100' 4 'makes no sense' "S4: a Content-Range backwards"
 for huge in 'bytes 0-18446744073709551615/18446744073709551616' \
   'bytes 18446744073709551615-18446744073709551616/18446744073709551617' \
   'bytes 0-9223372036854775807/9223372036854775808' 'bytes 0x0-0xffff/3211264'; do
-  at_start "content-range,$huge" 4 'makes no sense' "Content-Range: $huge"
+  at_start "content-range,$huge" 4 'makes no sense' "S4: Content-Range: $huge"
 done
 always 'header,this is no header' 4 'no HTTP answer' "a line that is no header" 2
 survives_from 'total,9223372036854775807' "an image of 2^63 - 1 bytes"
 for status in 226 299 304 412 400 451 300 305; do
-  at_start "status,$status" 4 "HTTP $status" "status $status"
+  at_start "status,$status" 4 "HTTP $status" "S11: status $status"
 done
 at_start 'status-line,SSH-2.0-OpenSSH_9.2' 4 'no HTTP answer' "another protocol" 2
 at_start 'status-line,HTTP/1.1 20 OK' 4 'no HTTP answer' "a status of two digits" 2
 at_start 'status-line,HTTP/9.9 206 OK' 4 'no HTTP answer' "HTTP/9.9" 2
 at_start 'header,Transfer-Encoding: nonsense' 4 'no HTTP answer' "a transfer encoding nobody knows" 2
-at_start 'interim,100000' 3 '.' "100000 interim answers"
+at_start 'interim,100000' 3 '.' "S20: 100000 interim answers"
 timed () {
   at=$(now_ms)
   run "$@"
@@ -83,7 +83,7 @@ timed () {
 }
 lie 'interim,100000,0.2'
 timed qimport start --stall-time 1 --retry-time 2 "$url" "$disk"
-exits 3 "interim answers for ever, slowly: 3"
+exits 3 "S20: interim answers for ever, slowly: 3"
 check "  and soon ($took ms)" [ $took -le 8000 ]
 nothing "  nothing was made"
 

@@ -45,7 +45,7 @@ assert_identical "$disk" "$expected" "  every byte is right"
 afresh
 lie
 run qimport start --cacert "$scratch/cert" --pinnedpubkey "sha256//$(head -c 32 /dev/zero | base64)" "$tls" "$disk"
-exits 4 "--pinnedpubkey: another: 4"
+exits 4 "N10: --pinnedpubkey: another: 4"
 is "$(asked)" 0 "  no request was sent"
 nothing "  nothing was made"
 

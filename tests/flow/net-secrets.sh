@@ -198,4 +198,35 @@ exits 0 "  --url gives it"
 clean "  and it is stored nowhere"
 no_secrets
 is "$(stat -c %a "$QIMPORT_JOURNAL")" 600 "A9: nobody else may read the journal"
+
+# ---- A10: what may dump core may be looked into by its user
+
+home=$scratch/nobody
+chmod 711 "$scratch"
+as_nobody () { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+# look WHAT: 1 if nobody may look into the process of nobody that waits for a pipe
+look () {
+  mkfifo -m 666 "$home/pipe"
+  setpriv --reuid 65534 --regid 65534 --clear-groups "$@" <>"$home/pipe" >"$home/out" 2>"$home/err" &
+  looked_at=$!
+  background
+  until [ "$(readlink "/proc/$looked_at/exe")" != "$(readlink -f "$(command -v setpriv)")" ] &&
+    [ "$(awk '/^State/ { print $2 }' "/proc/$looked_at/status")" = S ]; do sleep 0.05; done
+  seen=0
+  as_nobody cat "/proc/$looked_at/environ" >"$home/environ" 2>/dev/null && seen=1
+  kill $looked_at
+  wait $looked_at
+  rm "$home/pipe"
+}
+mkdir -m 777 "$home"
+if grep -q __asan_init "$QIMPORT"; then
+  skip "A10: no core, no trace" "the sanitizer's leak checker has to look in"
+elif as_nobody "$QIMPORT" --version >/dev/null 2>&1; then
+  look cat
+  is $seen 1 "A10: one process of a user may look into another"
+  look "$QIMPORT" --journal "$home/journal.db" start - "$home/disk"
+  is $seen 0 "A10: not into this one: no core, no trace"
+else
+  skip "A10: no core, no trace" "nobody else may run $QIMPORT, or we are nobody else"
+fi
 done_testing

@@ -3,6 +3,7 @@
 # The network, and servers that fail, lie, change their image or try to get at secrets.
 flow_tests += tests/flow/net-breaks.sh
 flow_tests += tests/flow/net-changes.sh
+flow_tests += tests/flow/net-faults.sh
 flow_tests += tests/flow/net-latency.sh
 flow_tests += tests/flow/net-lies.sh
 flow_tests += tests/flow/net-mirrors.sh
@@ -13,5 +14,5 @@ flow_tests += tests/flow/net-options.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
 flow_tests += tests/flow/net-tls.sh
-EXTRA_DIST += tests/flow/net.sh tests/tools/delay-proxy.py tests/tools/proxy.py \
+EXTRA_DIST += tests/flow/net.sh tests/flow/net-faults.tsv tests/tools/delay-proxy.py tests/tools/proxy.py \
 	tests/tools/h2-meddler.py
