@@ -11,7 +11,7 @@ grep -v '^#' "$tests/flow/net-faults.tsv" >"$scratch/rows"
 while IFS=$tab read -r row what must where; do
   missing=
   for name in $where; do
-    grep -Eqs "[\" ]$row[:,]" "$tests/flow/$name.sh" || missing="$missing $name"
+    grep -Eqs "[\" ]${row}[:,]" "$tests/flow/$name.sh" || missing="$missing $name"
   done
   is "$missing" "" "$row: $what: $must"
 done <"$scratch/rows"
