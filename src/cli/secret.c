@@ -75,8 +75,12 @@ secret_take_argv (int argc, char **argv)
     return NULL;
   for (i = 0; i < argc; i++) {
     copy[i] = strdup (argv[i]);
-    if (copy[i] == NULL)
-      return NULL; /* the process ends at once */
+    if (copy[i] == NULL) {
+      while (i > 0)
+        free (copy[--i]);
+      free (copy);
+      return NULL;
+    }
   }
   hide_arguments (argc, argv);
   return copy;
