@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +76,21 @@ escape_text (char *out, size_t out_size, const void *in, size_t len)
   }
   out[o] = '\0';
   return out;
+}
+
+bool
+text_is_printable (const char *text)
+{
+  const unsigned char *p = (const unsigned char *)text;
+  size_t left = strlen (text), n;
+  uint32_t cp = 0;
+
+  for (; left > 0; p += n, left -= n) {
+    n = utf8_sequence (p, left, &cp);
+    if (n == 0 || (must_escape (cp) && cp != '\\'))
+      return false;
+  }
+  return true;
 }
 
 static const char scheme_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -6,6 +6,7 @@
 #ifndef QIMPORT_BASE_TEXT_H
 #define QIMPORT_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,9 @@
  * bidirectional overrides, invalid sequences and the backslash become \xNN (a byte each).  Cut
  * with "..." so that it fits OUT_SIZE (>= 8) with its NUL.  Returns OUT. */
 char *escape_text (char *out, size_t out_size, const void *in, size_t len);
+
+/* Is all of TEXT printable, valid UTF-8, so that the journal keeps it as it is? */
+bool text_is_printable (const char *text);
 
 /* URL without userinfo, query and fragment, escaped: what may be shown and stored (J8).
  * Returns OUT. */

@@ -48,22 +48,6 @@ refuse_unfinished (const struct journal_import *old, struct error *err)
                old->target, old->id, old->id);
 }
 
-/* The journal has text only, and a resume goes by what it has. */
-static bool
-can_be_kept (const char *path)
-{
-  char kept[PATH_MAX + 8];
-  size_t n = strcspn (path, "\\");
-
-  for (;; path += n + 1, n = strcspn (path, "\\")) {
-    escape_text (kept, sizeof kept, path, n);
-    if (strlen (kept) != n)
-      return false;
-    if (path[n] == '\0')
-      return true;
-  }
-}
-
 /* Is the target free, as far as can be said before the image is known? */
 static int
 check_target (struct qimport *q, struct error *err)
@@ -88,7 +72,7 @@ check_target (struct qimport *q, struct error *err)
   if (strlen (canonical) >= sizeof q->imp.target)
     return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
                  escape_text (shown, sizeof shown, q->target_path, strlen (q->target_path)));
-  if (!can_be_kept (canonical))
+  if (!text_is_printable (canonical)) /* a resume goes by what the journal has */
     return fail (err, ERR_TARGET_REFUSED,
                  "%s: its path has control characters, or bytes that are no UTF-8, which the "
                  "journal cannot keep; choose another name",
