@@ -90,6 +90,7 @@ target_head_read (struct head *h, uint64_t at, void *buf, size_t len)
   pthread_mutex_unlock (&h->lock);
 }
 
+/* Durable before anything else changes: the power may fail, and a disk keeps what it likes. */
 int
 target_head_blank (struct target *t, struct error *err)
 {
@@ -103,6 +104,8 @@ target_head_blank (struct target *t, struct error *err)
   pthread_mutex_lock (&h->lock);
   for (at = 0; !h->blanked && r == 0 && at < h->len; at += sizeof zeros)
     r = target_pwrite (t, at, zeros, (size_t)min_u64 (sizeof zeros, h->len - at), err);
+  if (!h->blanked && r == 0)
+    r = target_flush (t, false, err);
   h->blanked = h->blanked || r == 0;
   pthread_mutex_unlock (&h->lock);
   return r;

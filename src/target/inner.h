@@ -123,7 +123,7 @@ uint64_t target_head_len (const struct head *h);
 void target_head_write (struct head *h, uint64_t at, const void *buf, size_t len);
 void target_head_zero (struct head *h, uint64_t at, size_t len);
 void target_head_read (struct head *h, uint64_t at, void *buf, size_t len);
-/* Before the first write to the device: blank what it holds there. */
+/* Before the first write to the device: blank what it holds there, durably. */
 int target_head_blank (struct target *t, struct error *err);
 /* All of it, to the device; not yet synced. */
 int target_head_flush (struct target *t, struct error *err);
