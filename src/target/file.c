@@ -335,15 +335,15 @@ is_named (struct target *t, const char *name, struct stat *mine)
          && named.st_ino == mine->st_ino && named.st_dev == mine->st_dev;
 }
 
-/* T21: cut or grown, or not the file that goes by this name any more. */
-static int
-check_opened (struct target *t, const char *name, struct error *err)
+int
+target_file_check (struct target *t, struct error *err)
 {
+  const char *name = t->in_place || t->in_its_place ? t->place.name : t->place.part;
   struct stat mine;
 
   if (!is_named (t, name, &mine))
     return fail (err, ERR_TARGET_CHANGED,
-                 "%s was removed, renamed or replaced while it was opened; resume again",
+                 "%s was removed, renamed or replaced meanwhile; put it back, then resume",
                  t->place.shown);
   if (!S_ISREG (mine.st_mode))
     return fail (err, ERR_TARGET_CHANGED, "%s is no regular file any more; put it back",
@@ -397,7 +397,7 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
   if (t->fd != -1 && target_identify (t, err) == 0
       && target_identity_check (t, recorded, &ignored) == 0) {
     t->in_its_place = true;
-    return lock_file (t->fd, p->shown, err) == -1 ? -1 : check_opened (t, p->name, err);
+    return lock_file (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
                "%s, the file that the import began with, is gone; put it back, or begin anew "
@@ -430,15 +430,15 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   if (lock_file (t->fd, p->shown, err) == -1 || target_identify (t, err) == -1)
     return -1;
   if (known)
-    return target_identity_check (t, recorded, err) == -1 ? -1 : check_opened (t, name, err);
+    return target_identity_check (t, recorded, err) == -1 ? -1 : target_file_check (t, err);
   if (spec->in_place)
-    return check_opened (t, name, err);
+    return target_file_check (t, err);
   if (adopt_part (t, spec->import_uuid, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
   mark_as_ours (t, spec->import_uuid);
   if (target_flush (t, true, err) == -1 || target_sync_dir (t, err) == -1)
     return -1;
-  return check_opened (t, name, err);
+  return target_file_check (t, err);
 }
 
 int
@@ -463,9 +463,7 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
 int
 target_file_finish (struct target *t, struct error *err)
 {
-  const char *name = t->in_place || t->in_its_place ? t->place.name : t->place.part;
-
-  if (check_opened (t, name, err) == -1)
+  if (target_file_check (t, err) == -1)
     return -1;
   if (t->in_place || t->in_its_place) {
     if (target_flush (t, true, err) == -1)

@@ -87,6 +87,8 @@ int target_file_reopen (struct target *t, const struct target_spec *spec,
                         const struct target_identity *recorded, struct error *err);
 int target_file_open_whole (struct target *t, const struct target_spec *spec, bool write,
                             struct error *err);
+/* T21: refused if it was cut or grown, or is not the file that goes by its name any more. */
+int target_file_check (struct target *t, struct error *err);
 int target_file_finish (struct target *t, struct error *err);
 /* The file that goes by the target's name must not be the disk of a running machine. */
 int target_file_refuse_locked (const struct target_place *p, struct error *err);

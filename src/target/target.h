@@ -115,7 +115,8 @@ int target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool
 
 /* J1: 0 only after the bytes of every target_write and target_zero that returned before the
  * call are durable (what is held back excepted: see below).  A failure is final for this object
- * (T3): every later call fails too. */
+ * (T3): every later call fails too.  A file that was cut, replaced or removed meanwhile is
+ * refused here, not at the end only (T21). */
 int target_sync (struct target *t, struct error *err);
 
 /* ---- What is held back -------------------------------------------------------------------

@@ -328,7 +328,8 @@ target_flush (struct target *t, bool metadata, struct error *err)
 int
 target_sync (struct target *t, struct error *err)
 {
-  if (target_usable (t, err) == -1)
+  if (target_usable (t, err) == -1
+      || (t->place.kind == TARGET_FILE && target_file_check (t, err) == -1))
     return -1;
   return target_flush (t, false, err);
 }
