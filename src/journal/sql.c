@@ -47,15 +47,21 @@ way_out (int rc, enum error_code code)
     return "; another process has kept it locked: try again when that is done";
   if ((rc & 0xff) == SQLITE_READONLY || (rc & 0xff) == SQLITE_CANTOPEN)
     return "; check the permissions of it and of its directory";
+  if (rc == SQLITE_IOERR_SHMMAP || rc == SQLITE_IOERR_SHMOPEN || rc == SQLITE_IOERR_SHMSIZE
+      || rc == SQLITE_IOERR_SHMLOCK)
+    return "; its file system has no shared memory: name one on a local disk with --journal";
+  if ((rc & 0xff) == SQLITE_IOERR)
+    return "; see the kernel's log, mend its disk, then resume";
   return "";
 }
 
 int
 sql_fail (struct sql *s, const char *doing, struct error *err)
 {
-  int rc = sqlite3_extended_errcode (s->db);
+  int last = errno, rc = sqlite3_extended_errcode (s->db);
+  int told = sqlite3_system_errno (s->db); /* 0 where a COMMIT failed */
   bool io = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN;
-  enum error_code code = code_of (rc, io ? sqlite3_system_errno (s->db) : 0);
+  enum error_code code = code_of (rc, !io ? 0 : told != 0 ? told : last);
   char words[256];
 
   escape_text (words, sizeof words, sqlite3_errmsg (s->db), strlen (sqlite3_errmsg (s->db)));
@@ -181,8 +187,10 @@ vstart (struct sql *s, enum sql_name name, struct error *err, const char *types,
 int
 sql_next (struct sql *s, sqlite3_stmt *row, struct error *err)
 {
-  int rc = sqlite3_step (row);
+  int rc;
 
+  errno = 0; /* see sql_fail */
+  rc = sqlite3_step (row);
   if (rc == SQLITE_ROW)
     return 0;
   if (rc != SQLITE_DONE)
