@@ -10,6 +10,9 @@
 
 struct journal_reader {
   struct sql sql;
+  int64_t no; /* whose disk has so many bytes and layers; 0: none was asked for */
+  uint64_t disk;
+  unsigned layers;
 };
 
 int
@@ -33,6 +36,32 @@ journal_reader_close (struct journal_reader *r)
     return;
   sql_close (&r->sql);
   free (r);
+}
+
+/* Of import NO, what its rows must keep to: they are used beside the check of the journal, not
+ * after it. */
+static int
+know_disk (struct journal_reader *r, int64_t no, struct error *err)
+{
+  struct journal_import imp;
+
+  if (r->no == no)
+    return 0;
+  if (record_read_import (&r->sql, no, &imp, err) == -1)
+    return -1;
+  r->no = no;
+  r->disk = imp.virtual_size;
+  r->layers = imp.layers;
+  return 0;
+}
+
+static int
+check_extent (struct journal_reader *r, const struct extent *e, struct error *err)
+{
+  if (guest_range_within ((struct guest_range){ e->guest, e->len }, r->disk)
+      && e->layer < r->layers)
+    return 0;
+  return record_corrupt (&r->sql, "a part of the map lies beyond the disk", err);
 }
 
 static int
@@ -158,7 +187,7 @@ read_extents (struct journal_reader *r, sqlite3_stmt *row, read_one one, struct 
     more = sql_next (&r->sql, row, err);
     if (more != 0)
       return more == 1 ? 0 : -1;
-    if (one (r, row, &out[*n], err) == -1) {
+    if (one (r, row, &out[*n], err) == -1 || check_extent (r, &out[*n], err) == -1) {
       sql_end (row);
       return -1;
     }
@@ -175,7 +204,7 @@ journal_extents (struct journal_reader *r, int64_t no, uint64_t first, struct ex
   int64_t ord = 0;
 
   *n = 0;
-  if (find_segment (r, no, first, &ord, err) == -1
+  if (know_disk (r, no, err) == -1 || find_segment (r, no, first, &ord, err) == -1
       || sql_start (&r->sql, SQL_EXTENTS, &row, err, "iiii", no, ord, (int64_t)first,
                     (int64_t)max)
              == -1)
@@ -190,8 +219,9 @@ journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct e
   sqlite3_stmt *row;
 
   *n = 0;
-  if (sql_start (&r->sql, SQL_ZEROS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
-      == -1)
+  if (know_disk (r, no, err) == -1
+      || sql_start (&r->sql, SQL_ZEROS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
+             == -1)
     return -1;
   return read_extents (r, row, read_zero, out, max, n, err);
 }

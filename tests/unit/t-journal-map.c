@@ -443,6 +443,25 @@ a_changed_row_is_found (void **state)
   FAILS (f, ERR_JOURNAL_CORRUPT, journal_check (f->path, f->imp.no, NULL, &f->err));
 }
 
+/* Whoever works by the map does so before all of it is checked. */
+static void
+a_row_beyond_the_disk_is_not_handed_out (void **state)
+{
+  OWN (journal_reader) r = NULL;
+  struct fixture *f = *state;
+  struct extent e[8];
+  size_t n;
+
+  seal_small_map (f);
+  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest + 1048576 WHERE host = 0");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest - 1048576 WHERE host = 0");
+  fixture_write (f, "UPDATE segment SET layer = 7");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
+}
+
 static void
 a_check_can_be_stopped (void **state)
 {
@@ -656,6 +675,7 @@ main (void)
     TEST (the_digest_does_not_depend_on_order_or_cutting),
     TEST (another_map_is_not_sealed_over_a_sealed_one),
     TEST (a_changed_row_is_found),
+    TEST (a_row_beyond_the_disk_is_not_handed_out),
     TEST (a_check_can_be_stopped),
     TEST (a_stream_is_sealed_piece_by_piece_and_found_again),
     TEST (a_stream_that_changed_is_refused),
