@@ -184,6 +184,15 @@ SELECT 'the zero runs cursor is beyond its end' FROM counted WHERE sealed AND ze
 UNION ALL
 SELECT 'more is committed than there is' FROM counted WHERE guest_committed > guest_total
 UNION ALL
+SELECT 'what is committed does not add up' FROM counted
+ WHERE guest_committed <> (SELECT coalesce (sum (length), 0) FROM cluster_state
+                            WHERE import_id = id AND cluster_state.committed)
+UNION ALL
+SELECT 'a segment is passed over that is not committed' FROM counted
+ WHERE done_to > segments
+       OR EXISTS (SELECT 1 FROM segment
+                   WHERE key >= no << 40 AND key < (no << 40) + done_to AND NOT committed)
+UNION ALL
 SELECT 'a segment contradicts itself' FROM piece WHERE wrong
 UNION ALL
 SELECT 'it is complete, but not all of it is committed' FROM counted

@@ -52,6 +52,8 @@ whole (uint64_t ord)
   return p;
 }
 
+enum { WHOLE = 6 * CLUSTER }; /* guest bytes of a segment */
+
 static size_t
 claim (struct fixture *f, uint64_t from, uint64_t hashed_to, struct segment *out, size_t max)
 {
@@ -68,7 +70,8 @@ committed_segments_are_not_claimed_again (void **state)
 {
   struct fixture *f = *state;
   struct segment_progress done[3] = { whole (0), whole (1), whole (3) };
-  struct import_progress p = { .segments_committed = 3, .done_to = 2 };
+  struct import_progress p = { .segments_committed = 3, .guest_committed = 3 * WHOLE,
+                               .done_to = 2 };
   struct segment s[SEGMENTS];
 
   begin_sealed (f);
@@ -82,6 +85,41 @@ committed_segments_are_not_claimed_again (void **state)
   assert_int_equal (s[0].ord, 5);
   assert_int_equal (claim (f, SEGMENTS, UINT64_MAX, s, 2), 0);
   OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
+}
+
+/* A page may be well formed and say something else than it did (SQ3). */
+static void
+progress_that_does_not_add_up_is_found (void **state)
+{
+  static const char *const lies[] = {
+    "UPDATE import SET done_to = 3",
+    "UPDATE import SET done_to = segments + 1",
+    "UPDATE import SET guest_committed = guest_committed + 512",
+    "UPDATE import SET zero_ord = 1",
+    "UPDATE import SET zero_off = 4096",
+    "UPDATE segment SET committed_extents = 1 WHERE key = (SELECT max (key) FROM segment)",
+    "UPDATE segment SET committed_to = committed_to + 65536"
+    " WHERE key = (SELECT max (key) FROM segment)",
+    "UPDATE segment SET committed = 0 WHERE key = (SELECT min (key) FROM segment)",
+  };
+  struct fixture *f = *state;
+  struct segment_progress done[3] = { whole (0), whole (1), whole (3) };
+  struct import_progress p = { .segments_committed = 3, .guest_committed = 3 * WHOLE,
+                               .done_to = 2 };
+  size_t i;
+
+  begin_sealed (f);
+  OK (f, journal_commit (f->j, f->imp.no, done, 3, &p, &f->err));
+  for (i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+    fixture_write (f, "CREATE TABLE was AS SELECT * FROM import");
+    fixture_write (f, "CREATE TABLE were AS SELECT * FROM segment");
+    fixture_write (f, lies[i]);
+    FAILS (f, ERR_JOURNAL_CORRUPT, journal_check (f->path, f->imp.no, NULL, &f->err));
+    fixture_write (f, "DELETE FROM import; INSERT INTO import SELECT * FROM was; DROP TABLE was;"
+                      "DELETE FROM segment; INSERT INTO segment SELECT * FROM were;"
+                      "DROP TABLE were");
+    OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
+  }
 }
 
 static void
@@ -318,8 +356,13 @@ commit_forever (struct fixture *f)
     for (i = 0; i < SEGMENTS; i++) {
       s[i] = whole (i);
       s[i].committed = i < round % SEGMENTS;
+      if (!s[i].committed) {
+        s[i].committed_to.v = i * PIECE;
+        s[i].committed_extents = 0;
+      }
     }
     p.segments_committed = round % SEGMENTS;
+    p.guest_committed = p.segments_committed * WHOLE;
     p.fetched = round + 1;
     if (journal_commit (f->j, f->imp.no, s, SEGMENTS, &p, &f->err) != 0)
       _exit (1);
@@ -368,6 +411,8 @@ commit_many (struct fixture *f, int me)
     p.segments_committed = i < SEGMENTS ? i + 1 : SEGMENTS;
     p.fetched = i;
     p.zero_ord = 2;
+    p.guest_committed
+        = f->imp.virtual_size - (SEGMENTS - p.segments_committed) * (uint64_t)WHOLE;
     if (journal_commit (f->j, f->imp.no, &s, 1, &p, &f->err) != 0)
       return -1;
   }
@@ -432,6 +477,7 @@ main (void)
 #define TEST(name) cmocka_unit_test_setup_teardown (name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
     TEST (committed_segments_are_not_claimed_again),
+    TEST (progress_that_does_not_add_up_is_found),
     TEST (below_the_watermark_nothing_is_looked_at),
     TEST (what_is_not_hashed_is_claimed_although_committed),
     TEST (a_part_of_a_segment_shows_as_a_part),
