@@ -26,7 +26,7 @@ changed (const struct spot *s, const struct segment *seg, struct error *err)
   return fail (err, ERR_TARGET_CHANGED,
                "%s: it does not hold any more what was committed (of host offset %" PRIu64
                "): it was put back from an older copy, or changed; restore the newer one, or "
-               "begin anew with `qimport resume --restart %.8s`",
+               "`qimport audit --repair %.8s` fetches again what differs, then resume",
                s->q->imp.target, seg->at.v, s->q->imp.id);
 }
 

@@ -72,4 +72,14 @@ assert_identical "$disk" "$expected" "restarted: the disk is what qemu-img makes
 half overwritten
 dd if=/dev/zero of="$part" bs=64K count=64 conv=notrunc 2>/dev/null
 gone_on 6 "a part file whose committed bytes are others is refused with 6"
+half older
+cp "$part" "$part.old"
+"$QIMPORT" resume -q --limit-rate 2M --max-time 1 "$disk" 2>"$scratch/err"
+cat "$part.old" >"$part" # the same file, as a backup had it
+gone_on 6 "a part file put back from an older copy is refused with 6"
+check "the message names what mends it" grep -q "audit --repair" "$scratch/err"
+run qimport audit --repair "$disk"
+exits 0 "audit --repair, as it says, fetches again what differs"
+gone_on 0 "then a resume goes on"
+assert_identical "$disk" "$expected" "older: the disk is what qemu-img makes of the image"
 done_testing
