@@ -336,7 +336,7 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
                     &found, head, sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
       == -1)
     return -1;
-  if (!found.ranges || q->options->stream) {
+  if (!found.ranges || q->options->stream || (recorded && q->imp.stream)) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
                    "%s: a backing file must come from a server that honours ranges",

@@ -94,6 +94,12 @@ run qimport start -q --stream "$url" "$disk"
 exits 0 "--stream reads a server that honours ranges forward"
 assert_identical "$disk" "$expected" "with the same disk"
 fresh
+"$QIMPORT" start -q --stream --limit-rate 3M --max-time 2 "$url" "$disk" 2>"$scratch/err"
+is $? 3 "--stream, interrupted"
+run qimport resume -q --limit-rate 0 "$disk"
+exits 0 "goes on as a stream without saying so again"
+assert_identical "$disk" "$expected" "with the same disk as well"
+fresh
 run qimport start -q "${url%/*}/plain/${image##*/}" "$disk"
 exits 0 "a server without ranges is read forward"
 assert_identical "$disk" "$expected" "with the same disk too"
