@@ -162,7 +162,7 @@ set_number (uint64_t *field, const struct option_row *row, const char *value, st
   snprintf (what, sizeof what, "--%s", row->info.name);
   if (parse_size (value, &n, what, err) == -1)
     return -1;
-  if (row->type != TYPE_SIZE && !isdigit ((unsigned char)value[strlen (value) - 1]))
+  if (row->type != TYPE_SIZE && value[strspn (value, "0123456789")] != '\0')
     return fail (err, ERR_USAGE, "%s: give a whole number", what);
   if (n < row->least || n > row->most)
     return fail (err, ERR_USAGE, "%s: must be from %llu to %llu", what,

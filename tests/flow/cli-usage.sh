@@ -46,6 +46,7 @@ refused 'qimport help status' status --workers 3
 refused '--memory needs a value' start --memory
 refused '--memory' start --memory=12Q a b
 refused '--connections' start --connections=-1 a b
+refused '--max-time: give a whole number' start --max-time 0.8 a b
 refused '--force takes no value' start --force=yes a b
 refused '--progress' start --progress=loud a b
 refused '--jobs' resume --jobs 0
