@@ -54,11 +54,12 @@ UPDATE import SET options = ?2, updated_at = ?3 WHERE no = ?1;
 UPDATE import SET target_identity = ?2, state = 'copying', updated_at = ?3 WHERE no = ?1;
 -- :import_set_root
 UPDATE import SET root_digest = ?2, updated_at = ?3 WHERE no = ?1;
--- :import_restart
+-- :import_restart  a part file is made anew; what is written in place must be the same
 UPDATE import
    SET segments_committed = 0, guest_committed = 0, zero_ord = 0, zero_off = 0, done_to = 0,
        image_hashed_to = 0, image_hash = NULL, image_sha256 = '', root_digest = '',
-       error_code = '', error_message = '', finished_at = 0, target_identity = '',
+       error_code = '', error_message = '', finished_at = 0,
+       target_identity = iif (target_kind = 'file' AND NOT keep_holes, '', target_identity),
        state = iif (sealed, 'mapped', 'probing'), updated_at = ?2
  WHERE no = ?1;
 -- :import_unseal  after import_restart

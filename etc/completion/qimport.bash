@@ -10,10 +10,10 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure --proxy --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --sha256 --backing --verify"
+    --stream --sha256 --backing --verify --force"
   case $1 in
     start|ensure) echo "$net $copy -f --max-size --checksums --digest --snapshot --unallocated \
-      --target-is-zero --preallocate --force" ;;
+      --target-is-zero --preallocate" ;;
     resume) echo "$net $copy --all --url --accept-new-validator --restart" ;;
     status) echo "--json --watch --prometheus" ;;
     audit) echo "$net --json --progress --workers --memory --url --repair" ;;

@@ -87,7 +87,7 @@ complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l unallocated
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l target-is-zero -d 'you promise that the device reads as zeros'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l preallocate -d 'reserve the space of a file target first'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l verify -d 'audit before the import is called complete'
-complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l force -d 'overwrite an existing file, or a device that holds data'
+complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l force -d 'overwrite an existing file, or a device that holds data'
 complete -c qimport -n '__fish_seen_subcommand_from resume' -l all -d 'every interrupted import'
 complete -c qimport -n '__fish_seen_subcommand_from resume audit' -l url -x -d 'the image has moved, or its link was renewed'
 complete -c qimport -n '__fish_seen_subcommand_from resume' -l accept-new-validator -d 'the ETag changed, the bytes did not: prove it, go on'

@@ -123,7 +123,7 @@ static const struct option_row rows[] = {
        verify, true, 0, 0),
   ROW ("repair", NULL, "fetch again what differs", NULL, QIMPORT_FOR_AUDIT, 0, TYPE_SWITCH,
        repair, false, 0, 0),
-  ROW ("force", NULL, "overwrite an existing file, or a device that holds data", NULL, FRESH, 0,
+  ROW ("force", NULL, "overwrite an existing file, or a device that holds data", NULL, COPY, 0,
        TYPE_SWITCH, force, false, 0, 0),
 };
 

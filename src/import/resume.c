@@ -97,8 +97,9 @@ import_restore_held (struct qimport *q, struct error *err)
   return 0;
 }
 
+/* *ALREADY (may be NULL): the part file was renamed to the target. */
 static int
-reopen_target (struct qimport *q, struct error *err)
+reopen_target (struct qimport *q, bool *already, struct error *err)
 {
   struct target_identity id;
   struct target_spec spec;
@@ -107,7 +108,7 @@ reopen_target (struct qimport *q, struct error *err)
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  if (target_reopen (&q->target, &spec, &id, NULL, err) == -1)
+  if (target_reopen (&q->target, &spec, &id, already, err) == -1)
     return -1;
   return import_restore_held (q, err);
 }
@@ -198,27 +199,55 @@ after_resume (struct qimport *q, struct error *err)
   return PHASE_MORE;
 }
 
-/* --restart: a part file is made anew, also where the old one is gone or was replaced; a
- * device, or a file written in place, must be the same one. */
-static int
-restart_target (struct qimport *q, struct error *err)
+static bool
+has_part_file (const struct qimport *q)
 {
-  struct target_spec spec;
-  int rc = reopen_target (q, err);
+  return strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
+}
 
-  if (strcmp (q->imp.target_kind, "file") != 0 || q->imp.keep_holes) {
+/* --restart: a device, or a file written in place, must be the same one.  A part file is made
+ * anew, also where the old one is gone or was replaced; *REPLACE: in the end it may replace
+ * what has the target's own name, which must be ours, or have been given up with --force. */
+static int
+find_target (struct qimport *q, bool *replace, struct error *err)
+{
+  bool already = false;
+  int rc = reopen_target (q, &already, err);
+
+  *replace = already || q->options->force || strstr (q->imp.target_identity, " over=") != NULL;
+  if (!has_part_file (q)) {
     if (rc == 0 && q->target != NULL)
       target_forget_zero (q->target);
     return rc;
   }
-  if (rc == 0 && q->target != NULL)
-    target_discard (q->target);
+  if (rc == -1 && err->code == ERR_TARGET_BUSY)
+    return -1;
+  if (*replace || access (q->imp.target, F_OK) == -1)
+    return 0;
+  return rc == -1 ? -1
+                  : fail (err, ERR_TARGET_EXISTS,
+                          "%s appeared while the import was interrupted; move it away, or give "
+                          "--force",
+                          q->imp.target);
+}
+
+/* After the journal forgot it: what a crash leaves before then is an old part file, which
+ * target_reopen empties, or none. */
+static int
+renew_target (struct qimport *q, bool replace, struct error *err)
+{
+  struct target_spec spec;
+
+  if (!has_part_file (q))
+    return q->target == NULL ? 0 : import_record_target (q, err);
+  target_close (q->target);
   q->target = NULL;
-  if (rc == -1 && access (q->imp.target, F_OK) == 0)
-    return -1; /* not ours to replace */
   import_target_spec (q, &spec);
-  spec.force = true; /* of what may still have the part file's name */
-  return target_create (&q->target, &spec, err);
+  spec.force = replace;
+  spec.renew = true;
+  if (target_create (&q->target, &spec, err) == -1)
+    return -1;
+  return import_record_target (q, err);
 }
 
 int
@@ -237,16 +266,18 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
 static int
 restart (struct qimport *q, const struct journal_import *before, struct error *err)
 {
+  bool replace;
+
   if (!q->stream
       && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
-  if (restart_target (q, err) == -1 || journal_unseal (q->journal, q->imp.no, err) == -1
-      || journal_find (q->journal, q->imp.id, &q->imp, err) == -1)
-    return -1;
   options_clear (q->options, "target-is-zero");
-  if (remember_options (q, err) == -1 || expect_checksum (q, err) == -1)
+  if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
+      || journal_unseal (q->journal, q->imp.no, err) == -1
+      || journal_find (q->journal, q->imp.id, &q->imp, err) == -1
+      || expect_checksum (q, err) == -1)
     return -1;
-  return q->target == NULL ? 0 : import_record_target (q, err);
+  return renew_target (q, replace, err);
 }
 
 /* The network first: only then is anything forgotten. */
@@ -274,7 +305,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   if (q->options->restart)
     return resume_anew (q, err);
-  if (expect_checksum (q, err) == -1 || reopen_target (q, err) == -1
+  if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1
       || import_check_target (q, err) == -1 || start_check (q, err) == -1)
     return -1;
   /* That the part file was renamed already does not count: should the journal have gone back

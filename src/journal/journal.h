@@ -180,7 +180,7 @@ int journal_set_options (struct journal *j, int64_t no, const char *options, str
 /* With synchronous=FULL: the part file is on disk before this, and nothing is written to it
  * before this returned. State COPYING. */
 int journal_set_target (struct journal *j, int64_t no, const char *identity, struct error *err);
-/* Forget map, progress and target: --restart. */
+/* Forget map, progress and part file: --restart. */
 int journal_unseal (struct journal *j, int64_t no, struct error *err);
 
 /* After journal_unseal: read without ranges from now on, or with them. */

@@ -172,7 +172,7 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
 
 /* ---- Making it -------------------------------------------------------------------------- */
 
-/* --force: an earlier part file goes, unless somebody works on it. */
+/* An earlier part file goes, unless somebody works on it. */
 static int
 remove_old_part (const struct target_place *p, struct error *err)
 {
@@ -196,14 +196,14 @@ remove_old_part (const struct target_place *p, struct error *err)
 }
 
 static int
-make_part (struct target *t, bool force, struct error *err)
+make_part (struct target *t, bool renew, struct error *err)
 {
   struct target_place *p = &t->place;
   int flags = PART_FLAGS | O_CREAT | O_EXCL;
 
   t->fd = target_open_at (p->dir_fd, p->part, flags, 0600);
   if (t->fd == -1 && errno == EEXIST) {
-    if (!force)
+    if (!renew)
       return refuse_part (p, err);
     if (remove_old_part (p, err) == -1)
       return -1;
@@ -314,7 +314,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
   mark_as_ours (t, spec->import_uuid);
   if (target_flush (t, true, err) == -1)
@@ -357,21 +357,25 @@ target_file_check (struct target *t, struct error *err)
   return 0;
 }
 
-/* The process that made it ended before it was recorded.  Without extended attributes it must
- * be as it was made: no data. */
+/* The process that made it ended before it was recorded, or after the journal forgot it for a
+ * --restart: what it holds counts for nothing.  Without extended attributes it must be as it
+ * was made: no data. */
 static int
 adopt_part (struct target *t, const char *uuid, struct error *err)
 {
   char mark[40], part[TARGET_SHOWN];
+  bool empty = lseek (t->fd, 0, SEEK_DATA) == -1 && errno == ENXIO;
 
   target_mark_get (t->fd, mark);
-  if (uuid != NULL && strcmp (mark, uuid) == 0)
-    return 0;
-  if (mark[0] == '\0' && lseek (t->fd, 0, SEEK_DATA) == -1 && errno == ENXIO)
-    return 0;
-  return fail (err, ERR_TARGET_EXISTS,
-               "%s is there already and does not belong to this import; remove it, then resume",
-               part_shown (&t->place, part));
+  if (mark[0] != '\0' ? uuid == NULL || strcmp (mark, uuid) != 0 : !empty)
+    return fail (
+        err, ERR_TARGET_EXISTS,
+        "%s is there already and does not belong to this import; remove it, then resume",
+        part_shown (&t->place, part));
+  if (!empty && ftruncate (t->fd, 0) == -1)
+    return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be emptied",
+                       part_shown (&t->place, part));
+  return 0;
 }
 
 static void

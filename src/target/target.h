@@ -48,6 +48,7 @@ struct target_spec {
   uint64_t virtual_size;    /* bytes */
   const char *import_uuid;  /* marks a file as ours (extended attribute user.qimport) */
   bool force;               /* overwrite an existing file, or a device that holds data */
+  bool renew;               /* --restart: remove what has the part file's name */
   bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */
   bool zero_promised;       /* --target-is-zero: devices only */
   bool preallocate;         /* refused where the file system cannot reserve space */
@@ -77,9 +78,10 @@ int target_create (struct target **out, const struct target_spec *spec, struct e
 /* Open what an earlier process created, lock it, and compare with RECORDED (J4).  *ALREADY (may
  * be NULL): the rename had happened, everything is in its place; target_finish (harmless again)
  * and the journal's last step are what is missing.
- * RECORDED NULL or "": the process ended before its identity was recorded.  Nothing was written
- * then: a part file must carry spec->import_uuid (or hold no data, where there are no extended
- * attributes); where there is none, or on a device, this is target_create. */
+ * RECORDED NULL or "": the process ended before its identity was recorded.  Nothing that was
+ * written then counts: a part file must carry spec->import_uuid, and is emptied (or hold no
+ * data, where there are no extended attributes); where there is none, or on a device, this is
+ * target_create. */
 int target_reopen (struct target **out, const struct target_spec *spec,
                    const struct target_identity *recorded, bool *already, struct error *err);
 

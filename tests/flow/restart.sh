@@ -63,6 +63,27 @@ exits 0 "and made anew by --restart"
 assert_identical "$disk" old.raw "whole"
 
 again "$disk"
+begun "$disk"
+echo mine >"$disk"
+run qimport resume -q --limit-rate 0 "$disk"
+exits 6 "a file that appeared meanwhile is not replaced in the end"
+run qimport resume -q --limit-rate 0 --force "$disk"
+exits 0 "but with --force, as the message says"
+assert_identical "$disk" old.raw "whole"
+
+again "$disk"
+begun "$disk"
+before=$(committed "$disk")
+echo mine >"$disk"
+run qimport resume -q --limit-rate 0 --restart "$disk"
+exits 6 "a file that appeared meanwhile is left alone by --restart"
+is "$(cat "$disk")" mine "as it is"
+is "$(committed "$disk")" "$before" "and nothing is forgotten"
+run qimport resume -q --limit-rate 0 --restart --force "$disk"
+exits 0 "but replaced with --force"
+assert_identical "$disk" old.raw "in the end"
+
+again "$disk"
 image deflate 64K
 serve
 "$QIMPORT" start -q --limit-rate 1M --max-time 2 "$url" "$disk" 2>"$scratch/err"

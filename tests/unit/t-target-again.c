@@ -136,6 +136,11 @@ test_never_recorded_part_is_adopted_if_it_is_ours (void **state)
   put (t, 0, 4096);
   target_close (t);
   t = NULL;
+  must (target_reopen (&t, &s, NULL, NULL, &err)); /* written, but never recorded */
+  assert_true (target_reads_zero (t) && holds (part, 0, 4096, 0));
+  put (t, 0, 4096);
+  target_close (t);
+  t = NULL;
   s.import_uuid = OTHER_UUID;
   must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_EXISTS, "does not belong");
   assert_int_equal (removexattr (part, "user.qimport"), 0);
