@@ -41,7 +41,7 @@ kill -CONT $first
 sleep 0.2
 kill -9 $first
 wait $first 2>/dev/null
-run qimport resume -q "$disk"
+run qimport resume -q --limit-rate 0 "$disk"
 exits 0 "when the first was killed, a resume goes on"
 assert_identical "$disk" "$expected" "the disk is what qemu-img makes of the image"
 

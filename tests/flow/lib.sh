@@ -36,7 +36,8 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/qimport-flow.XXXXXX") || exit 99
 cache=$top_builddir/tests-cache
 # The controls put a program with a seeded bug here.
 QIMPORT=${QIMPORT_TEST_PROGRAM:-$top_builddir/.libs/qimport}
-[ -x "$QIMPORT" ] || QIMPORT=$top_builddir/qimport
+[ -n "${QIMPORT_TEST_PROGRAM:-}" ] || [ -x "$QIMPORT" ] || QIMPORT=$top_builddir/qimport
+[ -x "$QIMPORT" ] || { echo "Bail out! there is no $QIMPORT"; exit 1; }
 LD_LIBRARY_PATH=$top_builddir/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 QIMPORT_JOURNAL=$scratch/journal.db
 HOME=$scratch
