@@ -4,7 +4,7 @@
 # outlives the test.
 #
 #     tool NAME             $tool: the program of tests/tools/NAME.c, built for this test
-#     small_image           $image, $expected: 5 MiB of plain, compressed and zero clusters, some
+#     small_image           $image, $source, $expected: 5 MiB of plain, compressed and zero clusters, some
 #                           of them stale-looking, in several segments; quick to import
 #     fresh                 $disk and $journal as before the first start
 #     go_on                 what a user does after a crash, by what the journal says: start,
@@ -28,7 +28,7 @@ tool () {
 }
 
 small_image () {
-  image=$scratch/small.qcow2
+  image=$scratch/small.qcow2 source=$scratch/small.qcow2
   expected=$scratch/small.raw
   head -c 2100000 /dev/urandom >"$scratch/noise"
   qemu-img create -q -f qcow2 "$image" 6M &&
@@ -56,9 +56,9 @@ import_state () {
 
 go_on () {
   case $state in
-    "") run qimport start -q ${device:+--force} --commit-interval 0.1 "$image" "$disk" ;;
+    "") run qimport start -q ${device:+--force} --commit-interval 0.1 "$source" "$disk" ;;
     complete) rc=0 ;;
-    *) run qimport resume -q "$disk" ;;
+    *) run qimport resume -q --limit-rate 0 "$disk" ;;
   esac
 }
 

@@ -35,7 +35,7 @@ start_step () { # MODE STEP
 # Killed when most of the target is written.
 start_half () {
   fresh
-  "$at_call" -o "pwrite64 ${device:-$disk.qimport-part}" -k "$half" \
+  "$at_call" -o "pwrite* ${device:-$disk.qimport-part}" -k "$half" \
     "$QIMPORT" start -q ${device:+--force} --commit-interval 0.1 "$image" "$disk" \
     >"$scratch/out" 2>"$scratch/err" </dev/null
   [ $? = 137 ]
@@ -45,6 +45,23 @@ resume_step () { # MODE STEP
   start_half || return 0
   strike "$1" "$2" resume -q "$disk" || return 1
   recovers "start killed at write $half, resume $1 $2"
+}
+
+restart_step () { # MODE STEP
+  start_half || return 0
+  strike "$1" "$2" resume -q --restart "$disk" || return 1
+  recovers "start killed at write $half, resume --restart $1 $2"
+}
+
+spoil () { printf spoiled | dd of="$disk" bs=1 seek=1048576 conv=notrunc 2>"$scratch/dd"; }
+
+repair_step () { # MODE STEP
+  spoil
+  strike "$1" "$2" audit -q --repair "$disk" || return 1
+  run qimport audit -q --repair "$disk"
+  [ $rc = 0 ] && cmp -s "$disk" "$expected" ||
+    wrong="$wrong audit --repair $1 $2: another one ended with $rc: $(tail -n 1 "$scratch/err")
+"
 }
 
 # Three kills, anywhere.
@@ -80,7 +97,7 @@ all_of () { # ONTO START_SAMPLE RESUME_SAMPLE PAIRS
   repeatedly "$1: killed before every step of an import, it goes on to an identical disk" "$2" \
     start_step -k
   repeatedly "$1: killed within every write of an import, likewise" $(($2 / 2)) start_step -t
-  half=$(($(grep -c "pwrite64 ${device:-$disk.qimport-part}" "$scratch/calls") * 7 / 10))
+  half=$(($(grep -c "pwrite.* ${device:-$disk.qimport-part}" "$scratch/calls") * 7 / 10))
   start_half || bail "write $half of start was not reached"
   count_steps resume -q "$disk"
   repeatedly "$1: killed before every step of a resume, likewise" "$3" resume_step -k
@@ -94,6 +111,15 @@ if [ "$long" = 1 ]; then
 else
   all_of "a file" 30 16 8
 fi
+start_half || bail "write $half of start was not reached"
+count_steps resume -q --restart "$disk"
+repeatedly "a file: killed before every step of a resume --restart, likewise" 8 restart_step -k
+fresh
+run qimport start -q "$image" "$disk"
+spoil
+count_steps audit -q --repair "$disk"
+repeatedly "a file: killed before every step of a repair, another one ends it" 6 repair_step -k
+repeatedly "a file: killed within every write of a repair, likewise" 3 repair_step -t
 
 if [ "$(id -u)" = 0 ] && truncate -s 8M "$scratch/back" &&
   device=$(losetup -f --show "$scratch/back" 2>/dev/null); then

@@ -4,13 +4,14 @@
  * all of its threads.  For the tests of durability; owns nothing of the program, and sees its
  * true system calls, whoever makes them.
  *
- *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o TEXT] [-x TEXT] PROGRAM ARG...
+ *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o PART] [-x PART] PROGRAM ARG...
  *
  *     -k N        kill -9 before the N-th call
  *     -t N        the same, but if it writes, the first half of it is written (a torn write)
  *     -e N ERRNO  the N-th call fails with that number; -E: it and every one after it
  *     -l LOG      a line for each call: NUMBER CALL PATH
- *     -o TEXT     count only calls whose line in the log has TEXT; -x: only those that have not
+ *     -o PART     count only calls whose line in the log has PART, a pattern as of a shell
+ *                 ("pwrite* /dev/loop0"); -x: only those that have not
  *
  * What counts: writes to files and devices (not to pipes, sockets and terminals), sizes, zeros,
  * syncs, names, attributes, and open with O_CREAT.  The exit status is the program's, 137 when
@@ -18,6 +19,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -227,6 +229,15 @@ hit (struct strike *s, pid_t pid, const struct watched *w, struct user_regs_stru
 }
 
 static int
+has (const char *line, const char *part)
+{
+  char pattern[4400];
+
+  snprintf (pattern, sizeof pattern, "*%s*", part);
+  return fnmatch (pattern, line, 0) == 0;
+}
+
+static int
 at_call (struct strike *s, pid_t pid, int *request)
 {
   struct user_regs_struct r;
@@ -239,8 +250,8 @@ at_call (struct strike *s, pid_t pid, int *request)
   if (w == NULL || !counts (w, pid, &r, where, sizeof where))
     return 0;
   snprintf (line, sizeof line, "%s %s", w->name, where);
-  if ((s->only != NULL && strstr (line, s->only) == NULL)
-      || (s->without != NULL && strstr (line, s->without) != NULL))
+  if ((s->only != NULL && !has (line, s->only))
+      || (s->without != NULL && has (line, s->without)))
     return 0;
   s->seen++;
   if (s->log != NULL) {
@@ -337,7 +348,7 @@ main (int argc, char **argv)
 
   if (command == NULL) {
     fprintf (stderr, "usage: at-call [-k N] [-t N] [-e N ERRNO] [-E N ERRNO] [-l LOG] "
-                     "[-o TEXT] [-x TEXT] PROGRAM ARG...\n");
+                     "[-o PART] [-x PART] PROGRAM ARG...\n");
     return 2;
   }
   s.child = start (command);
