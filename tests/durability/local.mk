@@ -3,6 +3,7 @@
 # What a crash, a power cut or a failing call may not do.  Each prints TAP; samples in make check,
 # all of it with QIMPORT_TEST_LONG=1 (make check-durability).
 durability_tests =
+durability_tests += tests/durability/device-again.sh
 durability_tests += tests/durability/every-call-fails.sh
 durability_tests += tests/durability/kill-every-step.sh
 durability_tests += tests/durability/order.sh
