@@ -41,5 +41,12 @@ while read -r line; do
     *) ok "${line#ok }" ;;
   esac
 done <"$scratch/rules"
+
+# The reader kept the -wal from being emptied, and so it grew with every commit (SQ20).
+grown=$(size_of "$journal-wal")
 exec 9>&-
+run qimport start -q "$image" "$scratch/third"
+exits 0 "an import after the reader is gone ends with 0"
+is "$(size_of "$journal-wal" 2>/dev/null || echo 0)" 0 \
+  "the journal's -wal is emptied when the reader is gone (it had $grown bytes)"
 done_testing
