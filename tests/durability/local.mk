@@ -10,6 +10,7 @@ durability_tests += tests/durability/journal-faults.sh
 durability_tests += tests/durability/kill-every-step.sh
 durability_tests += tests/durability/order.sh
 durability_tests += tests/durability/power-loss.sh
+durability_tests += tests/durability/process.sh
 durability_tests += tests/durability/sync-fails.sh
 durability_tests += tests/durability/two-processes.sh
 durability_tests += tests/controls/run.sh
