@@ -16,6 +16,7 @@ trap 'exit 99' HUP INT TERM
 controls='
 no-fdatasync order.sh each commit follows a sync of the target of its own
 no-fdatasync power-loss.sh of a disk apart from its journal
+no-fdatasync power-loss.sh states of a device
 commit-before-sync order.sh each commit follows a sync of the target of its own
 no-directory-sync order.sh the directory is synced after the rename
 complete-normal order.sh the journal is synced after its last commit
@@ -47,8 +48,9 @@ while read -r name test point; do
   fi
   libs=$top_builddir/.libs
   [ "${QIMPORT_TEST_LONG:-0}" = 0 ] || libs=$scratch/$name/.libs
+  case $point in *device*) states="0 0 20" ;; *) states="0 20 0" ;; esac
   LD_LIBRARY_PATH=$libs QIMPORT_TEST_LONG=0 QIMPORT_TEST_PROGRAM=$program \
-    QIMPORT_TEST_STATES=10 QIMPORT_TEST_ROUNDS=4 top_builddir=${libs%/.libs} \
+    QIMPORT_TEST_STATES=$states top_builddir=${libs%/.libs} \
     sh "$top_srcdir/tests/durability/$test" >"$scratch/tap" 2>&1 </dev/null
   if grep -q '^1\.\.0 # SKIP' "$scratch/tap"; then
     echo "ok $said # SKIP $(sed -n 's/^1\.\.0 # SKIP //p' "$scratch/tap")"

@@ -48,7 +48,7 @@ def rows_of(journal):
     """(state, [(guest offset, length, kind)]) of the newest import, or (None, [])."""
     with tempfile.TemporaryDirectory(prefix="committed.", dir="/dev/shm") as copy:
         name = os.path.join(copy, "j.db")
-        for end in ("", "-wal"):
+        for end in ("", "-wal", "-journal"):
             if os.path.exists(journal + end):
                 shutil.copyfile(journal + end, name + end)
         if not os.path.exists(name):
@@ -60,11 +60,15 @@ def rows_of(journal):
                 raise Wrong(f"{journal}: quick_check says {verdict}")
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'import'").fetchone():
                 return None, []
-            row = db.execute("SELECT state, id FROM import ORDER BY no DESC LIMIT 1").fetchone()
+            row = db.execute("SELECT state, id, guest_committed FROM import"
+                             " ORDER BY no DESC LIMIT 1").fetchone()
             if row is None:
                 return None, []
-            return row[0], db.execute("SELECT guest_offset, length, kind FROM cluster_state"
-                                      " WHERE import_id = ? AND committed", (row[1],)).fetchall()
+            runs = db.execute("SELECT guest_offset, length, kind FROM cluster_state"
+                              " WHERE import_id = ? AND committed", (row[1],)).fetchall()
+            if sum(run[1] for run in runs) != row[2]:
+                raise Wrong(f"{journal}: {row[2]} bytes are committed, but not so many in its rows")
+            return row[0], runs
         except sqlite3.Error as e:
             raise Wrong(f"{journal}: {e}") from e
         finally:

@@ -1,22 +1,23 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""power-loss: what a disk may hold after the power failed, and whether all is well then.
+"""power-loss: what disks may hold after the power failed, and whether all is well then.
 
-    power-loss.py --base B --log L --fs ext4|xfs --mount DIR --states N --seed S
-                  --journal NAME --target NAME --expected RAW [--told N]
-                  [--resume-every K --image QCOW2]
-    power-loss.py --point N ...
+    power-loss.py --log L --disk KIND=BASE@WHERE... --states N --seed S
+                  --journal PATH --target PATH --expected RAW
+                  [--told N] [--resume-every K --image QCOW2]
     power-loss.py --count --log L
 
-B is the disk before the recording, L what qemu's blklogwrites recorded of it (the format of
-dm-log-writes).  A crash state is everything up to the last flush before some entry, and of what
-came between that flush and the entry a random subset, in any order that a disk may choose, the
-last of it torn.  Each is mounted (the file system replays its own log) at DIR, where it was
-recorded; the journal must be sound and all it calls committed on the target (committed.py); from
-entry TOLD on, when the program had said so, the import must be complete.  Of every K-th,
-and wherever the target has its name before the journal says so, the import goes on to its end.
-With --point every crash is at that entry, and JOURNAL may be the path of one on another disk,
-which lost nothing.  Prints a line per violation and, last, the counts.  Needs root.
+L is what was written to the disks, and when they were flushed: of one disk by qemu's blklogwrites,
+of several by recorder.py (the format of dm-log-writes).  BASE is a disk before that.  A crash
+state is, for each disk, everything up to its last flush before some entry, and of what came
+between that flush and the entry a random subset, some of it torn between sectors.  A disk of
+KIND ext4 or xfs is then mounted at WHERE, which replays the file system's own log; of a raw disk
+WHERE becomes a link to its device.  The journal must be sound and all it calls committed on the
+target (committed.py); from entry TOLD on, when the program had said so, the import must be
+complete; a raw target keeps what lies beyond the disk, and its first MiB is blank unless nothing
+or everything else is there.  Of every K-th, and wherever a file has its name before the journal
+says so, the import goes on to its end.  Prints a line per violation and, last, the counts.  Needs
+root.
 """
 import argparse
 import ctypes
@@ -32,19 +33,27 @@ sys.dont_write_bytecode = True
 import committed  # noqa: E402
 
 MAGIC = 0x6A736677736872
-FLUSH, FUA, DISCARD = 1, 2, 4
-PAGE = 4096  # what a disk writes whole or not at all
+FLUSH, FUA, DISCARD, ZERO, DISK_SHIFT = 1, 2, 4, 16, 8
+SECTOR = 512  # what a disk writes whole or not at all
+PIECE = 1 << 16
 LOOP_SET_FD, LOOP_CLR_FD, LOOP_CTL_GET_FREE = 0x4C00, 0x4C01, 0x4C82
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+class Entry:
+    """A write, a range of zeros, or (of length 0) a flush."""
+
+    def __init__(self, at, length, flags, position):
+        self.at, self.length, self.position = at, length, position
+        self.flags, self.disk = flags & 0xFF, flags >> DISK_SHIFT
+
+
 def entries_of(path):
-    """[(offset, data position, length, flags)]"""
     out = []
     with open(path, "rb") as f:
         magic, _version, _count, sector = struct.unpack("<QQQI", f.read(28))
         if magic == 0:  # is written at the first flush
-            sector = 512
+            sector = SECTOR
         elif magic != MAGIC:
             sys.exit(f"{path}: no log of writes")
         at = sector
@@ -56,50 +65,94 @@ def entries_of(path):
             where, count, flags, _extra = struct.unpack("<QQQQ", head)
             if count == 0 and flags == 0:
                 return out
-            length = 0 if flags & DISCARD else count * sector
-            out.append((where * sector, at + sector, length, flags))
-            at += sector + (length + sector - 1) // sector * sector
+            e = Entry(where * sector, 0 if flags & DISCARD else count * sector, flags, at + sector)
+            out.append(e)
+            at += sector
+            if not e.flags & ZERO:
+                at += (e.length + sector - 1) // sector * sector
 
 
 class Disk:
-    """The state under test, in memory; the durable part of it grows with the crash points."""
+    """The durable part grows with the crash points; a state is made over it for a moment."""
 
-    def __init__(self, base, log, entries):
-        with open(base, "rb") as f:
-            self.durable = bytearray(f.read())
-        self.log = open(log, "rb")
-        self.entries = entries
-        self.upto = 0
+    def __init__(self, number, word, log, entries):
+        self.kind, rest = word.split("=", 1)
+        self.base, self.where = rest.split("@", 1)
+        with open(self.base, "rb") as f:
+            self.before = f.read()
+        self.bytes = bytearray(self.before)
+        zero = bytes(PIECE)
+        self.pieces = {i for i in range(0, len(self.before), PIECE)
+                       if self.before[i:i + PIECE] != zero}  # those that are not all zeros
+        self.log, self.entries = open(log, "rb"), entries
+        self.number, self.upto = number, 0
 
-    def data(self, entry):
-        self.log.seek(entry[1])
-        return self.log.read(entry[2])
+    def data(self, e):
+        if e.flags & ZERO:
+            return bytes(e.length)
+        self.log.seek(e.position)
+        return self.log.read(e.length)
+
+    def put(self, at, data):
+        self.bytes[at:at + len(data)] = data
+        self.pieces.update(range(at // PIECE * PIECE, at + len(data), PIECE))
+
+    def of_mine(self, first, end):
+        return [e for e in self.entries[first:end] if e.disk == self.number]
 
     def flush_upto(self, point):
-        """Entries before the last flush at or before POINT are durable."""
+        """Writes before the last flush at or before POINT are durable."""
         last = self.upto
         for i in range(self.upto, point):
-            if self.entries[i][3] & FLUSH:
+            if self.entries[i].flags & FLUSH and self.entries[i].disk == self.number:
                 last = i
-        for i in range(self.upto, last):
-            at, _, length, _ = self.entries[i]
-            self.durable[at:at + length] = self.data(self.entries[i])
+        for e in self.of_mine(self.upto, last):
+            self.put(e.at, self.data(e))
         self.upto = last
 
-    def crash(self, point, rng, path):
-        self.flush_upto(point)
-        open_writes = [e for e in self.entries[self.upto:point] if e[2] > 0]
+    def lose(self, point, rng):
+        """What survives of the writes since: [(offset, bytes)]."""
         # Nothing, everything, half, or some: extremes are the likelier culprits.
-        share = rng.choice([0.0, 1.0, 0.5, rng.random()])
-        chosen = [e for e in open_writes if e[3] & FUA or rng.random() < share]
-        with open(path, "r+b" if os.path.exists(path) else "w+b") as f:
-            f.write(self.durable)
-            for k, e in enumerate(chosen):
-                data = self.data(e)
-                if k == len(chosen) - 1 and not e[3] & FUA and rng.random() < 0.3:
-                    data = data[:rng.randrange(len(data) // PAGE + 1) * PAGE]
-                f.seek(e[0])
-                f.write(data)
+        share, tear = rng.choice([0.0, 1.0, 0.5, rng.random()]), rng.choice([0.0, 0.2])
+        for e in self.of_mine(self.upto, point):
+            if not e.flags & FUA and rng.random() >= share:
+                continue
+            data = self.data(e)
+            if not e.flags & FUA and rng.random() < tear:
+                data = data[:rng.randrange(len(data) // SECTOR + 1) * SECTOR]
+            yield e.at, data
+
+    def crash(self, point, rng, content):
+        self.flush_upto(point)
+        undo = []
+        for at, data in self.lose(point, rng):
+            undo.append((at, self.bytes[at:at + len(data)]))
+            self.put(at, data)
+        wrong = self.kind == "raw" and self.why_raw(content)
+        self.write_state()
+        for at, data in reversed(undo):
+            self.bytes[at:at + len(data)] = data
+        if wrong:
+            raise committed.Wrong(wrong)
+
+    def write_state(self):
+        """Into the same file always: a device is known by its inode."""
+        view = memoryview(self.bytes)
+        with open(self.base + ".state", "wb", buffering=0) as f:
+            f.truncate(len(view))
+            for at in self.pieces:
+                os.pwrite(f.fileno(), view[at:at + PIECE], at)
+        view.release()
+
+    def why_raw(self, expected):
+        """What is wrong with the first MiB, or with what lies beyond the disk."""
+        head, size = min(committed.HEAD, len(expected)), len(expected)
+        if self.bytes[size:] != self.before[size:]:
+            return "what lies beyond the disk was changed"
+        rest = self.bytes[head:size]
+        if self.bytes[:head].strip(b"\0") and rest not in (self.before[head:size], expected[head:]):
+            return "the first MiB is not blank, and the rest not whole"
+        return None
 
 
 def attach(path):
@@ -117,15 +170,21 @@ def attach(path):
     sys.exit("no loop device is to be had")
 
 
-class Mounted:
-    def __init__(self, path, fs, where):
-        self.path, self.fs, self.where = path, fs, where
+class Attached:
+    """DISK as it is after the crash, in its place."""
+
+    def __init__(self, disk):
+        self.disk = disk
 
     def __enter__(self):
-        self.loop = attach(self.path)
-        options = b"nouuid" if self.fs == "xfs" else b""
-        if libc.mount(self.loop.name.encode(), self.where.encode(), self.fs.encode(), 0,
-                      options) != 0:
+        d = self.disk
+        self.loop = attach(d.base + ".state")
+        if d.kind == "raw":
+            if os.path.lexists(d.where):
+                os.unlink(d.where)
+            os.symlink(self.loop.name, d.where)
+        elif libc.mount(self.loop.name.encode(), d.where.encode(), d.kind.encode(), 0,
+                        b"nouuid" if d.kind == "xfs" else b"") != 0:
             error = os.strerror(ctypes.get_errno())
             self.detach()
             raise committed.Wrong(f"the file system does not mount: {error}")
@@ -135,61 +194,74 @@ class Mounted:
         self.loop.close()
 
     def __exit__(self, *_):
-        if libc.umount2(self.where.encode(), 0) != 0:
-            sys.exit(f"{self.where}: {os.strerror(ctypes.get_errno())}")
+        if self.disk.kind != "raw" and libc.umount2(self.disk.where.encode(), 0) != 0:
+            sys.exit(f"{self.disk.where}: {os.strerror(ctypes.get_errno())}")
         self.detach()
 
 
-def go_on(state, journal, target, options):
+def go_on(state, options):
     if state == "complete":
         return
-    command = ["resume", "-q", target] if state else ["start", "-q", options.image, target]
-    done = subprocess.run([os.environ["QIMPORT"], command[0], "--journal", journal] + command[1:],
+    begin = ["start", options.image, options.target] + (["--force"] if options.raw else [])
+    command = ["resume", options.target, "--limit-rate", "0"] if state else begin
+    done = subprocess.run([os.environ["QIMPORT"], *command, "-q", "--journal", options.journal],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                           check=False)
     if done.returncode != 0:
         raise committed.Wrong(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()}")
-    state, _ = committed.look(journal, target, options.expected)
+    state, _ = committed.look(options.journal, options.target, options.expected)
     if state != "complete":
         raise committed.Wrong(f"after {command[0]} the journal says {state}")
 
 
 def examine(options, point, resume):
-    """State and bytes committed of the crash at POINT, going on if RESUME."""
-    journal = os.path.join(options.mount, options.journal)
-    target = os.path.join(options.mount, options.target)
-    state, done = committed.look(journal, target, options.expected)
+    """The state of the import after the crash at POINT, going on if RESUME."""
+    state, _ = committed.look(options.journal, options.target, options.expected)
     if options.told and point >= options.told and state != "complete":
         raise committed.Wrong(f"'complete' had been told, but the journal says {state}")
-    if resume or (os.path.exists(target) and state != "complete"):
-        go_on(state, journal, target, options)
-    return state, done
+    if resume or (os.path.exists(options.target) and not options.raw and state != "complete"):
+        go_on(state, options)
+    return state
+
+
+def crash(options, disks, point, rng, resume):
+    for d in disks:
+        d.crash(point, rng, options.content)
+    with Attached(disks[0]):
+        if len(disks) == 1:
+            return examine(options, point, resume)
+        with Attached(disks[1]):
+            return examine(options, point, resume)
+
+
+def arguments():
+    p = argparse.ArgumentParser()
+    for name in ("log", "journal", "target", "expected", "image"):
+        p.add_argument("--" + name)
+    for name in ("states", "seed", "told", "resume-every"):
+        p.add_argument("--" + name, type=int, default=0)
+    p.add_argument("--disk", action="append", default=[])
+    p.add_argument("--count", action="store_true")
+    return p.parse_args()
 
 
 def main():
-    p = argparse.ArgumentParser()
-    for name in ("base", "log", "fs", "mount", "journal", "target", "expected", "image"):
-        p.add_argument("--" + name)
-    for name in ("states", "seed", "told", "resume-every", "point"):
-        p.add_argument("--" + name, type=int, default=0)
-    p.add_argument("--count", action="store_true")
-    options = p.parse_args()
+    options = arguments()
     entries = entries_of(options.log)
     if options.count:
         print(len(entries))
         return
+    with open(options.expected, "rb") as f:
+        options.content = f.read()
+    disks = [Disk(k, word, options.log, entries) for k, word in enumerate(options.disk)]
+    options.raw = disks[-1].kind == "raw"
     rng = random.Random(options.seed)
-    path = os.path.join(os.path.dirname(options.base), "state.raw")
-    disk = Disk(options.base, options.log, entries)
     bad, resumed, seen = 0, 0, {}
-    points = sorted(options.point or rng.randrange(1, len(entries) + 1)
-                    for _ in range(options.states))
+    points = sorted(rng.randrange(1, len(entries) + 1) for _ in range(options.states))
     for k, point in enumerate(points):
-        disk.crash(point, rng, path)
         resume = options.resume_every > 0 and (k + 1) % options.resume_every == 0
         try:
-            with Mounted(path, options.fs, options.mount):
-                state, _ = examine(options, point, resume)
+            state = crash(options, disks, point, rng, resume)
             seen[state] = seen.get(state, 0) + 1
             resumed += resume
         except committed.Wrong as e:
