@@ -41,6 +41,7 @@ flow_tests += tests/flow/restart.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
 flow_tests += tests/flow/streams-spool.sh
+flow_tests += tests/flow/terminal.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk

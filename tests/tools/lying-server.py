@@ -87,7 +87,7 @@ def parse_lies(text):
             a, dash, b = when.partition("-")
             lo = int(a)
             hi = int(b) if b else (1 << 60 if dash else lo)
-        parts = [unquote(p) for p in name.split(",")]
+        parts = [unquote(p, "latin-1") for p in name.split(",")]
         lies.append((parts[0], parts[1:], lo, hi))
     return lies
 
