@@ -53,6 +53,8 @@ long_tests = tests/long/main-job.sh
 long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
 long_tests += tests/long/coverage.sh tests/long/differential.sh tests/long/fuzz.sh
+long_tests += tests/long/threads.sh
+long_tests += tests/long/valgrind.sh
 # Short in the quick suite, of full size here.
 long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh
 long_tests += tests/flow/streams-broken.sh
