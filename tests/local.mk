@@ -18,6 +18,7 @@ flow_tests =
 flow_tests += tests/check-manual.sh
 flow_tests += tests/completion.sh
 flow_tests += tests/documents.sh
+flow_tests += tests/faults.sh
 flow_tests += tests/manuals.sh
 flow_tests += tests/units.sh
 flow_tests += tests/flow/accessible.sh
@@ -60,8 +61,8 @@ long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-brea
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
-	tests/flow/mutations.tsv tests/tools/at-prompt.py tests/tools/map-same.py tests/tools/differential.py \
-	tests/tools/qcow2-scatter.py
+	tests/flow/mutations.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
+	tests/tools/differential.py tests/tools/qcow2-scatter.py
 
 include tests/durability/local.mk
 
