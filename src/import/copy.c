@@ -188,24 +188,28 @@ wait_done (struct copy *c, int64_t ms)
   pthread_cond_timedwait (&c->done, &c->lock, &t);
 }
 
-/* Wait for the committer to have committed all that is published. */
+/* Wait for the committer to have committed all that is published.  1: it may not yet, and what
+ * the journal's check will say is the caller's to look at. */
 static int
 settle (struct copy *c, struct error *err)
 {
+  bool may = true;
+  int rc;
+
   pthread_mutex_lock (&c->lock);
-  while (!c->failed && (c->committing || copy_is_dirty (c))) {
+  while (may && !c->failed && (c->committing || copy_is_dirty (c))) {
     if (!c->committing) { /* what runs may be the last one that is needed */
       c->commit_now = true;
       pthread_cond_signal (&c->tick);
     }
+    may = atomic_load (c->spec.may_commit);
     wait_done (c, 1000);
-    if (atomic_load (c->spec.stop) && !atomic_load (c->spec.may_commit))
-      break;
   }
   if (c->failed)
     *err = c->error;
+  rc = c->failed ? -1 : !may;
   pthread_mutex_unlock (&c->lock);
-  return c->failed ? -1 : 0;
+  return rc;
 }
 
 static uint64_t

@@ -83,7 +83,7 @@ goes_on () { # WHAT: it must
 }
 refused () { # WHAT WORDS: with 7 and those words, and nothing was done
   before=$(sha256sum <"$part")
-  run qimport resume -q "$disk"
+  run timeout 60 "$QIMPORT" resume -q --limit-rate 0 "$disk"
   exits 7 "$1: refused with 7"
   check "$1: it says what to do" grep -q -e "$2" "$scratch/err"
   is "$(sha256sum <"$part")" "$before" "$1: the part file was not touched"
@@ -115,6 +115,11 @@ refused "a spoiled page" "a good copy"
 again
 sqlite3 "$journal" "UPDATE import SET done_to = segments"
 refused "a row that contradicts another" "a good copy"
+
+again
+sqlite3 "$journal" "UPDATE zero_run SET hole = 1 - hole"
+run timeout 60 "$QIMPORT" resume -q --limit-rate 0 "$disk"
+exits 7 "a map that is not the sealed one, found when all is fetched: refused with 7"
 
 again
 sqlite3 "$journal" "CREATE TRIGGER t AFTER UPDATE ON import BEGIN DELETE FROM event; END"
