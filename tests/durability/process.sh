@@ -87,7 +87,7 @@ limited () { # WHAT COMMAND...
   goes_on "$what"
 }
 for n in 4 6 8 10 12 14 16; do
-  limited "$n descriptors" sh -c 'ulimit -n '$n'; exec "$@"' sh \
+  limited "$n descriptors" sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n '$n'; exec "$@"' sh \
     "$QIMPORT" start -q --commit-interval 0.1 "$image" "$disk"
 done
 case $(nm -D "$QIMPORT" 2>/dev/null) in
