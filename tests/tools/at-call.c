@@ -24,12 +24,14 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +200,38 @@ set_regs (pid_t pid, struct user_regs_struct *r)
     die ("at-call: registers");
 }
 
+/* The last buffer of a vector that is written. */
+static void
+halve_last (pid_t pid, const struct user_regs_struct *r)
+{
+  char *len = (char *)(uintptr_t)r->rsi + (r->rdx - 1) * sizeof (struct iovec)
+              + offsetof (struct iovec, iov_len);
+  long was;
+
+  errno = 0;
+  was = ptrace (PTRACE_PEEKDATA, pid, len, 0);
+  if (errno != 0 || ptrace (PTRACE_POKEDATA, pid, len, (void *)(was / 2)) == -1)
+    die ("at-call: a vector");
+}
+
+/* True if the call is a write, now of about half as much. */
+static int
+halve (pid_t pid, const struct watched *w, struct user_regs_struct *r)
+{
+  if (w->nr == SYS_write || w->nr == SYS_pwrite64) {
+    if (r->rdx < 2)
+      return 0;
+    r->rdx /= 2;
+  } else if (r->rdx > 0
+             && (w->nr == SYS_writev || w->nr == SYS_pwritev || w->nr == SYS_pwritev2)) {
+    r->rdx = (r->rdx + 1) / 2;
+    halve_last (pid, r);
+  } else
+    return 0;
+  set_regs (pid, r);
+  return 1;
+}
+
 /* True if the program was killed. */
 static int
 hit (struct strike *s, pid_t pid, const struct watched *w, struct user_regs_struct *r,
@@ -205,9 +239,7 @@ hit (struct strike *s, pid_t pid, const struct watched *w, struct user_regs_stru
 {
   switch (s->how) {
   case TEAR:
-    if ((w->nr == SYS_write || w->nr == SYS_pwrite64) && r->rdx > 1) {
-      r->rdx /= 2;
-      set_regs (pid, r);
+    if (halve (pid, w, r)) {
       s->torn = pid;
       *request = PTRACE_SYSCALL;
       return 0;
