@@ -54,6 +54,7 @@ long_tests = tests/long/main-job.sh
 long_tests += tests/long/abi.sh
 long_tests += tests/long/manifests.sh
 long_tests += tests/long/coverage.sh tests/long/differential.sh tests/long/fuzz.sh
+long_tests += tests/long/memory.sh
 long_tests += tests/long/threads.sh
 long_tests += tests/long/valgrind.sh
 # Short in the quick suite, of full size here.

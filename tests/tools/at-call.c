@@ -4,7 +4,7 @@
  * all of its threads.  For the tests of durability; owns nothing of the program, and sees its
  * true system calls, whoever makes them.
  *
- *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o PART] [-x PART] PROGRAM ARG...
+ *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o PART] [-x PART] PROG ARG...
  *
  *     -k N        kill -9 before the N-th call
  *     -t N        the same, but if it writes, the first half of it is written (a torn write)

@@ -78,7 +78,7 @@ FAILING (MEMORY, NULL, char *, strdup, (const char *s), (s))
 FAILING (MEMORY, NULL, char *, strndup, (const char *s, size_t n), (s, n))
 FAILING (MEMORY, ENOMEM, int, posix_memalign, (void **p, size_t a, size_t n), (p, a, n))
 
-/* A sanitizer asks this of itself for each new thread, and could not go on without an answer. */
+/* A sanitizer asks this for each new thread, and could not go on without an answer. */
 int
 pthread_getattr_np (pthread_t thread, pthread_attr_t *attr)
 {
