@@ -35,6 +35,8 @@ import committed  # noqa: E402
 MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD, ZERO, DISK_SHIFT = 1, 2, 4, 16, 8
 SECTOR = 512  # what a disk writes whole or not at all
+# ext4 wants that of both sectors of its superblock: torn, it asks for e2fsck.
+EXT4_SUPER = range(1024, 2048)
 PIECE = 1 << 16
 LOOP_SET_FD, LOOP_CLR_FD, LOOP_CTL_GET_FREE = 0x4C00, 0x4C01, 0x4C82
 libc = ctypes.CDLL(None, use_errno=True)
@@ -110,6 +112,10 @@ class Disk:
             self.put(e.at, self.data(e))
         self.upto = last
 
+    def is_super(self, e):
+        return (self.kind == "ext4" and e.at < EXT4_SUPER.stop
+                and e.at + e.length > EXT4_SUPER.start)
+
     def lose(self, point, rng):
         """What survives of the writes since: [(offset, bytes)]."""
         # Nothing, everything, half, or some: extremes are the likelier culprits.
@@ -118,7 +124,7 @@ class Disk:
             if not e.flags & FUA and rng.random() >= share:
                 continue
             data = self.data(e)
-            if not e.flags & FUA and rng.random() < tear:
+            if not e.flags & FUA and rng.random() < tear and not self.is_super(e):
                 data = data[:rng.randrange(len(data) // SECTOR + 1) * SECTOR]
             yield e.at, data
 
