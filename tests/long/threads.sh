@@ -27,6 +27,7 @@ for test in ${QIMPORT_TEST_FLOWS:-$flows}; do
   found=$(cat "$scratch"/found.* 2>/dev/null | head -n 60)
   is "$found" "" "$test: no report"
   note "$(grep -c '^ok' "$scratch/tap") points passed, $(grep -c '^not ok' "$scratch/tap") failed"
+  grep '^not ok' "$scratch/tap" | sed 's/^/# /'
   grep -q '^1\.\.[1-9]' "$scratch/tap" || not_ok "$test: it ran" "$(tail -n 5 "$scratch/tap")"
 done
 done_testing
