@@ -16,7 +16,7 @@
 #include "import/snapshot.h"
 
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
-enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20 };
+enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
 
 void
 import_source_options (const struct qimport_options *o, struct source_options *so)
@@ -191,6 +191,12 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
     if (want.range.len > 0 && source_read (q->sources[k], &want, 1, err) == -1)
       return -1;
     digest_update (&d, l1, want.range.len);
+    if (want.range.len <= L1_KEPT) { /* the map will want it, a round trip later */
+      free (q->layers[k].l1);
+      q->layers[k].l1 = l1;
+      q->layers[k].l1_at = want.range;
+      l1 = NULL;
+    }
   }
   digest_peek (&d, out);
   return 0;
@@ -447,5 +453,7 @@ import_close_image (struct qimport *q)
     q->sources[k] = NULL;
     free (q->urls[k]);
     q->urls[k] = NULL;
+    free (q->layers[k].l1);
+    q->layers[k].l1 = NULL;
   }
 }

@@ -66,8 +66,12 @@ load_l1 (struct window *v, uint64_t idx, struct error *err)
   want.range.at.v = layer->disk.l1.at.v + idx * 8;
   want.range.len = n * 8;
   want.buf = raw;
-  if (source_read (layer->source, &want, 1, err) == -1
-      || qcow2_l1_parse (&layer->header, &layer->disk, idx, raw, n, v->l2, err) == -1)
+  if (idx == 0 && layer->l1 != NULL && layer->l1_at.at.v == want.range.at.v
+      && layer->l1_at.len >= want.range.len)
+    memcpy (raw, layer->l1, want.range.len);
+  else if (source_read (layer->source, &want, 1, err) == -1)
+    return -1;
+  if (qcow2_l1_parse (&layer->header, &layer->disk, idx, raw, n, v->l2, err) == -1)
     return -1;
   v->l1_first = idx;
   v->l1_n = n;

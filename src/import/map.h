@@ -23,6 +23,8 @@ struct map_layer {
   uint64_t file_len;
   struct qcow2_header header; /* not of raw ones */
   struct qcow2_disk disk;
+  uint8_t *l1; /* of L1_AT, where it was read before; else NULL */
+  struct host_range l1_at;
 };
 
 /* TABLE is called for every table that is read, before its extents. */
