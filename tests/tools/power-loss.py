@@ -24,6 +24,7 @@ import ctypes
 import fcntl
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -257,6 +258,7 @@ def main():
     if options.count:
         print(len(entries))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is attached is let go
     with open(options.expected, "rb") as f:
         options.content = f.read()
     disks = [Disk(k, word, options.log, entries) for k, word in enumerate(options.disk)]
