@@ -254,13 +254,29 @@ qimport_log (struct qimport_journal *j, const char *id,
   return 0;
 }
 
+/* The journal knows the processes that this one can see; a lock is seen from any container. */
+static int
+refuse_used (const struct journal_import *imp, struct error *err)
+{
+  const struct target_spec spec = { .path = imp->target, .in_place = imp->keep_holes };
+
+  if (imp->state == IMPORT_COMPLETE || !target_is_used (&spec))
+    return 0;
+  return fail (
+      err, ERR_IMPORT_HELD,
+      "import %.8s: its target %s is locked: a process in another container is working "
+      "on it, or something else uses it; end that one first",
+      imp->id, imp->target);
+}
+
 int
 qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error *error)
 {
   OWN_MEM struct journal_import *imp = NULL;
   struct error err;
 
-  if (find (j, id, &imp, &err) == -1 || journal_forget (j->journal, imp, &err) == -1)
+  if (find (j, id, &imp, &err) == -1 || refuse_used (imp, &err) == -1
+      || journal_forget (j->journal, imp, &err) == -1)
     return publish_error (error, &err);
   return 0;
 }

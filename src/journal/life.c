@@ -27,7 +27,6 @@ refuse_held (const struct journal_import *imp, struct error *err)
                imp->holder);
 }
 
-/* In a transaction: nobody can come between the question and the answer. */
 /* A process that was killed could not say so itself. */
 static int
 note_killed (struct journal *j, int64_t no, struct error *err)
@@ -44,6 +43,7 @@ note_killed (struct journal *j, int64_t no, struct error *err)
   return record_event (&j->sql, no, "interrupted", detail, err);
 }
 
+/* In a transaction: nobody can come between the question and the answer. */
 static int
 hold (struct journal *j, struct journal_import *imp, struct error *err)
 {

@@ -79,21 +79,30 @@ lock_file (int fd, const char *shown, struct error *err)
   return 0;
 }
 
-/* A file that is to be replaced must not be the disk of a running machine. */
-int
-target_file_refuse_locked (const struct target_place *p, struct error *err)
+static bool
+is_locked (const struct target_place *p, const char *name)
 {
   struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-  int fd = target_open_at (p->dir_fd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  int fd = target_open_at (p->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   int r;
 
   if (fd == -1)
-    return 0; /* not ours to read; replacing it is the directory's business */
+    return false; /* not ours to read; replacing it is the directory's business */
   r = fcntl (fd, F_OFD_GETLK, &lock);
   close (fd);
-  if (r == 0 && lock.l_type != F_UNLCK)
-    return refuse_busy (p->shown, err);
-  return 0;
+  return r == 0 && lock.l_type != F_UNLCK;
+}
+
+int
+target_file_refuse_locked (const struct target_place *p, struct error *err)
+{
+  return is_locked (p, p->name) ? refuse_busy (p->shown, err) : 0;
+}
+
+bool
+target_file_is_used (const struct target_place *p, bool in_place)
+{
+  return is_locked (p, in_place ? p->name : p->part);
 }
 
 /* The signal that comes with this error would end the process: no try. */

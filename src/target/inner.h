@@ -92,6 +92,7 @@ int target_file_check (struct target *t, struct error *err);
 int target_file_finish (struct target *t, struct error *err);
 /* The file that goes by the target's name must not be the disk of a running machine. */
 int target_file_refuse_locked (const struct target_place *p, struct error *err);
+bool target_file_is_used (const struct target_place *p, bool in_place);
 void target_file_remove (struct target *t);
 
 /* publish.c */
@@ -99,6 +100,7 @@ int target_file_publish (struct target *t, struct error *err);
 int target_sync_dir (struct target *t, struct error *err);
 
 /* device.c */
+bool target_device_is_used (const struct target_place *p);
 int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);
 enum device_open { DEVICE_NEW, DEVICE_AGAIN, DEVICE_READ };

@@ -205,6 +205,20 @@ target_forget_zero (struct target *t)
   t->reads_zero = false;
 }
 
+bool
+target_is_used (const struct target_spec *spec)
+{
+  struct target_place p;
+  struct error unheard;
+  bool used = false;
+
+  if (target_place_find (&p, spec->path, &unheard) == 0)
+    used = p.kind == TARGET_FILE ? target_file_is_used (&p, spec->in_place)
+                                 : target_device_is_used (&p);
+  target_place_release (&p);
+  return used;
+}
+
 int
 target_finish (struct target *t, struct error *err)
 {

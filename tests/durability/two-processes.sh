@@ -32,6 +32,13 @@ at=$(now_ms); run qimport ensure -q "$image" "$disk"
 refused "ensure meanwhile" 7
 at=$(now_ms); run qimport forget "$disk"
 refused "forget meanwhile" 7
+if unshare -Urpf --mount-proc true 2>/dev/null; then
+  run unshare -Urpf --mount-proc "$QIMPORT" forget "$disk"
+  exits 7 "forget is refused from a container that cannot see the process, too"
+  check "it says what is locked" grep -q "disk is locked" "$scratch/err"
+else
+  skip "forget is refused from a container, too" "there are no process namespaces"
+fi
 QIMPORT_JOURNAL=$scratch/other.db
 at=$(now_ms); run qimport start -q --force "$image" "$disk"
 refused "another journal's import of the same target, even with --force," 6
