@@ -306,7 +306,8 @@ shorten_slow (struct run *run, int64_t now)
   double rate = run_rate (run, now);
   uint64_t len;
 
-  if (run->got == 0 || now - run->first_at < interval || run_rest_ms (run, now) < interval)
+  if (run->got == 0 || now - run->first_at < interval
+      || run_rest_ms (run, now) < (double)interval)
     return;
   len = max_u64 (align_up (run->got, COPY_GRAIN), (uint64_t)bytes_in_time (c, rate));
   if (len + RUN_LEAST < run->range.len)
