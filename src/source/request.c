@@ -251,7 +251,8 @@ set_wire (struct setter *t, struct job *job)
 {
   const struct source *s = job->s;
   bool data = job->kind == JOB_DATA || job->kind == JOB_STREAM;
-  bool http2 = !data && !job->no_http2 && job->answer.place->http2_fails < HTTP2_FAILS;
+  const struct place *place = job->answer.place;
+  bool http2 = !data && !job->no_http2 && place->http2_fails < HTTP2_FAILS;
 
   job->answer.http2 = http2;
   SET (t, CURLOPT_NOSIGNAL, 1L);
@@ -267,8 +268,9 @@ set_wire (struct setter *t, struct job *job)
   SET (t, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
   /* Where a server speaks both, libcurl (7.88 does) takes a busy connection of HTTP/1.1 for one
    * that can be shared, and two answers get mixed up.  Connections whose options of TLS differ
-   * it keeps apart, even where the difference makes none. */
-  if (!http2)
+   * it keeps apart, even where the difference makes none.  Where nobody asks for HTTP/2 any
+   * more the connections that there are serve all. */
+  if (!http2 && place->http2_fails < HTTP2_FAILS)
     SET (t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_MAX_TLSv1_3);
   /* N12: what moved to another address is found there */
   if (job->tries > 0)

@@ -221,6 +221,12 @@ run qimport resume -q "$disk"
 exits 0 "  without the redirect it goes on"
 assert_identical "$disk" "$expected" "  every byte is right"
 
+afresh
+lie
+start "$secure"
+exits 0 "https without HTTP/2"
+is "$(jq -s '.[0].conn == .[1].conn' "$requests")" true "  the connection of the first answer is used again"
+
 # ---- proxies
 
 : >"$scratch/proxy.log"
