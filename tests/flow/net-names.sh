@@ -104,7 +104,7 @@ liar --host 203.0.113.7 --port "$there_port"
 here=$requests
 echo slow,600000 >"$control"
 afresh
-"$QIMPORT" start -q --stall-time 1 --retry-time 60 "http://outer.test:$there_port/image" "$disk" \
+"$QIMPORT" start -q --stall-time 1 --retry-time 40 "http://outer.test:$there_port/image" "$disk" \
   2>"$scratch/err" >"$scratch/out" &
 pid=$!
 background
@@ -139,7 +139,7 @@ barred () {
   : >"$inner_requests"
   : >"$inner6_requests"
   echo "redirect,$1" >"$control"
-  run qimport start "${2:-$url}" "$disk"
+  run qimport start --retry-time 1 "${2:-$url}" "$disk"
   exits 4 "A5: from elsewhere to $1: 4"
   says 'this machine or its link' "  it says why"
   is "$(cat "$inner_requests" "$inner6_requests")" "" "  nothing was asked there"
