@@ -105,7 +105,7 @@ if command -v fish >/dev/null; then
   offers "a target by its whole path" "qimport status $scratch/here/my" "$scratch/here/my disk.img"
   offers "a target with a quote and a dollar" "qimport log od" 'odd $x "name.img'
   offers "resume: what was interrupted" "qimport resume l" "left over.img"
-  offers "resume: but nothing that is complete" "qimport resume my"  ""
+  offers "resume: but nothing that is complete" "qimport resume my\\ disk" ""
   offers "the journal of the line" "qimport status --journal $scratch/other.db o" other.img
 else
   skip "fish completes" "fish is not installed"

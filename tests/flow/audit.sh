@@ -175,7 +175,7 @@ disk=$scratch/verified
 "$QIMPORT" start -q --verify --connections 2 "$url" "$disk" &
 pid=$!
 background
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   [ "$(qimport status "$disk" --json 2>/dev/null | jq .segments.committed)" -ge 3 ] 2>/dev/null && break
   sleep 0.1
 done
