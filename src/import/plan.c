@@ -286,7 +286,8 @@ run_rate (const struct run *run, int64_t now)
   return run->got == 0 ? 0 : (double)run->got / (double)(ms < 1 ? 1 : ms);
 }
 
-/* How long the rest of RUN will take, in milliseconds; -1: it cannot be told yet. */
+/* How long the rest of RUN will take, in milliseconds; -1: it cannot be told yet, because its
+ * first bytes have just come. */
 static double
 run_rest_ms (const struct run *run, int64_t now)
 {
@@ -294,7 +295,9 @@ run_rest_ms (const struct run *run, int64_t now)
 
   if (is_stuck (run, now))
     return 1e12;
-  return rate == 0 ? -1 : (double)(run->range.len - run->got) / rate;
+  if (rate == 0 || now - run->first_at < SPLIT_MS)
+    return -1;
+  return (double)(run->range.len - run->got) / rate;
 }
 
 /* A link that is slower than was thought when RUN was asked for. */
