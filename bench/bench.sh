@@ -7,7 +7,8 @@
 #                                    journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
-# and connection, BENCH_DIR (bench-cache of the build directory) on the disk to be measured.
+# and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
+# the disk to be measured.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$(pwd)}"
@@ -85,6 +86,7 @@ rounds () {
   for run in $(seq "$runs"); do
     for name in "$@"; do
       [ "$(grep -c "\"$name\".*\"hung\": true" "$results" 2>/dev/null)" != 2 ] || continue
+      [ "$name" != "${WITHOUT:-}" ] || continue
       sync
       contestant "$name"
       ! grep -q '^hung' "$scratch/said" || rm -f "$out"
@@ -157,7 +159,7 @@ bench_far () {
   proxy=$!
   until [ -s "$scratch/proxy" ]; do sleep 0.1; done
   url=http://127.0.0.1:$(cat "$scratch/proxy")/far.qcow2
-  rounds the_noise "qimport" "aria2c -x4"
+  rounds the_noise "qimport" "aria2c -x4" "aria2c -x4, convert -W"
   kill "$proxy"
   proxy=
   rm -f "$scratch/noise"
@@ -183,6 +185,7 @@ bench_journal () {
     LD_PRELOAD=$top_builddir/bench/journal-time.so QIMPORT_JOURNAL_TIME=$scratch/time \
       "$QIMPORT" start -q --digest off "$url" "$out"
     cat "$scratch/time"
+    rm "$scratch/time"
     clean
   done
 }
