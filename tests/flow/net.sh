@@ -136,6 +136,24 @@ no_secrets () {
   fi
 }
 
+# With the exit status goes a state of the import in the journal; "": there is none, or not of $disk.
+agrees () { # STATUS STATE
+  case $1/$2 in
+    */ | 0/complete | [37]/interrupted | 130/interrupted | [4568]/failed) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+exits () {
+  state=$(import_of "$disk" .state 2>/dev/null)
+  if [ "$rc" != "$1" ]; then
+    not_ok "$2" "exit status $rc, not $1" "$(cat "$scratch/err")"
+  elif ! agrees "$rc" "$state"; then
+    not_ok "$2" "exit status $rc, but the journal says $state" "$(cat "$scratch/err")"
+  else
+    ok "$2"
+  fi
+}
+
 says () {
   if grep -q -- "$1" "$scratch/err"; then ok "$2"; else not_ok "$2" "$(cat "$scratch/err")"; fi
 }
