@@ -42,7 +42,7 @@ run echo pLaNtEdSeCrEt
 found "in the output"
 run sh -c 'echo pLaNtEdSeCrEt >&2'
 found "in a message"
-run python3 -c 'import socket, time; s = socket.socket (); time.sleep (0.5)' --proxy=pLaNtEdSeCrEt
+run python3 -c 'import socket, time; s = socket.socket (); time.sleep (2)' --proxy=pLaNtEdSeCrEt
 found "among the arguments"
 
 # Whatever an import leaves behind or shows, of now.
