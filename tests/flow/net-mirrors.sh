@@ -34,7 +34,7 @@ check "  and so does the first" [ "$(body "$first_requests")" -gt 500000 ]
 check "  the log says that it is in use" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*in use"' - "$disk"
 with_mirror "with another ETag, the same bytes" slow,800000 'slow,800000+etag,"m"'
 check "  is used" [ "$(body "$second_requests")" -gt 500000 ]
-with_mirror "with other bytes" '' 'other+etag,"m"'
+with_mirror "with other bytes" slow,800000 'other+etag,"m"'
 check "  is asked for samples only" [ "$(body "$second_requests")" -le 131072 ]
 check "  the log says why" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*not used"' - "$disk"
 with_mirror "of another length" '' 'total,99999999'
