@@ -212,7 +212,9 @@ run_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error 
   uint64_t end = at.v + len;
   size_t i;
 
-  (void)err;
+  if (run->n == 0 || at.v != run->range.at.v + run->got)
+    return fail (err, ERR_INTERNAL, "bytes at host offset %llu came that no request is for; resume goes on",
+                 (unsigned long long)at.v);
   run->last_at = monotonic_ms ();
   if (run->got == 0)
     run->first_at = run->last_at;
@@ -240,34 +242,37 @@ run_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error 
 /* ---- Cutting ------------------------------------------------------------------------------
  */
 
-/* RUN ends after LEN bytes, not less than it got; the rest is open again.  False where a
- * segment was cut too often. */
+/* RUN ends after LEN bytes, not less than it got, or before them where nobody wants the last of
+ * them; the rest is open again.  False where a segment was cut too often. */
 static bool
 run_cut (struct run *run, uint64_t len)
 {
   struct copy *c = run->c;
-  uint64_t end = run->range.at.v + len;
+  uint64_t end = run->range.at.v + len, last = run->range.at.v + run->got;
   size_t i, n = run->n;
 
   for (i = run->first; i < n; i++)
     if (run->slots[i]->n_parts == PARTS_MAX)
       return false;
-  run->range.len = len;
   for (i = run->first; i < n; i++) {
     struct slot *s = run->slots[i];
     unsigned k = run->part[i];
 
-    if (part_end (s, k) <= end)
-      continue;
-    if (part_from (s, k) < end) {
-      part_split (c, s, k, end);
-    } else {
+    if (part_from (s, k) >= end) {
       s->part[k].asked = false;
       run->n = min_u64 (run->n, i);
+      open_place (c, s);
+      continue;
     }
-    open_place (c, s);
+    if (part_end (s, k) > end) {
+      part_split (c, s, k, end);
+      open_place (c, s);
+    }
+    last = max_u64 (last, part_end (s, k));
   }
-  source_shorten (c->spec.sources[c->layer], run, len);
+  /* A run is over with its last part, and so must its request be. */
+  run->range.len = last - run->range.at.v;
+  source_shorten (c->spec.sources[c->layer], run, run->range.len);
   run_advance (run);
   return true;
 }
