@@ -213,7 +213,8 @@ run_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error 
   size_t i;
 
   if (run->n == 0 || at.v != run->range.at.v + run->got)
-    return fail (err, ERR_INTERNAL, "bytes at host offset %llu came that no request is for; resume goes on",
+    return fail (err, ERR_INTERNAL,
+                 "bytes at host offset %llu came that no request is for; resume goes on",
                  (unsigned long long)at.v);
   run->last_at = monotonic_ms ();
   if (run->got == 0)
