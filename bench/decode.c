@@ -64,17 +64,6 @@ note_extent (void *ctx, const struct extent *e, struct error *err)
   return 0;
 }
 
-static int
-note_table (void *ctx, uint32_t layer, struct host_range r, const char *what, struct error *err)
-{
-  (void)ctx;
-  (void)layer;
-  (void)r;
-  (void)what;
-  (void)err;
-  return 0;
-}
-
 static void *
 decode_main (void *ctx)
 {
@@ -103,7 +92,7 @@ decode_main (void *ctx)
 static void
 read_map (struct bench *b, const char *path)
 {
-  const struct map_sink sink = { note_extent, note_table, b };
+  const struct map_sink sink = { note_extent, NULL, b };
   const struct source_options options = { .connections = 1 };
   uint64_t len = b->layer.file_len;
   struct source_identity id;

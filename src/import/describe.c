@@ -86,18 +86,6 @@ add_extent (void *ctx, const struct extent *e, struct error *err)
   return 0;
 }
 
-static int
-ignore_table (void *ctx, uint32_t layer, struct host_range r, const char *what,
-              struct error *err)
-{
-  (void)ctx;
-  (void)layer;
-  (void)r;
-  (void)what;
-  (void)err;
-  return 0;
-}
-
 /* Close the document; TEXT is the caller's. */
 static int
 end_document (FILE *out, char **text, int rc, struct error *err)
@@ -125,7 +113,7 @@ qimport_map_json (const char *url, const struct qimport_options *options, char *
 {
   struct qimport *q = calloc (1, sizeof *q);
   struct map_printer p = { 0 };
-  const struct map_sink sink = { add_extent, ignore_table, &p };
+  const struct map_sink sink = { add_extent, NULL, &p };
   struct error err;
   size_t size;
   int rc = -1;

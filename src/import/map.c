@@ -46,6 +46,8 @@ note_table (struct walk *w, unsigned depth, host_off at, uint64_t len, const cha
 {
   struct host_range r = { at, min_u64 (len, w->windows[depth].layer->file_len - at.v) };
 
+  if (w->sink->table == NULL)
+    return 0;
   return w->sink->table (w->sink->ctx, depth, r, what, err);
 }
 

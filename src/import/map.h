@@ -27,7 +27,7 @@ struct map_layer {
   struct host_range l1_at;
 };
 
-/* TABLE is called for every table that is read, before its extents. */
+/* TABLE (may be NULL) is called for every table that is read, before its extents. */
 struct map_sink {
   int (*extent) (void *ctx, const struct extent *e, struct error *err);
   int (*table) (void *ctx, uint32_t layer, struct host_range r, const char *what,
