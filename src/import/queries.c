@@ -254,13 +254,14 @@ qimport_log (struct qimport_journal *j, const char *id,
   return 0;
 }
 
-/* The journal knows the processes that this one can see; a lock is seen from any container. */
+/* The journal knows the processes that this one can see, and names them; a lock is seen from
+ * any container. */
 static int
 refuse_used (const struct journal_import *imp, struct error *err)
 {
   const struct target_spec spec = { .path = imp->target, .in_place = imp->keep_holes };
 
-  if (imp->state == IMPORT_COMPLETE || !target_is_used (&spec))
+  if (imp->state == IMPORT_COMPLETE || imp->holder[0] != '\0' || !target_is_used (&spec))
     return 0;
   return fail (
       err, ERR_IMPORT_HELD,

@@ -32,6 +32,7 @@ at=$(now_ms); run qimport ensure -q "$image" "$disk"
 refused "ensure meanwhile" 7
 at=$(now_ms); run qimport forget "$disk"
 refused "forget meanwhile" 7
+check "forget names the process that has it" grep -q "pid $first" "$scratch/err"
 if unshare -Urpf --mount-proc true 2>/dev/null; then
   run unshare -Urpf --mount-proc "$QIMPORT" forget "$disk"
   exits 7 "forget is refused from a container that cannot see the process, too"

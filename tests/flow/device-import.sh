@@ -47,6 +47,9 @@ for _ in $(seq 200); do
 done
 run qimport start -q --force "$url" "$device"
 check "another start onto it meanwhile is refused ($rc)" [ "$rc" = 7 -o "$rc" = 6 ]
+run unshare -pf --mount-proc "$QIMPORT" forget "$device"
+exits 7 "forget is refused from a container that cannot see the process"
+check "it says what is locked" grep -q "$device is locked" "$scratch/err"
 kill -9 $pid
 wait $pid 2>/dev/null
 is "$(head -c 1048576 "$device" | tr -d '\0' | wc -c)" 0 \
