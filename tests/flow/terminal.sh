@@ -67,26 +67,30 @@ for name in named snapped; do
     case $command in *json) is_json "an image of hostile names ($name)" ;; esac
   done
 done
-run qimport start -v "$scratch/named.qcow2" "$scratch/none"
+disk=$scratch/none
+run qimport start -v "$scratch/named.qcow2" "$disk"
 exits 5 "a hostile backing name: refused with 5"
 harmless "a hostile backing name"
 check "and it is shown, escaped" grep -qF 'back\x1b[2J' "$scratch/err"
-run qimport start -v --snapshot "snap$esc" "$scratch/snapped.qcow2" "$scratch/snapped"
+disk=$scratch/snapped
+run qimport start -v --snapshot "snap$esc" "$scratch/snapped.qcow2" "$disk"
 exits 0 "a snapshot of a hostile name can be imported"
 harmless "a snapshot of a hostile name"
-run qimport receipt "$scratch/snapped"
+run qimport receipt "$disk"
 harmless "its receipt"
 is_json "its receipt"
 
 # ---- Names of this machine
 
 mkdir "$scratch/dir$esc" "$scratch/Übung"
-run qimport start -v "$scratch/snapped.qcow2" "$scratch/dir$esc/disk"
+disk=$scratch/dir$esc/disk
+run qimport start -v "$scratch/snapped.qcow2" "$disk"
 exits 6 "a target whose name the journal cannot keep is refused with 6"
 harmless "a target of a hostile name"
-run qimport start -v "$scratch/snapped.qcow2" "$scratch/Übung/été\\.img"
+disk="$scratch/Übung/été\\.img"
+run qimport start -v "$scratch/snapped.qcow2" "$disk"
 exits 0 "a target of a foreign name is a target"
-check "under that name" [ -e "$scratch/Übung/été\\.img" ]
-run qimport audit "$scratch/Übung/été\\.img"
+check "under that name" [ -e "$disk" ]
+run qimport audit "$disk"
 exits 0 "and found again"
 done_testing
