@@ -33,7 +33,7 @@ forget_old (const struct arguments *a, struct qimport_journal *j)
   size_t i;
 
   for (i = 0; i < l.n; i++) {
-    const struct qimport_info *info = &l.v[i];
+    const struct import_row *info = l.v[i];
 
     if (strcmp (info->state, "complete") != 0 || import_is_running (info)
         || info->finished_at > limit)

@@ -153,9 +153,14 @@ static size_t
 next_character (const char *text, size_t *columns, mbstate_t *state)
 {
   wchar_t wide;
-  size_t n = mbrtowc (&wide, text, strlen (text), state);
+  size_t n;
   int w;
 
+  if (*text >= ' ' && *text <= '~' && mbsinit (state)) { /* in every locale that there is */
+    *columns = 1;
+    return 1;
+  }
+  n = mbrtowc (&wide, text, strnlen (text, MB_CUR_MAX), state);
   if (n == 0 || n == (size_t)-1 || n == (size_t)-2) {
     memset (state, 0, sizeof *state);
     *columns = 1;

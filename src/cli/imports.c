@@ -10,6 +10,49 @@
 
 #include "cli/output.h"
 
+static const char *
+put (char **room, const char *text)
+{
+  const char *at = *room;
+
+  *room = stpcpy (*room, text) + 1;
+  return at;
+}
+
+static struct import_row *
+row_of (const struct qimport_info *i)
+{
+  size_t texts = strlen (i->id) + strlen (i->state) + strlen (i->url) + strlen (i->target)
+                 + strlen (i->target_kind) + strlen (i->error_message) + strlen (i->holder) + 7;
+  struct import_row *row = malloc (sizeof *row + texts);
+  char *room = row == NULL ? NULL : row->texts;
+
+  if (row == NULL)
+    return NULL;
+  *row = (struct import_row){
+    .id = put (&room, i->id),
+    .state = put (&room, i->state),
+    .url = put (&room, i->url),
+    .target = put (&room, i->target),
+    .target_kind = put (&room, i->target_kind),
+    .error_message = put (&room, i->error_message),
+    .holder = put (&room, i->holder),
+    .virtual_size = i->virtual_size,
+    .cluster_size = i->cluster_size,
+    .guest_total = i->guest_total,
+    .guest_committed = i->guest_committed,
+    .image_total = i->image_total,
+    .fetched = i->fetched,
+    .segments_total = i->segments_total,
+    .segments_committed = i->segments_committed,
+    .attempts = i->attempts,
+    .started_at = i->started_at,
+    .updated_at = i->updated_at,
+    .finished_at = i->finished_at,
+  };
+  return row;
+}
+
 static int
 add (void *ctx, const struct qimport_info *info)
 {
@@ -17,13 +60,16 @@ add (void *ctx, const struct qimport_info *info)
 
   if ((l->n & (l->n - 1)) == 0) { /* full at every power of two */
     size_t room = l->n == 0 ? 1 : 2 * l->n;
-    struct qimport_info *v = reallocarray (l->v, room, sizeof *v);
+    struct import_row **v = reallocarray (l->v, room, sizeof *v);
 
     if (v == NULL)
       return -1;
     l->v = v;
   }
-  l->v[l->n++] = *info;
+  l->v[l->n] = row_of (info);
+  if (l->v[l->n] == NULL)
+    return -1;
+  l->n++;
   return 0;
 }
 
@@ -38,8 +84,26 @@ import_list_add (struct import_list *l, struct qimport_journal *j, const char *i
 }
 
 void
+import_list_filter (struct import_list *l,
+                    bool (*keep) (void *ctx, const struct import_row *row), void *ctx)
+{
+  size_t i, kept = 0;
+
+  for (i = 0; i < l->n; i++)
+    if (keep (ctx, l->v[i]))
+      l->v[kept++] = l->v[i];
+    else
+      free (l->v[i]);
+  l->n = kept;
+}
+
+void
 import_list_release (struct import_list *l)
 {
+  size_t i;
+
+  for (i = 0; i < l->n; i++)
+    free (l->v[i]);
   free (l->v);
   *l = (struct import_list){ 0 };
 }
@@ -98,13 +162,13 @@ journal_option (char *out, size_t size, const char *path)
 }
 
 bool
-import_is_running (const struct qimport_info *i)
+import_is_running (const struct import_row *i)
 {
   return i->holder[0] != '\0';
 }
 
 bool
-import_is_interrupted (const struct qimport_info *i)
+import_is_interrupted (const struct import_row *i)
 {
   return !import_is_running (i) && strcmp (i->state, "complete") != 0
          && strcmp (i->state, "failed") != 0;

@@ -8,14 +8,28 @@
 #include <qimport.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* What qimport_list told of an import, each text as long as it is: a thousand of them are
+ * looked at in a moment, where as many qimport_info would be ten megabytes to touch first. */
+struct import_row {
+  const char *id, *state, *url, *target, *target_kind, *error_message, *holder;
+  uint64_t virtual_size, cluster_size, guest_total, guest_committed, image_total, fetched;
+  uint64_t segments_total, segments_committed, attempts;
+  int64_t started_at, updated_at, finished_at;
+  char texts[];
+};
 
 struct import_list {
-  struct qimport_info *v;
+  struct import_row **v; /* its own */
   size_t n;
 };
 
 /* Adds to L what qimport_list tells for ID (NULL: all).  0, or an exit status, told. */
 int import_list_add (struct import_list *l, struct qimport_journal *j, const char *id);
+/* Only those that KEEP says stay. */
+void import_list_filter (struct import_list *l,
+                         bool (*keep) (void *ctx, const struct import_row *row), void *ctx);
 void import_list_release (struct import_list *l);
 
 enum { SHORT_ID_SIZE = 37 };
@@ -29,8 +43,8 @@ enum { JOURNAL_OPTION_SIZE = 4200 };
 void journal_option (char *out, size_t size, const char *path);
 
 /* Somebody works on it now. */
-bool import_is_running (const struct qimport_info *i);
+bool import_is_running (const struct import_row *i);
 /* It was left unfinished, resume will go on, and nobody works on it. */
-bool import_is_interrupted (const struct qimport_info *i);
+bool import_is_interrupted (const struct import_row *i);
 
 #endif

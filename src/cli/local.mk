@@ -48,5 +48,5 @@ qimport_SOURCES = \
 	src/cli/table.c \
 	src/cli/table.h
 qimport_CPPFLAGS = $(AM_CPPFLAGS)
-qimport_CFLAGS = $(AM_CFLAGS) $(SMARTCOLS_CFLAGS)
-qimport_LDADD = libqimport.la $(SMARTCOLS_LIBS)
+qimport_CFLAGS = $(AM_CFLAGS)
+qimport_LDADD = libqimport.la

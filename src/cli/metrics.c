@@ -16,68 +16,68 @@ static const char *const states[]
 enum { N_STATES = sizeof states / sizeof *states };
 
 static double
-running (const struct qimport_info *i)
+running (const struct import_row *i)
 {
   return import_is_running (i) ? 1 : 0;
 }
 
 static double
-virtual_size (const struct qimport_info *i)
+virtual_size (const struct import_row *i)
 {
   return (double)i->virtual_size;
 }
 
 static double
-guest_total (const struct qimport_info *i)
+guest_total (const struct import_row *i)
 {
   return (double)i->guest_total;
 }
 
 static double
-guest_committed (const struct qimport_info *i)
+guest_committed (const struct import_row *i)
 {
   return (double)i->guest_committed;
 }
 
 static double
-image_total (const struct qimport_info *i)
+image_total (const struct import_row *i)
 {
   return (double)i->image_total;
 }
 
 static double
-fetched (const struct qimport_info *i)
+fetched (const struct import_row *i)
 {
   return (double)i->fetched;
 }
 
 static double
-attempts (const struct qimport_info *i)
+attempts (const struct import_row *i)
 {
   return (double)i->attempts;
 }
 
 static double
-started (const struct qimport_info *i)
+started (const struct import_row *i)
 {
   return (double)i->started_at / 1000;
 }
 
 static double
-updated (const struct qimport_info *i)
+updated (const struct import_row *i)
 {
   return (double)i->updated_at / 1000;
 }
 
 static double
-finished (const struct qimport_info *i)
+finished (const struct import_row *i)
 {
   return (double)i->finished_at / 1000;
 }
 
 static const struct {
   const char *name, *type, *help;
-  double (*value) (const struct qimport_info *i);
+  double (*value) (const struct import_row *i);
 } metrics[] = {
   { "qimport_import_running", "gauge", "Whether a process works on the import.", running },
   { "qimport_import_virtual_size_bytes", "gauge", "Size of the disk.", virtual_size },
@@ -117,7 +117,7 @@ label (const char *name, const char *value)
 }
 
 static void
-import_labels (const struct qimport_info *i)
+import_labels (const struct import_row *i)
 {
   label ("id", i->id);
   out (",");
@@ -134,7 +134,7 @@ print_counts (const struct import_list *l)
     size_t n = 0;
 
     for (i = 0; i < l->n; i++)
-      n += strcmp (l->v[i].state, states[s]) == 0;
+      n += strcmp (l->v[i]->state, states[s]) == 0;
     out ("qimport_imports{state=\"%s\"} %zu\n", states[s], n);
   }
 }
@@ -148,8 +148,8 @@ print_states (const struct import_list *l)
   for (i = 0; i < l->n; i++)
     for (s = 0; s < N_STATES; s++) {
       out ("qimport_import_state{");
-      import_labels (&l->v[i]);
-      out (",state=\"%s\"} %d\n", states[s], strcmp (l->v[i].state, states[s]) == 0);
+      import_labels (l->v[i]);
+      out (",state=\"%s\"} %d\n", states[s], strcmp (l->v[i]->state, states[s]) == 0);
     }
 }
 
@@ -161,11 +161,11 @@ print_infos (const struct import_list *l)
   head ("qimport_import_info", "gauge", "What is imported from where; always 1.");
   for (i = 0; i < l->n; i++) {
     out ("qimport_import_info{");
-    import_labels (&l->v[i]);
+    import_labels (l->v[i]);
     out (",");
-    label ("target_kind", l->v[i].target_kind);
+    label ("target_kind", l->v[i]->target_kind);
     out (",");
-    label ("url", l->v[i].url);
+    label ("url", l->v[i]->url);
     out ("} 1\n");
   }
 }
@@ -184,8 +184,8 @@ print_metrics (const struct import_list *l)
     head (metrics[m].name, metrics[m].type, metrics[m].help);
     for (i = 0; i < l->n; i++) {
       out ("%s{", metrics[m].name);
-      import_labels (&l->v[i]);
-      out ("} %.17g\n", metrics[m].value (&l->v[i]));
+      import_labels (l->v[i]);
+      out ("} %.17g\n", metrics[m].value (l->v[i]));
     }
   }
 }

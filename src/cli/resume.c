@@ -28,16 +28,11 @@ resume_named (const struct arguments *a)
   return status;
 }
 
-/* Keep those that were interrupted. */
-static void
-keep_interrupted (struct import_list *l)
+static bool
+interrupted (void *ctx, const struct import_row *row)
 {
-  size_t i, kept = 0;
-
-  for (i = 0; i < l->n; i++)
-    if (import_is_interrupted (&l->v[i]))
-      l->v[kept++] = l->v[i];
-  l->n = kept;
+  (void)ctx;
+  return import_is_interrupted (row);
 }
 
 static int
@@ -51,7 +46,7 @@ read_interrupted (const struct arguments *a, struct import_list *l)
     return complain (&err);
   status = import_list_add (l, j, NULL);
   qimport_journal_close (j);
-  keep_interrupted (l);
+  import_list_filter (l, interrupted, NULL);
   return status;
 }
 
@@ -65,7 +60,7 @@ resume_list (const struct arguments *a, const struct import_list *l)
   if (jobs == NULL)
     return out_of_memory ();
   for (i = 0; i < l->n; i++)
-    jobs[i] = (struct job){ .verb = JOB_RESUME, .target = l->v[i].id };
+    jobs[i] = (struct job){ .verb = JOB_RESUME, .target = l->v[i]->id };
   status = jobs_run (a, jobs, l->n);
   free (jobs);
   return status;
@@ -80,9 +75,9 @@ name_them (const struct arguments *a, const struct import_list *l)
   journal_option (journal, sizeof journal, a->journal);
   message ("%zu imports were interrupted; say which, or --all; see: qimport help resume", l->n);
   for (i = 0; i < l->n; i++)
-    message ("  qimport resume %.8s%s   # %s, %.1f%% of %s", l->v[i].id, journal,
-             l->v[i].target, percent_of (l->v[i].guest_committed, l->v[i].guest_total),
-             l->v[i].url);
+    message ("  qimport resume %.8s%s   # %s, %.1f%% of %s", l->v[i]->id, journal,
+             l->v[i]->target, percent_of (l->v[i]->guest_committed, l->v[i]->guest_total),
+             l->v[i]->url);
   return QIMPORT_USAGE;
 }
 

@@ -59,13 +59,13 @@ print_json (struct qimport_journal *j, const struct arguments *a, const struct i
 
   if (a->n_words <= 1) {
     if (l->n > 0 || a->n_words == 0)
-      first = print_object (j, a->n_words == 0 ? NULL : l->v[0].id, "");
+      first = print_object (j, a->n_words == 0 ? NULL : l->v[0]->id, "");
     out ("%s", first == 0 ? "\n" : "");
     return first;
   }
   out ("{\"imports\":[");
   for (i = 0; i < l->n; i++) {
-    status = print_object (j, l->v[i].id, i == 0 ? "" : ",");
+    status = print_object (j, l->v[i]->id, i == 0 ? "" : ",");
     first = first != 0 ? first : status;
   }
   out ("]}\n");
@@ -84,7 +84,7 @@ print_list (struct qimport_journal *j, const struct arguments *a, const struct i
     return 0;
   }
   if (l->n == 1 && a->n_words == 1) {
-    print_details (j, &l->v[0]);
+    print_details (j, l->v[0]);
     return 0;
   }
   if (l->n == 0 && a->n_words == 0 && !a->quiet)
@@ -96,8 +96,11 @@ static int
 print_once (struct qimport_journal *j, const struct arguments *a)
 {
   struct import_list l = { .v = NULL };
-  int status = read_list (a, j, &l), printed;
+  int status, printed;
 
+  if (a->json && a->n_words == 0) /* one document, whatever is in the list */
+    return print_json (j, a, &l);
+  status = read_list (a, j, &l);
   printed = print_list (j, a, &l, NULL);
   import_list_release (&l);
   return status != 0 ? status : printed;
@@ -139,28 +142,35 @@ any_running (const struct import_list *l)
   size_t i;
 
   for (i = 0; i < l->n; i++)
-    if (import_is_running (&l->v[i]))
+    if (import_is_running (l->v[i]))
       return true;
   return false;
 }
 
-/* So many as the terminal has lines, with one for the heads and one for the cursor: of those
- * that nobody works on the oldest go. */
+/* Of those that nobody works on the first *CTX go. */
+static bool
+stays (void *ctx, const struct import_row *row)
+{
+  size_t *excess = ctx;
+
+  if (*excess == 0 || import_is_running (row))
+    return true;
+  (*excess)--;
+  return false;
+}
+
+/* So many as the terminal has lines, with one for the heads and one for the cursor: the oldest
+ * go. */
 static void
 keep_what_fits (struct import_list *l)
 {
-  size_t i, kept = 0, lines = 24, excess;
+  size_t lines = 24, excess;
   struct winsize w;
 
   if (ioctl (STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 3)
     lines = w.ws_row;
   excess = l->n > lines - 2 ? l->n - (lines - 2) : 0;
-  for (i = 0; i < l->n; i++)
-    if (excess > 0 && !import_is_running (&l->v[i]))
-      excess--;
-    else
-      l->v[kept++] = l->v[i];
-  l->n = kept;
+  import_list_filter (l, stays, &excess);
 }
 
 /* *RUNNING: a process works on one of them. */

@@ -7,7 +7,6 @@
 #include "cli/table.h"
 
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,20 +20,16 @@
 
 enum column { ID, STATE, PERCENT, SIZE, UPDATED, RATE, TARGET, URL, COLUMNS };
 
-/* WIDTH is the most that it takes, 0 where that depends; LEAST the terminal that shows it. */
+/* WIDTH is that of its cells, 0 where it depends; LEAST the terminal that shows it. */
 static const struct {
   const char *name;
-  int flags;
+  bool right;
   size_t width, least;
 } heads[COLUMNS] = {
-  [ID] = { "ID", 0, 8, 0 },
-  [STATE] = { "STATE", 0, 11, 0 },
-  [PERCENT] = { "DONE", SCOLS_FL_RIGHT, 6, 0 },
-  [SIZE] = { "SIZE", SCOLS_FL_RIGHT, 5, 50 },
-  [UPDATED] = { "UPDATED", SCOLS_FL_RIGHT, 7, 58 },
-  [RATE] = { "RATE", SCOLS_FL_RIGHT, 7, 50 },
-  [TARGET] = { "TARGET", 0, 0, 0 },
-  [URL] = { "URL", 0, 0, 72 },
+  [ID] = { "ID", false, 0, 0 },           [STATE] = { "STATE", false, 11, 0 },
+  [PERCENT] = { "DONE", true, 6, 0 },     [SIZE] = { "SIZE", true, 5, 50 },
+  [UPDATED] = { "UPDATED", true, 7, 58 }, [RATE] = { "RATE", true, 7, 50 },
+  [TARGET] = { "TARGET", false, 0, 0 },   [URL] = { "URL", false, 0, 72 },
 };
 
 enum { CELL_SIZE = 4 * 4096, URL_LEAST = 12, TARGET_LEAST = 6 };
@@ -49,65 +44,82 @@ terminal_columns (void)
   return 80;
 }
 
-/* The shortest length, of 8 or more, at which no two ids of L are alike. */
+static int
+by_id (const void *a, const void *b)
+{
+  return strcmp ((*(struct import_row *const *)a)->id, (*(struct import_row *const *)b)->id);
+}
+
+/* The shortest length, of 8 or more, at which no two ids of L are alike: none is as like
+ * another as its neighbour in their order.  0: out of memory. */
 static size_t
 id_length (const struct import_list *l)
 {
-  size_t i, k, same, len = 8;
+  struct import_row **sorted = calloc (l->n + 1, sizeof *sorted);
+  size_t i, same, len = 8;
 
-  for (i = 0; i < l->n; i++)
-    for (k = 0; k < i; k++) {
-      for (same = 0; same < 36 && l->v[i].id[same] == l->v[k].id[same]; same++)
-        ;
-      if (same >= len && same < 36)
-        len = same + 1;
-    }
+  if (sorted == NULL)
+    return 0;
+  if (l->n > 0)
+    memcpy (sorted, l->v, l->n * sizeof *sorted);
+  qsort (sorted, l->n, sizeof *sorted, by_id);
+  for (i = 1; i < l->n; i++) {
+    const char *a = sorted[i - 1]->id, *b = sorted[i]->id;
+
+    for (same = 0; a[same] != '\0' && a[same] == b[same]; same++)
+      ;
+    if (same >= len && a[same] != '\0')
+      len = same + 1;
+  }
+  free (sorted);
   return len;
 }
 
-/* What is shown, and how wide. */
+/* What is shown, and how wide: 0 is not. */
 struct layout {
   const struct earlier *earlier;
-  bool shown[COLUMNS];
-  size_t id, target, url;
+  size_t width[COLUMNS];
 };
 
+/* TARGET has what it needs, URL the rest; on a terminal TARGET is cut as well. */
 static void
-choose_columns (struct layout *w, size_t terminal)
+share (struct layout *w, size_t longest, size_t rest)
 {
-  enum column c;
+  size_t url = w->width[URL] > 0 ? URL_LEAST + 1 : 0;
 
-  for (c = ID; c < COLUMNS; c++)
-    w->shown[c] = terminal >= heads[c].least;
-  w->shown[w->earlier == NULL ? RATE : UPDATED] = false;
+  if (isatty (STDOUT_FILENO) && longest + url > rest)
+    longest = rest > url ? rest - url : 0;
+  w->width[TARGET] = longest < TARGET_LEAST ? TARGET_LEAST : longest;
+  if (url > 0 && rest > w->width[TARGET] + url)
+    w->width[URL] = rest - w->width[TARGET] - 1;
 }
 
+/* IDS long are the ids. */
 static struct layout
-fit (const struct import_list *l, const struct earlier *earlier)
+fit (const struct import_list *l, const struct earlier *earlier, size_t ids)
 {
-  struct layout w = { .earlier = earlier, .id = id_length (l) };
-  size_t i, rest = terminal_columns (), used = w.id - heads[ID].width, need, url;
+  struct layout w = { .earlier = earlier };
+  size_t i, need, longest = 0, terminal = terminal_columns (), used = 0;
   enum column c;
 
-  choose_columns (&w, rest);
   for (c = ID; c < COLUMNS; c++)
-    used += w.shown[c] && heads[c].width > 0 ? heads[c].width + 1 : 0;
-  rest = rest > used ? rest - used : 0;
-  url = w.shown[URL] ? URL_LEAST + 1 : 0;
+    w.width[c] = terminal >= heads[c].least ? heads[c].width : 0;
+  w.width[earlier == NULL ? RATE : UPDATED] = 0;
+  w.width[ID] = ids;
+  w.width[URL] = terminal >= heads[URL].least ? URL_LEAST : 0;
+  for (c = ID; c < TARGET; c++)
+    used += w.width[c] > 0 ? w.width[c] + 1 : 0;
   for (i = 0; i < l->n; i++) {
-    need = columns_of (l->v[i].target);
-    w.target = need > w.target ? need : w.target;
+    need = columns_of (l->v[i]->target);
+    longest = need > longest ? need : longest;
   }
-  if (isatty (STDOUT_FILENO) && w.target + url > rest)
-    w.target = rest > url ? rest - url : 0;
-  w.target = w.target < TARGET_LEAST ? TARGET_LEAST : w.target;
-  w.url = rest > w.target + url ? rest - w.target - 1 : URL_LEAST;
+  share (&w, longest, terminal > used ? terminal - used : 0);
   return w;
 }
 
 /* Bytes a second that came of import I. */
 static void
-rate_cell (char *out, const struct qimport_info *i, const struct earlier *earlier)
+rate_cell (char *out, const struct import_row *i, const struct earlier *earlier)
 {
   uint64_t ms = (uint64_t)(earlier->since_ms > 0 ? earlier->since_ms : 1);
   char size[HUMAN_SIZE];
@@ -115,7 +127,7 @@ rate_cell (char *out, const struct qimport_info *i, const struct earlier *earlie
 
   out[0] = '\0';
   for (k = 0; import_is_running (i) && k < earlier->list->n; k++) {
-    const struct qimport_info *was = &earlier->list->v[k];
+    const struct import_row *was = earlier->list->v[k];
 
     if (strcmp (was->id, i->id) == 0 && was->fetched <= i->fetched)
       snprintf (out, CELL_SIZE, "%s/s",
@@ -124,13 +136,13 @@ rate_cell (char *out, const struct qimport_info *i, const struct earlier *earlie
 }
 
 static char *
-cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const struct layout *w)
+cell (char out[CELL_SIZE], const struct import_row *i, enum column c, const struct layout *w)
 {
   char number[HUMAN_SIZE];
 
   switch (c) {
   case ID:
-    snprintf (out, CELL_SIZE, "%.*s", (int)w->id, i->id);
+    snprintf (out, CELL_SIZE, "%.*s", (int)w->width[ID], i->id);
     break;
   case STATE:
     clean_text (out, CELL_SIZE, i->state);
@@ -148,10 +160,11 @@ cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const st
     rate_cell (out, i, w->earlier);
     break;
   case TARGET:
-    cut_front (clean_text (out, CELL_SIZE, i->target), w->target); /* its end says more */
+    cut_front (clean_text (out, CELL_SIZE, i->target),
+               w->width[TARGET]); /* its end says more */
     break;
   case URL:
-    cut_columns (clean_text (out, CELL_SIZE, i->url), w->url, "...");
+    cut_columns (clean_text (out, CELL_SIZE, i->url), w->width[URL], "...");
     break;
   case COLUMNS:
     break;
@@ -159,60 +172,39 @@ cell (char out[CELL_SIZE], const struct qimport_info *i, enum column c, const st
   return out;
 }
 
-static int
-add_row (struct libscols_table *t, const struct qimport_info *i, const struct layout *w)
+/* The last column of a row is not filled up. */
+static void
+print_cell (const char *text, enum column c, const struct layout *w)
 {
-  struct libscols_line *line = scols_table_new_line (t, NULL);
-  char *text = malloc (CELL_SIZE);
-  size_t n = 0;
-  enum column c;
-  int rc = line == NULL || text == NULL ? -1 : 0;
+  enum column last = w->width[URL] > 0 ? URL : TARGET;
+  size_t columns = columns_of (text);
+  int fill = columns < w->width[c] ? (int)(w->width[c] - columns) : 0;
 
-  for (c = ID; c < COLUMNS && rc == 0; c++)
-    if (w->shown[c])
-      rc = scols_line_set_data (line, n++, cell (text, i, c, w));
-  free (text);
-  return rc;
-}
-
-static int
-fill (struct libscols_table *t, const struct import_list *l, const struct earlier *earlier)
-{
-  struct layout w = fit (l, earlier);
-  enum column c;
-  size_t i;
-
-  /* Every cell is cut to its width already. */
-  scols_table_set_termforce (t, SCOLS_TERMFORCE_NEVER);
-  for (c = ID; c < COLUMNS; c++)
-    if (w.shown[c] && scols_table_new_column (t, heads[c].name, 0, heads[c].flags) == NULL)
-      return -1;
-  for (i = 0; i < l->n; i++)
-    if (add_row (t, &l->v[i], &w) != 0)
-      return -1;
-  return 0;
+  if (heads[c].right)
+    out ("%*s%s", fill, "", text);
+  else
+    out ("%s%*s", text, c < last ? fill : 0, "");
+  out (c < last ? " " : "\n");
 }
 
 int
 print_table (const struct import_list *l, const struct earlier *earlier)
 {
-  struct libscols_table *t = scols_new_table ();
-  char *text = NULL;
-  int rc = t == NULL ? -1 : fill (t, l, earlier);
+  size_t i, ids = id_length (l);
+  char text[CELL_SIZE];
+  struct layout w;
+  enum column c;
 
-  if (rc == 0 && l->n > 0)
-    rc = scols_print_table_to_string (t, &text);
-  scols_unref_table (t);
-  if (rc != 0) {
-    free (text);
+  if (ids == 0)
     return out_of_memory ();
-  }
-  if (text != NULL) {
-    out_text (text);
-    if (text[0] != '\0' && text[strlen (text) - 1] != '\n')
-      out_text ("\n");
-  }
-  free (text);
+  w = fit (l, earlier, ids);
+  for (c = ID; c < COLUMNS && l->n > 0; c++)
+    if (w.width[c] > 0)
+      print_cell (heads[c].name, c, &w);
+  for (i = 0; i < l->n; i++)
+    for (c = ID; c < COLUMNS; c++)
+      if (w.width[c] > 0)
+        print_cell (cell (text, l->v[i], c, &w), c, &w);
   return 0;
 }
 
@@ -275,7 +267,7 @@ print_image (struct qimport_journal *j, const char *id)
 }
 
 void
-print_details (struct qimport_journal *j, const struct qimport_info *i)
+print_details (struct qimport_journal *j, const struct import_row *i)
 {
   char text[64];
 

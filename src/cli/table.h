@@ -18,6 +18,6 @@ struct earlier {
 
 /* 0, or an exit status, told.  EARLIER may be NULL. */
 int print_table (const struct import_list *l, const struct earlier *earlier);
-void print_details (struct qimport_journal *j, const struct qimport_info *info);
+void print_details (struct qimport_journal *j, const struct import_row *row);
 
 #endif

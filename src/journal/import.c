@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "journal/record.h"
 
-enum { PREFIX_MIN = 4, LIST_BATCH = 32 };
+enum { PREFIX_MIN = 4, LIST_BATCH = 16 };
 
 /* Keys are no << 40: see doc/journal-format.md. */
 static const int64_t no_max = 1 << 22;

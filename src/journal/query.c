@@ -46,6 +46,7 @@ struct lines {
   struct journal *j;
   enum sql_name name;
   char *text;
+  size_t len;
 };
 
 static int
@@ -55,14 +56,18 @@ add_line (void *ctx, const struct journal_import *imp, const struct journal_laye
   struct lines *l = ctx;
   OWN_MEM char *json = NULL;
   char *longer;
+  size_t n;
 
   (void)layer;
   if (one_document (l->j, l->name, imp->no, &json, err) == -1)
     return -1;
-  longer = realloc (l->text, strlen (l->text) + strlen (json) + 1);
+  n = strlen (json);
+  longer = realloc (l->text, l->len + n + 1);
   if (longer == NULL)
     return fail_memory (err, "a document");
-  l->text = strcat (longer, json);
+  memcpy (longer + l->len, json, n + 1);
+  l->text = longer;
+  l->len += n;
   return 0;
 }
 

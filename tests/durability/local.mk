@@ -33,7 +33,7 @@ control-build:
 	    $(control_compile) -D$$bug -c -o $(control_dir)/`basename $$f .c`.o $(srcdir)/$$f || exit 1; \
 	  done
 	@$(CC) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $(control_dir)/qimport \
-	  $(qimport_OBJECTS) $(control_dir)/*.o .libs/librooms.a $(room_libs) $(SMARTCOLS_LIBS) $(LIBS)
+	  $(qimport_OBJECTS) $(control_dir)/*.o .libs/librooms.a $(room_libs) $(LIBS)
 
 clean-local-controls:
 	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* || :
