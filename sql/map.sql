@@ -28,21 +28,20 @@ SELECT key - (?1 << 40), layer, at, need_from, need_to, first_extent, extents, g
  WHERE key >= (?1 << 40) + ?2 AND key < (?1 + 1) << 40
  ORDER BY key
  LIMIT ?3;
--- :segment_last  the number of segments
-SELECT max (key) - (?1 << 40) + 1
-  FROM segment
- WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40;
--- :segment_first_extent
-SELECT first_extent FROM segment WHERE key = (?1 << 40) + ?2;
--- :extents  from extent ?3 on, which is of segment ?2
-SELECT s.layer, e.guest, e.len, s.at + e.host, e.stored, e.skip
+-- :extents  from ?2 on
+SELECT guest, len, host, stored, skip, key - (?1 << 40)
+  FROM extent
+ WHERE key >= (?1 << 40) + ?2 AND key < (?1 + 1) << 40
+ ORDER BY key
+ LIMIT ?3;
+-- :extents_all  the columns of extents, and of their segments
+SELECT e.guest, e.len, e.host, e.stored, e.skip, s.layer, s.at
   FROM segment AS s
        CROSS JOIN extent AS e
- WHERE s.key >= (?1 << 40) + ?2 AND s.key < (?1 + 1) << 40
-   AND e.key >= (?1 << 40) + max (?3, s.first_extent)
+ WHERE s.key >= ?1 << 40 AND s.key < (?1 + 1) << 40
+   AND e.key >= (?1 << 40) + s.first_extent
    AND e.key < (?1 << 40) + s.first_extent + s.extents
- ORDER BY s.key, e.key
- LIMIT ?4;
+ ORDER BY s.key, e.key;
 -- :zeros
 SELECT guest, len, hole, layer
   FROM zero_run

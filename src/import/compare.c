@@ -40,9 +40,9 @@ peek_segment (struct compare *c, struct error *err)
       c->next_ord++;
       continue;
     }
-    if (journal_extents (c->reader, imp->no, s->first_extent, &e, 1, &n, err) == -1)
+    if (journal_extents (c->reader, imp->no, s, 0, &e, 1, &n, err) == -1)
       return -1;
-    c->next_guest = n == 1 ? e.guest.v : 0; /* its absence is found when it is compared */
+    c->next_guest = e.guest.v;
     c->have_guest = true;
   }
   return 0;

@@ -248,14 +248,8 @@ each_committed (struct look *l, const struct segment *s, each_run each, void *ct
   size_t k, n;
 
   while (i < s->extents) {
-    if (journal_extents (l->reader, l->c->spec.imp->no, s->first_extent + i, l->batch,
-                         (size_t)min_u64 (BATCH, s->extents - i), &n, err)
-        == -1)
+    if (journal_extents (l->reader, l->c->spec.imp->no, s, i, l->batch, BATCH, &n, err) == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extents of segment %" PRIu64 " are missing; restore the journal",
-                   l->c->spec.journal_path, s->ord);
     for (k = 0; k < n; k++, i++) {
       const struct extent *e = &l->batch[k];
       uint64_t part = compare_committed (s, i, e);

@@ -61,14 +61,8 @@ each_part (struct repair *r, const struct segment *s, const uint8_t *buf, repair
   size_t k, n;
 
   while (i < s->extents) {
-    if (journal_extents (r->reader, r->q->imp.no, s->first_extent + i, r->extents,
-                         (size_t)min_u64 (EXTENTS, s->extents - i), &n, err)
-        == -1)
+    if (journal_extents (r->reader, r->q->imp.no, s, i, r->extents, EXTENTS, &n, err) == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extents of segment %" PRIu64 " are missing; restore the journal",
-                   journal_path (r->q->journal), s->ord);
     for (k = 0; k < n; k++, i++) {
       const struct extent *e = &r->extents[k];
 

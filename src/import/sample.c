@@ -47,13 +47,8 @@ hash_extents (struct sample *s, struct error *err)
   size_t n, k;
 
   for (i = 0; i < s->seg->extents; i += n) {
-    if (journal_extents (s->reader, s->q->imp.no, s->seg->first_extent + i, batch,
-                         (size_t)min_u64 (BATCH, s->seg->extents - i), &n, err)
-        == -1)
+    if (journal_extents (s->reader, s->q->imp.no, s->seg, i, batch, BATCH, &n, err) == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT, "%s: extents are missing",
-                   journal_path (s->q->journal));
     for (k = 0; k < n; k++)
       if (hash_extent (s, &batch[k], compare_committed (s->seg, i + k, &batch[k]), err) == -1)
         return -1;

@@ -55,14 +55,8 @@ look_at (struct spot *s, const struct segment *seg, struct error *err)
 
   digest_init (&d);
   while (i < seg->extents) {
-    if (journal_extents (s->reader, s->q->imp.no, seg->first_extent + i, batch,
-                         (size_t)min_u64 (BATCH, seg->extents - i), &n, err)
-        == -1)
+    if (journal_extents (s->reader, s->q->imp.no, seg, i, batch, BATCH, &n, err) == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extents are missing; restore the journal, or forget the import",
-                   journal_path (s->q->journal));
     for (k = 0; k < n; k++, i++)
       if (hash_guest (s, &d, batch[k].guest, compare_committed (seg, i, &batch[k]), err) == -1)
         return -1;

@@ -78,15 +78,10 @@ add_all (struct check *c, struct error *err)
   if (c->seg->committed)
     end = c->seg->extents;
   while (i < end) {
-    if (journal_extents (s->reader, s->q->imp.no, c->seg->first_extent + i, batch,
+    if (journal_extents (s->reader, s->q->imp.no, c->seg, i, batch,
                          (size_t)min_u64 (EXTENT_BATCH, end - i), &n, err)
         == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extents of segment %" PRIu64 " are missing; restore the journal, or "
-                   "forget the import and start again",
-                   journal_path (s->q->journal), c->seg->ord);
     for (k = 0; k < n; k++, i++)
       if (add_extent (c, i, &batch[k], err) == -1)
         return -1;

@@ -130,15 +130,8 @@ each_run (struct stream *s, const struct segment *seg, struct stream_run *run, r
   size_t n, k;
 
   for (i = 0; i < seg->extents; i += n) {
-    if (journal_extents (s->reader, s->q->imp.no, seg->first_extent + i, batch,
-                         (size_t)min_u64 (EXTENT_BATCH, seg->extents - i), &n, err)
-        == -1)
+    if (journal_extents (s->reader, s->q->imp.no, seg, i, batch, EXTENT_BATCH, &n, err) == -1)
       return -1;
-    if (n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extents of a stream are missing; restore the journal, or forget the "
-                   "import and start again",
-                   journal_path (s->q->journal));
     for (k = 0; k < n; k++)
       if (grow_run (s, run, &batch[k], each, ctx, err) == -1)
         return -1;

@@ -76,17 +76,11 @@ extent_of (struct worker *w, const struct slot *s, uint64_t i, const struct exte
   uint64_t ord = s->seg.first_extent + i;
 
   if (ord < w->batch_first || ord >= w->batch_first + w->batch_n) {
-    size_t want = (size_t)min_u64 (BATCH, s->seg.extents - i);
-
-    if (journal_extents (w->reader, w->c->spec.imp->no, ord, w->batch, want, &w->batch_n, err)
+    if (journal_extents (w->reader, w->c->spec.imp->no, &s->seg, i, w->batch, BATCH,
+                         &w->batch_n, err)
         == -1)
       return -1;
     w->batch_first = ord;
-    if (w->batch_n == 0)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: extent %llu of the import is missing; restore the journal, or forget "
-                   "the import and start again",
-                   journal_path (w->c->spec.journal), (unsigned long long)ord);
   }
   *out = &w->batch[ord - w->batch_first];
   return 0;

@@ -60,12 +60,33 @@ start_digest (struct sql *s, const struct journal_import *imp, struct digest *d,
   return 0;
 }
 
-typedef int (*read_some) (struct journal_reader *r, int64_t no, uint64_t from,
-                          struct extent *out, size_t max, size_t *n, struct error *err);
+/* In the order of the segments, and in each in host order: as they were sealed. */
+static int
+digest_map_extents (struct sql *s, int64_t no, struct digest *d, struct error *err)
+{
+  struct extent_row raw;
+  struct extent e;
+  sqlite3_stmt *row;
+  int more;
+
+  if (sql_start (s, SQL_EXTENTS_ALL, &row, err, "i", no) == -1)
+    return -1;
+  while ((more = sql_next (s, row, err)) == 0) {
+    host_off at = { sql_u64 (row, 6) };
+
+    record_read_extent_row (row, &raw);
+    if (record_extent (s, &raw, (uint32_t)sqlite3_column_int64 (row, 5), at, &e, err) == -1) {
+      sql_end (row);
+      return -1;
+    }
+    map_digest_add (d, &e);
+  }
+  return more == 1 ? 0 : -1;
+}
 
 static int
-digest_rows (struct journal_reader *r, read_some read, int64_t no, const atomic_bool *stop,
-             struct digest *d, struct error *err)
+digest_map_zeros (struct journal_reader *r, int64_t no, const atomic_bool *stop,
+                  struct digest *d, struct error *err)
 {
   struct extent some[AT_ONCE];
   uint64_t at = 0;
@@ -74,7 +95,7 @@ digest_rows (struct journal_reader *r, read_some read, int64_t no, const atomic_
   do {
     if (stop != NULL && *stop)
       return fail (err, ERR_INTERRUPTED, "interrupted while the journal was checked");
-    if (read (r, no, at, some, AT_ONCE, &n, err) == -1)
+    if (journal_zeros (r, no, at, some, AT_ONCE, &n, err) == -1)
       return -1;
     for (i = 0; i < n; i++)
       map_digest_add (d, &some[i]);
@@ -96,8 +117,8 @@ check_map (struct sql *s, const char *path, const struct journal_import *imp,
   if (!imp->sealed || imp->stream)
     return 0;
   if (start_digest (s, imp, &d, err) == -1 || journal_reader_open (&r, path, err) == -1
-      || digest_rows (r, journal_extents, imp->no, stop, &d, err) == -1
-      || digest_rows (r, journal_zeros, imp->no, stop, &d, err) == -1)
+      || digest_map_extents (s, imp->no, &d, err) == -1
+      || digest_map_zeros (r, imp->no, stop, &d, err) == -1)
     return -1;
   digest_peek (&d, digest);
   if (memcmp (digest, imp->map_digest, DIGEST_SIZE) != 0)

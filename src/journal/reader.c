@@ -8,11 +8,21 @@
 
 #include "journal/record.h"
 
+enum { AHEAD = 256 };
+
+/* Extents as they are in their rows, which do not change: reading the next ones with them costs
+ * next to nothing, where segments are small and a question each would be a lock each. */
+struct ahead {
+  uint64_t first, n;
+  struct extent_row row[AHEAD];
+};
+
 struct journal_reader {
   struct sql sql;
   int64_t no; /* whose disk has so many bytes and layers; 0: none was asked for */
   uint64_t disk;
   unsigned layers;
+  struct ahead ahead; /* of import NO */
 };
 
 int
@@ -50,6 +60,7 @@ know_disk (struct journal_reader *r, int64_t no, struct error *err)
   if (record_read_import (&r->sql, no, &imp, err) == -1)
     return -1;
   r->no = no;
+  r->ahead.n = 0;
   r->disk = imp.virtual_size;
   r->layers = imp.layers;
   return 0;
@@ -111,53 +122,6 @@ journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord, struc
   return read_segments (r, row, out, max, n, err);
 }
 
-/* The segment that extent FIRST is of: the last whose first extent is not behind it. */
-static int
-find_segment (struct journal_reader *r, int64_t no, uint64_t first, int64_t *ord,
-              struct error *err)
-{
-  int64_t low = 0, high, mid, at;
-
-  if (sql_get (&r->sql, SQL_SEGMENT_LAST, 0, &high, err, "i", no) == -1)
-    return -1;
-  while (high - low > 1) { /* segment LOW begins at or before FIRST, segment HIGH behind it */
-    mid = low + (high - low) / 2;
-    if (sql_get (&r->sql, SQL_SEGMENT_FIRST_EXTENT, -1, &at, err, "ii", no, mid) == -1)
-      return -1;
-    if (at < 0)
-      return record_corrupt (&r->sql, "a segment is missing", err);
-    if ((uint64_t)at <= first)
-      low = mid;
-    else
-      high = mid;
-  }
-  *ord = low;
-  return 0;
-}
-
-static int
-read_extent (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct error *err)
-{
-  uint64_t v[6];
-  int i;
-
-  for (i = 0; i < 6; i++) {
-    v[i] = (uint64_t)sqlite3_column_int64 (row, i);
-    if (v[i] > INT64_MAX / SECTOR)
-      return record_corrupt (&r->sql, "an extent has an impossible number", err);
-  }
-  *e = (struct extent){
-    .kind = v[4] > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,
-    .layer = (uint32_t)v[0],
-    .guest = { v[1] * SECTOR },
-    .len = v[2] * SECTOR,
-    .host = { v[3] },
-    .stored = v[4] > 0 ? v[4] : v[2] * SECTOR,
-    .skip = (uint32_t)v[5],
-  };
-  return 0;
-}
-
 static int
 read_zero (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct error *err)
 {
@@ -174,42 +138,51 @@ read_zero (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct
   return 0;
 }
 
-typedef int (*read_one) (struct journal_reader *r, sqlite3_stmt *row, struct extent *e,
-                         struct error *err);
-
+/* Of import NO from extent FIRST on, up to one that is missing. */
 static int
-read_extents (struct journal_reader *r, sqlite3_stmt *row, read_one one, struct extent *out,
-              size_t max, size_t *n, struct error *err)
+read_ahead (struct journal_reader *r, uint64_t first, struct error *err)
 {
-  int more;
+  struct ahead *a = &r->ahead;
+  sqlite3_stmt *row;
+  int more = 0;
 
-  for (*n = 0; *n < max; ++*n) {
-    more = sql_next (&r->sql, row, err);
-    if (more != 0)
-      return more == 1 ? 0 : -1;
-    if (one (r, row, &out[*n], err) == -1 || check_extent (r, &out[*n], err) == -1) {
-      sql_end (row);
-      return -1;
-    }
-  }
-  sql_end (row);
-  return 0;
+  a->first = first;
+  a->n = 0;
+  if (sql_start (&r->sql, SQL_EXTENTS, &row, err, "iii", r->no, (int64_t)first, (int64_t)AHEAD)
+      == -1)
+    return -1;
+  while (a->n < AHEAD && (more = sql_next (&r->sql, row, err)) == 0)
+    if (sql_u64 (row, 5) == first + a->n)
+      record_read_extent_row (row, &a->row[a->n++]);
+    else
+      break;
+  if (more == 0)
+    sql_end (row);
+  return more == -1 ? -1 : 0;
 }
 
 int
-journal_extents (struct journal_reader *r, int64_t no, uint64_t first, struct extent *out,
-                 size_t max, size_t *n, struct error *err)
+journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg, uint64_t i,
+                 struct extent *out, size_t max, size_t *n, struct error *err)
 {
-  sqlite3_stmt *row;
-  int64_t ord = 0;
+  const struct ahead *a = &r->ahead;
+  uint64_t at = seg->first_extent + i, have;
 
   *n = 0;
-  if (know_disk (r, no, err) == -1 || find_segment (r, no, first, &ord, err) == -1
-      || sql_start (&r->sql, SQL_EXTENTS, &row, err, "iiii", no, ord, (int64_t)first,
-                    (int64_t)max)
-             == -1)
+  if (know_disk (r, no, err) == -1)
     return -1;
-  return read_extents (r, row, read_extent, out, max, n, err);
+  if ((at < a->first || at >= a->first + a->n) && read_ahead (r, at, err) == -1)
+    return -1;
+  have = min_u64 (a->first + a->n - at, seg->extents - i);
+  while (*n < min_u64 (max, have)) {
+    const struct extent_row *row = &a->row[at - a->first + *n];
+
+    if (record_extent (&r->sql, row, seg->layer, seg->at, &out[*n], err) == -1
+        || check_extent (r, &out[*n], err) == -1)
+      return -1;
+    ++*n;
+  }
+  return *n > 0 ? 0 : record_corrupt (&r->sql, "extents of a segment are missing", err);
 }
 
 int
@@ -217,11 +190,21 @@ journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct e
                size_t max, size_t *n, struct error *err)
 {
   sqlite3_stmt *row;
+  int more = 0;
 
   *n = 0;
   if (know_disk (r, no, err) == -1
       || sql_start (&r->sql, SQL_ZEROS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
              == -1)
     return -1;
-  return read_extents (r, row, read_zero, out, max, n, err);
+  while (*n < max && (more = sql_next (&r->sql, row, err)) == 0) {
+    if (read_zero (r, row, &out[*n], err) == -1 || check_extent (r, &out[*n], err) == -1) {
+      sql_end (row);
+      return -1;
+    }
+    ++*n;
+  }
+  if (more == 0)
+    sql_end (row);
+  return more == -1 ? -1 : 0;
 }

@@ -316,6 +316,37 @@ record_read_segment (sqlite3_stmt *row, struct sql *s, struct segment *out, stru
   return 0;
 }
 
+void
+record_read_extent_row (sqlite3_stmt *row, struct extent_row *out)
+{
+  out->guest = (uint64_t)sqlite3_column_int64 (row, 0);
+  out->len = (uint64_t)sqlite3_column_int64 (row, 1);
+  out->host = (uint64_t)sqlite3_column_int64 (row, 2);
+  out->stored = (uint64_t)sqlite3_column_int64 (row, 3);
+  out->skip = (uint64_t)sqlite3_column_int64 (row, 4);
+}
+
+int
+record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer, host_off at,
+               struct extent *out, struct error *err)
+{
+  const uint64_t most = INT64_MAX / SECTOR;
+
+  if (row->guest > most || row->len > most || row->host > most || row->stored > most
+      || row->skip > most || at.v > most - row->host)
+    return record_corrupt (s, "an extent has an impossible number", err);
+  *out = (struct extent){
+    .kind = row->stored > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,
+    .layer = layer,
+    .guest = { row->guest * SECTOR },
+    .len = row->len * SECTOR,
+    .host = { at.v + row->host },
+    .stored = row->stored > 0 ? row->stored : row->len * SECTOR,
+    .skip = (uint32_t)row->skip,
+  };
+  return 0;
+}
+
 /* ---- Writing ----------------------------------------------------------------------------- */
 
 static int

@@ -26,6 +26,15 @@ int record_write_layer (struct sql *s, int64_t no, unsigned layer,
 int record_read_segment (sqlite3_stmt *row, struct sql *s, struct segment *out,
                          struct error *err);
 
+/* The columns of extents. */
+struct extent_row {
+  uint64_t guest, len, host, stored, skip;
+};
+void record_read_extent_row (sqlite3_stmt *row, struct extent_row *out);
+/* Such a row, of a segment of LAYER that begins at AT, once it is known to be possible. */
+int record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer,
+                   host_off at, struct extent *out, struct error *err);
+
 /* Append an event; TEXT is made clean. */
 int record_event (struct sql *s, int64_t no, const char *kind, const char *text,
                   struct error *err);

@@ -120,9 +120,9 @@ compare_row (struct take *t, const struct extent *e, struct error *err)
 
   if (r == -1)
     return -1;
-  if (r == 1 || sql_u64 (row, 0) != e->layer || sql_u64 (row, 1) * SECTOR != e->guest.v
-      || sql_u64 (row, 2) * SECTOR != e->len || sql_u64 (row, 3) != e->host.v
-      || sql_u64 (row, 4) != stored || sql_u64 (row, 5) != e->skip)
+  if (r == 1 || e->layer != t->layer || sql_u64 (row, 0) * SECTOR != e->guest.v
+      || sql_u64 (row, 1) * SECTOR != e->len || t->seg.at.v + sql_u64 (row, 2) != e->host.v
+      || sql_u64 (row, 3) != stored || sql_u64 (row, 4) != e->skip)
     return changed (t->m, e->host.v, err);
   map_grow_segment (&t->seg, e);
   return 0;
@@ -160,8 +160,8 @@ compare (struct take *t, struct error *err)
   if (was.layer != t->layer || was.at.v != t->seg.at.v
       || was.first_extent != t->seg.first_extent)
     return changed (t->m, t->from, err);
-  if (sql_start (s, SQL_EXTENTS, &t->recorded, err, "iiii", t->m->no, (int64_t)was.ord,
-                 (int64_t)was.first_extent, (int64_t)was.extents)
+  if (sql_start (s, SQL_EXTENTS, &t->recorded, err, "iii", t->m->no, (int64_t)was.first_extent,
+                 (int64_t)was.extents)
       == -1)
     return -1;
   r = each_pending (t, compare_row, err);

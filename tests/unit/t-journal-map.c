@@ -39,14 +39,19 @@ read_segments (struct fixture *f, struct segment *out, size_t max)
   return n;
 }
 
+/* Of all segments, as many as fit. */
 static size_t
-read_extents (struct fixture *f, uint64_t first, struct extent *out, size_t max)
+read_extents (struct fixture *f, struct extent *out, size_t max)
 {
   OWN (journal_reader) r = NULL;
-  size_t n;
+  struct segment seg[32];
+  size_t k, n = 0, some, segments = read_segments (f, seg, 32);
+  uint64_t i;
 
   OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_extents (r, f->imp.no, first, out, max, &n, &f->err));
+  for (k = 0; k < segments; k++)
+    for (i = 0; i < seg[k].extents && n < max; i += some, n += some)
+      OK (f, journal_extents (r, f->imp.no, &seg[k], i, out + n, max - n, &some, &f->err));
   return n;
 }
 
@@ -99,8 +104,7 @@ a_map_comes_out_as_it_went_in (void **state)
   struct fixture *f = *state;
   struct segment s[8];
   struct extent e[8], z[8];
-  struct extent want[] = { data_at (0, 3 << 20, 1 << 20),
-                           data_at (3 << 20, 3 << 20, 4 << 20),
+  struct extent want[] = { data_at (0, 3 << 20, 1 << 20), data_at (3 << 20, 3 << 20, 4 << 20),
                            compressed_at (6 << 20, 2 * PIECE - 1000, 3072) };
   OWN (journal_reader) r = NULL;
   size_t n, i;
@@ -128,12 +132,13 @@ a_map_comes_out_as_it_went_in (void **state)
   assert_int_equal (s[1].guest_bytes, (3 << 20) + 512);
   assert_int_equal (host_end (s[1].need), 2 * PIECE - 1000 + 3072);
 
-  assert_int_equal (read_extents (f, 0, e, 8), 3);
+  assert_int_equal (read_extents (f, e, 8), 3);
   for (i = 0; i < 3; i++)
     same (&e[i], &want[i]);
-  assert_int_equal (read_extents (f, 2, e, 8), 1);
-  same (&e[0], &want[2]);
   OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_extents (r, f->imp.no, &s[1], 1, e, 8, &n, &f->err));
+  assert_int_equal (n, 1);
+  same (&e[0], &want[2]);
   OK (f, journal_zeros (r, f->imp.no, 0, z, 8, &n, &f->err));
   assert_int_equal (n, 2);
   assert_int_equal (z[0].kind, EXTENT_ZERO);
@@ -339,8 +344,8 @@ a_long_extent_hides_no_later_overlap (void **state)
 
   fixture_begin (f, GUEST);
   m = map_of (f);
-  add (f, m, data_at (0, 2 << 20, 0));                  /* reaches over the table at 1 MiB */
-  add (f, m, data_at (2 << 20, CLUSTER, 512 << 10));    /* shares, ends before it */
+  add (f, m, data_at (0, 2 << 20, 0));               /* reaches over the table at 1 MiB */
+  add (f, m, data_at (2 << 20, CLUSTER, 512 << 10)); /* shares, ends before it */
   add (f, m, zero_at (EXTENT_HOLE, (2 << 20) + CLUSTER, GUEST - (2 << 20) - CLUSTER));
   table (f, m, 1 << 20, CLUSTER);
   FAILS (f, ERR_IMAGE_MALFORMED, journal_map_seal (m, &f->imp, &f->err));
@@ -360,7 +365,7 @@ guest_clusters_may_share_host_clusters (void **state)
   add (f, m, zero_at (EXTENT_HOLE, 3 * PIECE, GUEST - 3 * PIECE));
   OK (f, journal_map_seal (m, &f->imp, &f->err));
   assert_int_equal (f->imp.extents, 4);
-  assert_int_equal (read_extents (f, 0, e, 4), 4);
+  assert_int_equal (read_extents (f, e, 4), 4);
   assert_int_equal (e[0].host.v, PIECE);
   assert_int_equal (e[1].host.v, PIECE + CLUSTER);
   assert_int_equal (e[1].guest.v, 2 * PIECE);
@@ -443,23 +448,47 @@ a_changed_row_is_found (void **state)
   FAILS (f, ERR_JOURNAL_CORRUPT, journal_check (f->path, f->imp.no, NULL, &f->err));
 }
 
+static int
+read_first (struct fixture *f, const struct segment *seg)
+{
+  OWN (journal_reader) r = NULL;
+  struct extent e[8];
+  size_t n;
+
+  OK (f, journal_reader_open (&r, f->path, &f->err));
+  return journal_extents (r, f->imp.no, seg, 0, e, 8, &n, &f->err);
+}
+
 /* Whoever works by the map does so before all of it is checked. */
 static void
 a_row_beyond_the_disk_is_not_handed_out (void **state)
 {
-  OWN (journal_reader) r = NULL;
   struct fixture *f = *state;
-  struct extent e[8];
-  size_t n;
+  struct segment seg;
 
   seal_small_map (f);
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
-  fixture_write (f, "UPDATE extent SET guest = guest + 1048576 WHERE host = 0");
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
-  fixture_write (f, "UPDATE extent SET guest = guest - 1048576 WHERE host = 0");
+  assert_int_equal (read_segments (f, &seg, 1), 1);
+  OK (f, read_first (f, &seg));
+  fixture_write (f, "UPDATE extent SET guest = guest + 1048576");
+  FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
+  fixture_write (f, "UPDATE extent SET guest = guest - 1048576");
+  OK (f, read_first (f, &seg));
   fixture_write (f, "UPDATE segment SET layer = 7");
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_extents (r, f->imp.no, 0, e, 8, &n, &f->err));
+  assert_int_equal (read_segments (f, &seg, 1), 1);
+  FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
+}
+
+static void
+an_extent_that_is_missing_is_told (void **state)
+{
+  struct fixture *f = *state;
+  struct segment seg;
+
+  seal_small_map (f);
+  assert_int_equal (read_segments (f, &seg, 1), 1);
+  fixture_write (
+      f, "UPDATE extent SET key = key + 100 WHERE key = (SELECT min (key) FROM extent)");
+  FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
 }
 
 static void
@@ -505,8 +534,8 @@ a_stream_is_sealed_piece_by_piece_and_found_again (void **state)
 {
   struct fixture *f = *state;
   struct segment s[3], again[3];
-  struct segment_progress done = { .ord = 1, .committed_to = { 5 << 20 },
-                                   .committed_extents = 1, .committed = true };
+  struct segment_progress done
+      = { .ord = 1, .committed_to = { 5 << 20 }, .committed_extents = 1, .committed = true };
   struct import_progress p = { .segments_committed = 1, .guest_committed = 1 << 20 };
   struct journal_map *m;
 
@@ -518,10 +547,9 @@ a_stream_is_sealed_piece_by_piece_and_found_again (void **state)
   assert_int_equal (s[2].at.v, PIECE);
   assert_int_equal (s[2].first_extent, 2);
   OK (f, journal_commit (f->j, f->imp.no, &done, 1, &p, &f->err));
-  assert_string_equal (
-      fixture_ask (f, "SELECT guest_offset, committed FROM cluster_state"
-                      " WHERE kind <> 'zero' ORDER BY 1"),
-      "0|0\n4194304|1\n6291456|0");
+  assert_string_equal (fixture_ask (f, "SELECT guest_offset, committed FROM cluster_state"
+                                       " WHERE kind <> 'zero' ORDER BY 1"),
+                       "0|0\n4194304|1\n6291456|0");
   journal_map_close (m);
   OK (f, journal_find (f->j, f->imp.id, &f->imp, &f->err));
   assert_int_equal (f->imp.segments, 3);
@@ -600,8 +628,8 @@ put_many (struct fixture *f, struct journal_map *m, uint64_t n, bool shuffled)
 
     guest = place * 5 * CLUSTER;
     host = shuffled ? i * 99991 % n * 2 * CLUSTER : i * 2 * CLUSTER;
-    add (f, m, i % 2 == 0 ? data_at (guest, CLUSTER, host)
-                          : compressed_at (guest, host + 37, 30000));
+    add (f, m,
+         i % 2 == 0 ? data_at (guest, CLUSTER, host) : compressed_at (guest, host + 37, 30000));
     at = guest > at ? guest : at;
     if (place > 0 && !shuffled)
       add (f, m, zero_at (EXTENT_HOLE, guest - 4 * CLUSTER, 4 * CLUSTER));
@@ -624,9 +652,9 @@ seal_many (struct fixture *f, uint64_t n, bool shuffled)
   staged = monotonic_ms ();
   OK (f, journal_map_seal (m, &f->imp, &f->err));
   sealed = monotonic_ms ();
-  print_message ("# %" PRIu64 " extents %s: staged in %" PRId64 " ms, sealed in %" PRId64
-                 " ms\n", n, shuffled ? "in any order" : "in host order", staged - begun,
-                 sealed - staged);
+  print_message (
+      "# %" PRIu64 " extents %s: staged in %" PRId64 " ms, sealed in %" PRId64 " ms\n", n,
+      shuffled ? "in any order" : "in host order", staged - begun, sealed - staged);
 }
 
 static void
@@ -676,6 +704,7 @@ main (void)
     TEST (another_map_is_not_sealed_over_a_sealed_one),
     TEST (a_changed_row_is_found),
     TEST (a_row_beyond_the_disk_is_not_handed_out),
+    TEST (an_extent_that_is_missing_is_told),
     TEST (a_check_can_be_stopped),
     TEST (a_stream_is_sealed_piece_by_piece_and_found_again),
     TEST (a_stream_that_changed_is_refused),
