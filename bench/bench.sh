@@ -178,15 +178,18 @@ bench_answers () {
 # What all calls into SQLite together take, of all threads: they overlap with the rest, so it is
 # the most that the journal can cost.
 bench_journal () {
-  guest_image plain
   printf '\njournal: seconds in SQLite, summed over the threads\n\n'
-  for run in $(seq "$runs"); do
-    sync
-    LD_PRELOAD=$top_builddir/bench/journal-time.so QIMPORT_JOURNAL_TIME=$scratch/time \
-      "$QIMPORT" start -q --digest off "$url" "$out"
-    cat "$scratch/time"
-    rm "$scratch/time"
-    clean
+  for format in plain deflate zstd; do
+    guest_image $format
+    for run in $(seq "$runs"); do
+      sync
+      LD_PRELOAD=$top_builddir/bench/journal-time.so QIMPORT_JOURNAL_TIME=$scratch/time \
+        "$QIMPORT" start -q --digest off "$url" "$out"
+      awk -v format=$format '{ printf "%-8s %.4f s in %d calls, of %.3f s: %.1f %%\n",
+        format, $1, $2, $3, 100 * $1 / $3 }' "$scratch/time"
+      rm "$scratch/time"
+      clean
+    done
   done
 }
 

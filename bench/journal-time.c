@@ -100,7 +100,7 @@ tell (void)
 
   if (out == NULL)
     return;
-  fprintf (out, "%.3f %llu %.3f\n", (double)atomic_load (&spent_ns) / 1e9,
+  fprintf (out, "%.4f %llu %.3f\n", (double)atomic_load (&spent_ns) / 1e9,
            (unsigned long long)atomic_load (&calls), (double)since (&begun) / 1e9);
   fclose (out);
 }

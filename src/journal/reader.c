@@ -8,10 +8,10 @@
 
 #include "journal/record.h"
 
-enum { AHEAD = 256 };
+enum { AHEAD = 256, AHEAD_LEAST = 32 };
 
-/* Extents as they are in their rows, which do not change: reading the next ones with them costs
- * next to nothing, where segments are small and a question each would be a lock each. */
+/* Extents as they are in their rows, which do not change.  Where a segment has a few, those of
+ * the next come with them: a question each would be a lock each. */
 struct ahead {
   uint64_t first, n;
   struct extent_row row[AHEAD];
@@ -138,20 +138,21 @@ read_zero (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct
   return 0;
 }
 
-/* Of import NO from extent FIRST on, up to one that is missing. */
+/* WANT extents and perhaps more of import NO, from FIRST on, up to one that is missing. */
 static int
-read_ahead (struct journal_reader *r, uint64_t first, struct error *err)
+read_ahead (struct journal_reader *r, uint64_t first, uint64_t want, struct error *err)
 {
+  uint64_t most = min_u64 (max_u64 (want, AHEAD_LEAST), AHEAD);
   struct ahead *a = &r->ahead;
   sqlite3_stmt *row;
   int more = 0;
 
   a->first = first;
   a->n = 0;
-  if (sql_start (&r->sql, SQL_EXTENTS, &row, err, "iii", r->no, (int64_t)first, (int64_t)AHEAD)
+  if (sql_start (&r->sql, SQL_EXTENTS, &row, err, "iii", r->no, (int64_t)first, (int64_t)most)
       == -1)
     return -1;
-  while (a->n < AHEAD && (more = sql_next (&r->sql, row, err)) == 0)
+  while (a->n < most && (more = sql_next (&r->sql, row, err)) == 0)
     if (sql_u64 (row, 5) == first + a->n)
       record_read_extent_row (row, &a->row[a->n++]);
     else
@@ -171,7 +172,8 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
   *n = 0;
   if (know_disk (r, no, err) == -1)
     return -1;
-  if ((at < a->first || at >= a->first + a->n) && read_ahead (r, at, err) == -1)
+  if ((at < a->first || at >= a->first + a->n)
+      && read_ahead (r, at, seg->extents - i, err) == -1)
     return -1;
   have = min_u64 (a->first + a->n - at, seg->extents - i);
   while (*n < min_u64 (max, have)) {
