@@ -265,11 +265,29 @@ int qimport_run (struct qimport *q, int (*progress) (void *ctx, const struct qim
  * the map of a URL wait for the network as long as the options allow, and need no journal. */
 int qimport_info_json (const char *url, const struct qimport_options *options, char **json,
                        struct qimport_error *err);
-/* Guest extents with the keys of `qemu-img map --output=json`; of a URL, or of an import. */
-int qimport_map_json (const char *url, const struct qimport_options *options, char **json,
-                      struct qimport_error *err);
-int qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
-                             struct qimport_error *err);
+
+/* Bytes of the disk that are alike, in the words of `qemu-img map`. */
+enum qimport_extent_flag {
+  QIMPORT_PRESENT = 1,    /* a layer says what they are */
+  QIMPORT_ZERO = 2,       /* they read as zeros, and no data is stored */
+  QIMPORT_DATA = 4,       /* data is stored */
+  QIMPORT_COMPRESSED = 8, /* and compressed */
+  QIMPORT_OFFSET = 16     /* as it is, at OFFSET */
+};
+struct qimport_extent {
+  uint64_t start, length; /* of the disk */
+  uint64_t offset;        /* in the file of the layer */
+  unsigned depth;         /* of the layer: 0 is the image, 1 its backing file, ... */
+  unsigned flags;         /* enum qimport_extent_flag */
+};
+/* The whole disk in order; of a URL, from metadata alone, or of an import, from the journal.
+ * EACH as in qimport_list.  What fails may do so after the first calls. */
+int qimport_map (const char *url, const struct qimport_options *options,
+                 int (*each) (void *ctx, const struct qimport_extent *extent), void *ctx,
+                 struct qimport_error *err);
+int qimport_map_import (struct qimport_journal *j, const char *id,
+                        int (*each) (void *ctx, const struct qimport_extent *extent), void *ctx,
+                        struct qimport_error *err);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

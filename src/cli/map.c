@@ -4,84 +4,71 @@
  */
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/imports.h"
-#include "cli/json.h"
 #include "cli/output.h"
 #include "cli/patience.h"
 #include "cli/secret.h"
 
-/* One object of the map. */
-struct row {
-  uint64_t start, length, offset, depth;
-  bool data, zero, compressed, has_offset;
+struct printer {
+  const char *file;
+  bool any;
 };
 
-static void
-take_value (struct row *r, const struct json *j)
+static const char *
+truth (unsigned flags, enum qimport_extent_flag flag)
 {
-  uint64_t number = strtoull (j->text, NULL, 10);
-  bool truth = strcmp (j->text, "true") == 0;
+  return flags & flag ? "true" : "false";
+}
 
-  if (strcmp (j->key, "start") == 0)
-    r->start = number;
-  else if (strcmp (j->key, "length") == 0)
-    r->length = number;
-  else if (strcmp (j->key, "depth") == 0)
-    r->depth = number;
-  else if (strcmp (j->key, "data") == 0)
-    r->data = truth;
-  else if (strcmp (j->key, "zero") == 0)
-    r->zero = truth;
-  else if (strcmp (j->key, "compressed") == 0)
-    r->compressed = truth;
-  else if (strcmp (j->key, "offset") == 0) {
-    r->has_offset = true;
-    r->offset = number;
-  }
+static int
+print_object (void *ctx, const struct qimport_extent *e)
+{
+  struct printer *p = ctx;
+
+  out ("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, ",
+       p->any ? ",\n" : "[", e->start, e->length, e->depth);
+  out ("\"present\": %s, \"zero\": %s, \"data\": %s, \"compressed\": %s",
+       truth (e->flags, QIMPORT_PRESENT), truth (e->flags, QIMPORT_ZERO),
+       truth (e->flags, QIMPORT_DATA), truth (e->flags, QIMPORT_COMPRESSED));
+  if (e->flags & QIMPORT_OFFSET)
+    out (", \"offset\": %" PRIu64, e->offset);
+  out ("}");
+  p->any = true;
+  return 0;
+}
+
+static void
+print_head (struct printer *p)
+{
+  if (!p->any)
+    out ("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+  p->any = true;
 }
 
 /* As qemu-img: what reads as zeros is not shown. */
-static void
-print_row (const struct row *r, const char *file)
+static int
+print_row (void *ctx, const struct qimport_extent *e)
 {
-  if (!r->data || r->zero)
-    return;
-  out ("%#-16" PRIx64 "%#-16" PRIx64, r->start, r->length);
-  if (r->has_offset)
-    out ("%#-16" PRIx64, r->offset);
-  else
-    out ("%-16s", r->compressed ? "compressed" : "-");
-  if (r->depth == 0)
-    out ("%s\n", file);
-  else
-    out ("backing file %" PRIu64 "\n", r->depth);
-}
+  struct printer *p = ctx;
 
-static void
-print_map (const char *document, const char *file)
-{
-  char clean[8192];
-  struct row r = { .start = 0 };
-  enum json_kind kind;
-  struct json j;
-
-  clean_text (clean, sizeof clean, file);
-  out ("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
-  json_begin (&j, document);
-  while ((kind = json_next (&j)) != JSON_END) {
-    if (kind == JSON_OBJECT)
-      r = (struct row){ .start = 0 };
-    else if (kind == JSON_WORD)
-      take_value (&r, &j);
-    else if (kind == JSON_OBJECT_END)
-      print_row (&r, clean);
-  }
+  print_head (p);
+  if (!(e->flags & QIMPORT_DATA))
+    return 0;
+  out ("%#-16" PRIx64 "%#-16" PRIx64, e->start, e->length);
+  if (e->flags & QIMPORT_OFFSET)
+    out ("%#-16" PRIx64, e->offset);
+  else
+    out ("%-16s", "compressed");
+  if (e->depth == 0)
+    out ("%s\n", p->file);
+  else
+    out ("backing file %u\n", e->depth);
+  return 0;
 }
 
 static int
@@ -111,37 +98,52 @@ find_import (const struct arguments *a, const char *word, struct qimport_journal
   return qimport_list (*j, word, copy_info, info, &err) == 0 && info->id[0] != '\0';
 }
 
+/* WORD is the address or the file of an image. */
+static int
+map_image (const struct arguments *a, const char *word,
+           int (*print) (void *, const struct qimport_extent *), struct printer *p,
+           struct qimport_error *err)
+{
+  struct patience patience;
+  int rc;
+
+  patience_begin (&patience, a->quiet ? NULL : p->file);
+  rc = qimport_map (word, a->options, print, p, err);
+  patience_end (&patience);
+  return rc;
+}
+
 int
 run_map (const struct arguments *a)
 {
+  int (*print) (void *, const struct qimport_extent *) = a->json ? print_object : print_row;
+  char file[sizeof ((struct qimport_info *)NULL)->url], clean[4 * sizeof file];
   struct qimport_info info = { .id = "" };
+  struct printer p = { .file = clean };
   struct qimport_journal *j = NULL;
-  char file[sizeof info.url], *json = NULL;
+  const char *word = a->words[0];
   struct qimport_error err;
-  struct patience p;
   int rc;
 
-  if (find_import (a, a->words[0], &j, &info)) {
-    memcpy (file, info.url, sizeof file);
-    rc = qimport_map_import_json (j, info.id, &json, &err);
-  } else if (!is_address (a->words[0]) && access (a->words[0], F_OK) == -1) {
+  if (find_import (a, word, &j, &info)) {
+    clean_text (clean, sizeof clean, info.url);
+    rc = qimport_map_import (j, info.id, print, &p, &err);
+  } else if (!is_address (word) && access (word, F_OK) == -1) {
     qimport_journal_close (j);
     message ("%s is no import of this journal, and no file; qimport status lists the imports",
-             a->words[0]);
+             word);
     return QIMPORT_JOURNAL;
   } else {
-    redact_word (file, sizeof file, a->words[0]);
-    patience_begin (&p, a->quiet ? NULL : file);
-    rc = qimport_map_json (a->words[0], a->options, &json, &err);
-    patience_end (&p);
+    redact_word (file, sizeof file, word);
+    clean_text (clean, sizeof clean, file);
+    rc = map_image (a, word, print, &p, &err);
   }
   qimport_journal_close (j);
   if (rc == -1)
     return complain_again (&err);
-  if (a->json)
-    out_text (json);
+  if (!a->json)
+    print_head (&p);
   else
-    print_map (json, file);
-  qimport_free (json);
+    out (p.any ? "]\n" : "[]\n");
   return 0;
 }

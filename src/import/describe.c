@@ -40,50 +40,107 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
 /* ---- map ----------------------------------------------------------------------------------
  */
 
-/* Lines as qemu-img prints them: neighbours that are alike are one. */
-struct map_printer {
-  FILE *out;
+typedef int (*extent_call) (void *ctx, const struct qimport_extent *extent);
+
+/* Neighbours that are alike are told as one, as qemu-img does. */
+struct teller {
+  extent_call each;
+  void *ctx;
   struct extent last; /* len 0: none yet */
   unsigned depth;     /* of what no layer has */
-  bool any;
 };
 
-static void
-print_extent (struct map_printer *p)
+static int
+tell_last (const struct teller *t, struct error *err)
 {
-  const struct extent *e = &p->last;
-  bool data = e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED;
+  static const unsigned flags[] = {
+    [EXTENT_DATA] = QIMPORT_PRESENT | QIMPORT_DATA | QIMPORT_OFFSET,
+    [EXTENT_COMPRESSED] = QIMPORT_PRESENT | QIMPORT_DATA | QIMPORT_COMPRESSED,
+    [EXTENT_ZERO] = QIMPORT_PRESENT | QIMPORT_ZERO,
+    [EXTENT_HOLE] = QIMPORT_ZERO,
+  };
+  const struct extent *e = &t->last;
+  const struct qimport_extent told = {
+    .start = e->guest.v,
+    .length = e->len,
+    .offset = e->kind == EXTENT_DATA ? e->host.v : 0,
+    .depth = e->kind == EXTENT_HOLE ? t->depth : (unsigned)e->layer,
+    .flags = flags[e->kind],
+  };
 
-  if (e->len == 0)
-    return;
-  fprintf (p->out, "%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, ",
-           p->any ? ",\n" : "[", e->guest.v, e->len,
-           e->kind == EXTENT_HOLE ? p->depth : (unsigned)e->layer);
-  fprintf (p->out, "\"present\": %s, \"zero\": %s, \"data\": %s, \"compressed\": %s",
-           json_bool (e->kind != EXTENT_HOLE), json_bool (!data), json_bool (data),
-           json_bool (e->kind == EXTENT_COMPRESSED));
-  if (e->kind == EXTENT_DATA)
-    fprintf (p->out, ", \"offset\": %" PRIu64, e->host.v);
-  fprintf (p->out, "}");
-  p->any = true;
+  if (e->len == 0 || t->each (t->ctx, &told) == 0)
+    return 0;
+  return fail (err, ERR_INTERRUPTED, "stopped by the caller");
 }
 
 static int
-add_extent (void *ctx, const struct extent *e, struct error *err)
+tell_extent (void *ctx, const struct extent *e, struct error *err)
 {
-  struct map_printer *p = ctx;
-  struct extent *last = &p->last;
+  struct teller *t = ctx;
+  struct extent *last = &t->last;
 
-  (void)err;
   if (last->len > 0 && last->kind == e->kind && last->layer == e->layer
       && extent_guest_end (last) == e->guest.v
       && (e->kind != EXTENT_DATA || last->host.v + last->len == e->host.v)) {
     last->len += e->len;
     return 0;
   }
-  print_extent (p);
+  if (tell_last (t, err) == -1)
+    return -1;
   *last = *e;
   return 0;
+}
+
+static int
+tell_image (struct qimport *q, const char *url, const struct qimport_options *options,
+            struct teller *t, struct error *err)
+{
+  const struct map_sink sink = { tell_extent, NULL, t };
+
+  if (open_described (q, url, options, err) == -1)
+    return -1;
+  t->depth = q->n_layers - 1;
+  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err) == -1)
+    return -1;
+  return tell_last (t, err);
+}
+
+int
+qimport_map (const char *url, const struct qimport_options *options, extent_call each,
+             void *ctx, struct qimport_error *error)
+{
+  struct teller t = { .each = each, .ctx = ctx };
+  struct qimport *q = calloc (1, sizeof *q);
+  struct error err;
+  int rc;
+
+  if (q == NULL) {
+    fail_memory (&err, "an image");
+    return publish_error (error, &err);
+  }
+  rc = tell_image (q, url, options, &t, &err);
+  qimport_close (q);
+  return rc == -1 ? publish_error (error, &err) : 0;
+}
+
+int
+qimport_map_import (struct qimport_journal *j, const char *id, extent_call each, void *ctx,
+                    struct qimport_error *error)
+{
+  OWN_MEM struct journal_import *imp = malloc (sizeof *imp);
+  struct teller t = { .each = each, .ctx = ctx };
+  struct error err;
+  int rc = -1;
+
+  if (imp == NULL)
+    fail_memory (&err, "an import");
+  else if (import_find (j->journal, id, imp, &err) == 0) {
+    t.depth = imp->layers > 0 ? imp->layers - 1 : 0;
+    rc = journal_map_each (j->journal, imp, tell_extent, &t, &err);
+    if (rc == 0)
+      rc = tell_last (&t, &err);
+  }
+  return rc == -1 ? publish_error (error, &err) : 0;
 }
 
 /* Close the document; TEXT is the caller's. */
@@ -97,69 +154,6 @@ end_document (FILE *out, char **text, int rc, struct error *err)
     *text = NULL;
   }
   return rc;
-}
-
-static int
-finish_map (struct map_printer *p, char **json, int rc, struct error *err)
-{
-  print_extent (p);
-  fputs (p->any ? "]\n" : "[]\n", p->out);
-  return end_document (p->out, json, rc, err);
-}
-
-int
-qimport_map_json (const char *url, const struct qimport_options *options, char **json,
-                  struct qimport_error *error)
-{
-  struct qimport *q = calloc (1, sizeof *q);
-  struct map_printer p = { 0 };
-  const struct map_sink sink = { add_extent, NULL, &p };
-  struct error err;
-  size_t size;
-  int rc = -1;
-
-  *json = NULL;
-  if (q == NULL) {
-    fail_memory (&err, "an image");
-    return publish_error (error, &err);
-  }
-  p.out = open_memstream (json, &size);
-  if (p.out == NULL)
-    fail_memory (&err, "the document");
-  else {
-    rc = open_described (q, url, options, &err);
-    p.depth = rc == 0 ? q->n_layers - 1 : 0;
-    if (rc == 0)
-      rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, &err);
-    rc = finish_map (&p, json, rc, &err);
-  }
-  qimport_close (q);
-  return rc == -1 ? publish_error (error, &err) : 0;
-}
-
-int
-qimport_map_import_json (struct qimport_journal *j, const char *id, char **json,
-                         struct qimport_error *error)
-{
-  OWN_MEM struct journal_import *imp = malloc (sizeof *imp);
-  struct map_printer p = { 0 };
-  struct error err;
-  size_t size;
-  int rc = -1;
-
-  *json = NULL;
-  if (imp == NULL)
-    fail_memory (&err, "an import");
-  else if (import_find (j->journal, id, imp, &err) == 0) {
-    p.depth = imp->layers > 0 ? imp->layers - 1 : 0;
-    p.out = open_memstream (json, &size);
-    if (p.out == NULL)
-      fail_memory (&err, "the document");
-    else
-      rc = finish_map (&p, json, journal_map_each (j->journal, imp, add_extent, &p, &err),
-                       &err);
-  }
-  return rc == -1 ? publish_error (error, &err) : 0;
 }
 
 /* ---- info ---------------------------------------------------------------------------------

@@ -48,6 +48,9 @@ scattered () { # WHAT MOST-REQUESTS OPTIONS OF THE WRITER...
   small "$what, from a server"
   n=$(wc -l <"$serve_log")
   check "$what: $n requests, at most $requests" [ "$n" -le "$requests" ]
+  peak_of "$QIMPORT" map --json "$serve_url/i" >"$scratch/map"
+  exits 0 "$what: mapped, $(size_of "$scratch/map") bytes"
+  check "$what: $peak MiB, at most $most" [ "$peak" -le $most ]
   peak_of "$QIMPORT" start -q - "$disk" <"$i"
   small "$what, from a pipe"
   rm -f "$i"
