@@ -58,7 +58,7 @@ long_tests += tests/long/memory.sh
 long_tests += tests/long/threads.sh
 long_tests += tests/long/valgrind.sh
 # Short in the quick suite, of full size here.
-long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh
+long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh tests/flow/net-random.sh
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
