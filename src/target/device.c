@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * device: a block device as target: refused when it is mounted, in use, read-only, too small or
- * holds something (T10, T13), opened exclusively, locked against udev and LVM.  Writes nothing:
- * what lies beyond the virtual size is never touched (T11).
+ * holds something (T10, T13), opened exclusively, locked against udev, LVM and qemu.  Writes
+ * nothing: what lies beyond the virtual size is never touched (T11).
  */
 #include "target/inner.h"
 
@@ -24,24 +24,23 @@
 
 enum { LOCK_WAIT_MS = 3000 };
 
-/* DEV itself, or a partition of it? */
-static bool
-is_on (unsigned maj, unsigned min, dev_t dev)
+bool
+target_device_is_on (dev_t inner, dev_t outer)
 {
   unsigned whole_maj = 0, whole_min = 0;
   char path[64];
   bool found;
   FILE *f;
 
-  if (maj == major (dev) && min == minor (dev))
+  if (inner == outer)
     return true;
-  snprintf (path, sizeof path, "/sys/dev/block/%u:%u/../dev", maj, min);
+  snprintf (path, sizeof path, "/sys/dev/block/%u:%u/../dev", major (inner), minor (inner));
   f = fopen (path, "re");
   if (f == NULL)
     return false;
   found = fscanf (f, "%u:%u", &whole_maj, &whole_min) == 2;
   fclose (f);
-  return found && whole_maj == major (dev) && whole_min == minor (dev);
+  return found && makedev (whole_maj, whole_min) == outer;
 }
 
 /* File systems over several devices have a number of their own: then by the source's name. */
@@ -51,7 +50,7 @@ is_source (const char *source, dev_t dev)
   struct stat st;
 
   return source[0] == '/' && stat (source, &st) == 0 && S_ISBLK (st.st_mode)
-         && is_on (major (st.st_rdev), minor (st.st_rdev), dev);
+         && target_device_is_on (st.st_rdev, dev);
 }
 
 /* Where DEV, or a partition of it, is mounted. */
@@ -74,7 +73,7 @@ mounted_at (dev_t dev, char where[TARGET_SHOWN])
       continue;
     if (rest != NULL)
       sscanf (rest, " - %*s %1023s", source);
-    found = is_on (maj, min, dev) || is_source (source, dev);
+    found = target_device_is_on (makedev (maj, min), dev) || is_source (source, dev);
     if (found)
       escape_text (where, TARGET_SHOWN, point, strlen (point));
   }
@@ -277,8 +276,10 @@ target_device_preflight (const struct target_spec *spec, const struct target_pla
   if (fd == -1)
     return fail_open (p, errno, err);
   r = lock_device (p, fd, err);
+  if (r == 0 && target_is_locked (fd))
+    r = target_refuse_busy (p->shown, err);
   close (fd);
-  return r;
+  return r == -1 ? -1 : target_refuse_holders (p, err);
 }
 
 static int
@@ -314,7 +315,8 @@ target_device_open (struct target *t, const struct target_spec *spec, enum devic
   if (fstat (t->fd, &st) == -1 || !S_ISBLK (st.st_mode) || st.st_rdev != p->st.st_rdev)
     return fail (err, ERR_TARGET_CHANGED, "%s became another device just now; try again",
                  p->shown);
-  if (lock_device (p, t->fd, err) == -1)
+  if (lock_device (p, t->fd, err) == -1 || target_lock (t->fd, p->shown, err) == -1
+      || target_refuse_holders (p, err) == -1)
     return -1;
   if (how == DEVICE_NEW)
     return check_device (spec, p, t->fd, err);

@@ -2,9 +2,6 @@
  *
  * file: a regular file as target: the part file beside it, made exclusively and locked, or the
  * file itself where it is written in place.  Publishing it under its name is publish.c's.
- *
- * The lock is a write lock of the open file description over the whole file: it dies with the
- * process, and it conflicts with the byte locks by which qemu marks an image in use.
  */
 #include "target/inner.h"
 
@@ -13,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -52,51 +48,23 @@ refuse_part (const struct target_place *p, struct error *err)
                part_shown (p, part));
 }
 
-static int
-refuse_busy (const char *shown, struct error *err)
-{
-  return fail (err, ERR_TARGET_BUSY,
-               "%s is in use: a virtual machine or another import holds a lock on it; end that "
-               "one first",
-               shown);
-}
-
-/* Where there are no such locks (some network file systems) flock stands in. */
-static int
-lock_file (int fd, const char *shown, struct error *err)
-{
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-#ifdef SEEDED_BUG_NO_LOCK
-  return 0;
-#endif
-  if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
-    return 0;
-  if (errno == EAGAIN || errno == EACCES)
-    return refuse_busy (shown, err);
-  if (flock (fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
-    return refuse_busy (shown, err);
-  return 0;
-}
-
 static bool
 is_locked (const struct target_place *p, const char *name)
 {
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
   int fd = target_open_at (p->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-  int r;
+  bool r;
 
   if (fd == -1)
     return false; /* not ours to read; replacing it is the directory's business */
-  r = fcntl (fd, F_OFD_GETLK, &lock);
+  r = target_is_locked (fd);
   close (fd);
-  return r == 0 && lock.l_type != F_UNLCK;
+  return r;
 }
 
 int
 target_file_refuse_locked (const struct target_place *p, struct error *err)
 {
-  return is_locked (p, p->name) ? refuse_busy (p->shown, err) : 0;
+  return is_locked (p, p->name) ? target_refuse_busy (p->shown, err) : 0;
 }
 
 bool
@@ -197,7 +165,7 @@ remove_old_part (const struct target_place *p, struct error *err)
     r = fail (err, ERR_TARGET_EXISTS, "%s is there already and no regular file; remove it",
               shown);
   if (r == 0)
-    r = lock_file (fd, shown, err);
+    r = target_lock (fd, shown, err);
   if (r == 0 && unlinkat (p->dir_fd, p->part, 0) == -1)
     r = fail_errno (err, ERR_TARGET_EXISTS, errno, "%s cannot be removed", shown);
   close (fd);
@@ -223,7 +191,7 @@ make_part (struct target *t, bool renew, struct error *err)
         err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
         "%s: its part file cannot be made there", p->shown);
   t->created = true;
-  return lock_file (t->fd, p->shown, err);
+  return target_lock (t->fd, p->shown, err);
 }
 
 static int
@@ -304,7 +272,7 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
     return fail_errno (err, ERR_TARGET_REFUSED, errno,
                        "%s cannot be opened for writing; choose another, or mend this",
                        p->shown);
-  if (lock_file (t->fd, p->shown, err) == -1)
+  if (target_lock (t->fd, p->shown, err) == -1)
     return -1;
   mark_as_ours (t, spec->import_uuid);
   return target_flush (t, true, err);
@@ -410,7 +378,7 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
   if (t->fd != -1 && target_identify (t, err) == 0
       && target_identity_check (t, recorded, &ignored) == 0) {
     t->in_its_place = true;
-    return lock_file (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
+    return target_lock (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
                "%s, the file that the import began with, is gone; put it back, or begin anew "
@@ -440,7 +408,7 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   if (t->fd == -1)
     return fail_errno (err, ERR_TARGET_CHANGED, errno, "%s: what was begun cannot be opened",
                        p->shown);
-  if (lock_file (t->fd, p->shown, err) == -1 || target_identify (t, err) == -1)
+  if (target_lock (t->fd, p->shown, err) == -1 || target_identify (t, err) == -1)
     return -1;
   if (known)
     return target_identity_check (t, recorded, err) == -1 ? -1 : target_file_check (t, err);
@@ -470,7 +438,7 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
   if (t->fd == -1)
     return fail_errno (err, ERR_TARGET_REFUSED, errno, "%s cannot be opened", p->shown);
   t->preallocated = spec->preallocate;
-  return write ? lock_file (t->fd, p->shown, err) : 0;
+  return write ? target_lock (t->fd, p->shown, err) : 0;
 }
 
 int

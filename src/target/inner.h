@@ -6,6 +6,7 @@
  *   target.c    opening, closing, syncing, finishing: the order of things
  *   place.c     from the user's path to a place, and what is refused there
  *   file.c      the part file: create, lock, rename
+ *   lock.c      the lock, and who else holds one
  *   device.c    the block device: refuse, open, lock, partition table
  *   identity.c  which disk it is
  *   head.c      the first MiB of a device, held back
@@ -95,11 +96,20 @@ int target_file_refuse_locked (const struct target_place *p, struct error *err);
 bool target_file_is_used (const struct target_place *p, bool in_place);
 void target_file_remove (struct target *t);
 
+/* lock.c */
+int target_lock (int fd, const char *shown, struct error *err);
+bool target_is_locked (int fd);
+int target_refuse_busy (const char *shown, struct error *err);
+/* Of a device: locks that were taken by way of another node of it. */
+int target_refuse_holders (const struct target_place *p, struct error *err);
+
 /* publish.c */
 int target_file_publish (struct target *t, struct error *err);
 int target_sync_dir (struct target *t, struct error *err);
 
 /* device.c */
+/* Is INNER the device OUTER, or a partition of it? */
+bool target_device_is_on (dev_t inner, dev_t outer);
 bool target_device_is_used (const struct target_place *p);
 int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);

@@ -89,14 +89,51 @@ check "too small: no more than header and tables came ($(($(sent_bytes) - before
   [ $(($(sent_bytes) - before)) -le 1048576 ]
 is "$(tr -d '\252' <"$device" | wc -c)" 0 "too small: not a byte of it was changed"
 
-# A virtual machine's disk.
+# A virtual machine's disk: a file, a device, and a device by a node of the machine's own, as
+# libvirt makes it, where the kernel compares no locks.
+hold () { # DISK: a process of qemu has it open until `let_go`
+  rm -f "$scratch/hold"
+  mkfifo "$scratch/hold"
+  qemu-io -f raw "$1" <"$scratch/hold" >"$scratch/qemu" 2>&1 &
+  holder=$!
+  background
+  exec 9>"$scratch/hold"
+  echo 'write 0 512' >&9
+  for _ in $(seq 100); do grep -q wrote "$scratch/qemu" && break; sleep 0.05; done
+}
+let_go () {
+  exec 9>&-
+  wait $holder
+}
 qemu-img create -q -f raw "$scratch/vm.raw" 64M
-mkfifo "$scratch/hold"
-qemu-io -f raw "$scratch/vm.raw" <"$scratch/hold" >"$scratch/qemu" 2>&1 &
-background
-exec 9>"$scratch/hold"
-echo 'write 0 512' >&9
-for _ in $(seq 100); do grep -q wrote "$scratch/qemu" && break; sleep 0.05; done
+hold "$scratch/vm.raw"
 refused "the disk of a virtual machine that runs, even with --force," "$scratch/vm.raw" --force
-exec 9>&-
+let_go
+device vm $((size + 1048576))
+hold "$device"
+refused "a device that a virtual machine runs from" "$device" --force
+let_go
+mknod "$scratch/node" b $((0x$(stat -c %t "$device"))) $((0x$(stat -c %T "$device")))
+hold "$scratch/node"
+refused "a device that a virtual machine knows by another node" "$device" --force
+check "it says which process that is" grep -q "process $holder (qemu-io) holds a lock" "$scratch/err"
+let_go
+run qimport start -q --force --limit-rate 2M --max-time 1 "$url" "$device"
+exits 3 "when that has ended the import begins"
+hold "$scratch/node"
+run qimport resume -q --limit-rate 0 "$device"
+exits 6 "a machine that was started on it meanwhile keeps its disk: resume ends with 6"
+let_go
+"$QIMPORT" resume -q --limit-rate 1M "$device" 2>"$scratch/resume" &
+pid=$!
+background
+for _ in $(seq 100); do grep -qs OFDLCK /proc/$pid/fdinfo/* && break; sleep 0.05; done
+run qemu-io -f raw -c 'write 0 512' "$device"
+check "while the import runs, qemu gets no lock on the device ($rc)" \
+  grep -q 'Failed to .*lock' "$scratch/err"
+kill -9 $pid
+wait $pid 2>/dev/null
+run qimport resume -q --limit-rate 0 "$device"
+exits 0 "the resume after that ends with 0"
+check "and the device is what qemu-img makes of it" cmp -n "$size" "$device" "$expected"
 done_testing
