@@ -197,6 +197,25 @@ add_loop (struct target_identity *id, int fd, dev_t dev)
   add (id, "loop", text);
 }
 
+/* An image of Ceph's, whatever number it is mapped as: cluster, pool and image. */
+static void
+add_rbd (struct target_identity *id, dev_t dev, bool part)
+{
+  static const char *const names[]
+      = { "device/cluster_fsid", "device/pool_id", "device/image_id" };
+  char path[64], value[PATH_MAX], text[VALUE_MAX] = "";
+  size_t i, n = 0;
+
+  for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+    snprintf (path, sizeof path, "%s%s", part ? "../" : "", names[i]);
+    read_sysfs (dev, path, value);
+    if (value[0] == '\0' || n + strlen (value) + 2 > sizeof text)
+      return;
+    n += (size_t)snprintf (text + n, sizeof text - n, "%s%s", i > 0 ? ":" : "", value);
+  }
+  add (id, "rbd", text);
+}
+
 static int
 identify_device (struct target *t, struct error *err)
 {
@@ -224,6 +243,7 @@ identify_device (struct target *t, struct error *err)
   part = partition[0] != '\0';
   add_sysfs (id, "serial", st.st_rdev, part, serials);
   add_sysfs (id, "wwid", st.st_rdev, part, wwids);
+  add_rbd (id, st.st_rdev, part);
   add_sysfs (id, "dm", st.st_rdev, false, dms);
   add_sysfs (id, "md", st.st_rdev, false, mds);
   if (part) {
@@ -306,7 +326,7 @@ static bool
 same_device (const char *was, const char *is)
 {
   static const char *const keys[]
-      = { "serial", "wwid", "partuuid", "start", "dm", "md", "loop" };
+      = { "serial", "wwid", "rbd", "partuuid", "start", "dm", "md", "loop" };
   bool known = false;
   size_t i;
 

@@ -33,7 +33,7 @@ enum target_kind { TARGET_FILE, TARGET_BLOCK };
 /* Which disk it is, over remounts and reboots (T8, T9, T12): NAME=VALUE pairs separated by
  * spaces, values without spaces or control bytes:
  *   kind=file uuid=... ino=... gen=... size=... dev=... [over=...]
- *   kind=block size=... [serial wwid partuuid start dm md loop]=... dev=...
+ *   kind=block size=... [serial wwid rbd partuuid start dm md loop]=... dev=...
  * Of a file the UUID in its extended attribute counts, and on the same st_dev its inode and
  * generation too (a copy put in its place is another file); without extended attributes inode
  * and generation (FAT has neither: there only name and size are left).  Of a device all that

@@ -259,6 +259,9 @@ test_what_makes_a_device_the_same (void **state)
   assert_false (same (TARGET_BLOCK, was, "kind=block size=9 serial=S1 partuuid=p start=4096"));
   assert_false (same (TARGET_BLOCK, was, "kind=block size=9 partuuid=p start=2048 dev=8:1"));
   assert_false (same (TARGET_BLOCK, was, "kind=block size=8 serial=S1 partuuid=p start=2048"));
+  was = "kind=block size=9 rbd=f:1:10ab dev=250:0"; /* mapped again, with another number */
+  assert_true (same (TARGET_BLOCK, was, "kind=block size=9 rbd=f:1:10ab dev=250:16"));
+  assert_false (same (TARGET_BLOCK, was, "kind=block size=9 rbd=f:1:10cd dev=250:0"));
   was = "kind=block size=9 dev=254:16"; /* nothing else is known */
   assert_true (same (TARGET_BLOCK, was, was));
   assert_false (same (TARGET_BLOCK, was, "kind=block size=9 dev=254:32"));
