@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -82,6 +84,18 @@ holds_lock (int proc, const char *fd_name)
   return found;
 }
 
+/* Which device is that, 0: none.  Without asking the server of a network file system, who may
+ * never answer: most of what others have open is no device. */
+static dev_t
+device_of (int fds, const char *fd_name)
+{
+  struct statx st;
+
+  if (statx (fds, fd_name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == -1 || !S_ISBLK (st.stx_mode))
+    return 0;
+  return makedev (st.stx_rdev_major, st.stx_rdev_minor);
+}
+
 /* Has the process of /proc/PID, open as PROC, a lock on DEV, the disk it is on, or a partition?
  */
 static bool
@@ -90,8 +104,8 @@ process_holds (int proc, dev_t dev)
   int fds = openat (proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *d = fds == -1 ? NULL : fdopendir (fds);
   struct dirent *e;
-  struct stat st;
   bool found = false;
+  dev_t open;
 
   if (d == NULL) {
     if (fds != -1)
@@ -99,9 +113,8 @@ process_holds (int proc, dev_t dev)
     return false;
   }
   while (!found && (e = readdir (d)) != NULL)
-    found = isdigit ((unsigned char)e->d_name[0]) && fstatat (fds, e->d_name, &st, 0) == 0
-            && S_ISBLK (st.st_mode)
-            && (target_device_is_on (st.st_rdev, dev) || target_device_is_on (dev, st.st_rdev))
+    found = isdigit ((unsigned char)e->d_name[0]) && (open = device_of (fds, e->d_name)) != 0
+            && (target_device_is_on (open, dev) || target_device_is_on (dev, open))
             && holds_lock (proc, e->d_name);
   closedir (d);
   return found;
