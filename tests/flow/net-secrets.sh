@@ -42,7 +42,13 @@ run echo pLaNtEdSeCrEt
 found "in the output"
 run sh -c 'echo pLaNtEdSeCrEt >&2'
 found "in a message"
-run python3 -c 'import socket, time; s = socket.socket (); time.sleep (2)' --proxy=pLaNtEdSeCrEt
+# until it was seen, however busy the machine is
+run python3 -c 'import os, socket, sys, time
+s = socket.socket ()
+for _ in range (3000):
+    if os.path.exists (sys.argv[1]) and os.path.getsize (sys.argv[1]):
+        break
+    time.sleep (0.01)' "$scratch/arguments" --proxy=pLaNtEdSeCrEt
 found "among the arguments"
 
 # Whatever an import leaves behind or shows, of now.

@@ -109,7 +109,7 @@ run () {
   esac
   wait $ran
   rc=$?
-  look_into "after $(echo "$said" | tr '|&\\' ...)" "$scratch/out" "$scratch/err" "$scratch/arguments" \
+  look_into "after $(echo "$said" | tr '|&\\\n' ....)" "$scratch/out" "$scratch/err" "$scratch/arguments" \
     "$QIMPORT_JOURNAL" "$QIMPORT_JOURNAL-wal" "$QIMPORT_JOURNAL-shm"
   rm -f "$scratch/arguments"
   LC_ALL=C grep -ah "$control_characters" "$scratch/out" "$scratch/err" | od -c >>"$controls"
