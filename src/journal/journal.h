@@ -264,8 +264,8 @@ int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 /* Up to MAX segments from ORD on, committed or not: audit. */
 int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
                       struct segment *out, size_t max, size_t *n, struct error *err);
-/* Up to MAX extents of SEG from its I-th on, in host order; at least one.  That there is none is
- * ERR_JOURNAL_CORRUPT. */
+/* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
+ * That there is none is ERR_JOURNAL_CORRUPT. */
 int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
                      uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
