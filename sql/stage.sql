@@ -1,4 +1,4 @@
--- The staging database: a temporary file of one process, in which a map is collected.
+-- The staging database: a temporary file of one process, in which a large map is collected.
 
 -- :stage_fast  it is thrown away after a crash
 PRAGMA journal_mode = OFF;

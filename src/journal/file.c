@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "journal/rows.h"
 
 enum {
   APPLICATION_ID = 0x71696d70, /* "qimp" */
@@ -516,7 +517,7 @@ open_writable (struct journal *j, struct error *err)
   if (sql_open (&j->sql, j->path, j->path, SQLITE_OPEN_READWRITE, err) == -1
       || configure (&j->sql, err) == -1 || check_version (&j->sql, true, err) == -1
       || set_journal_mode (j, on_network (j->path), err) == -1
-      || set_durability (j, PROGRESS, err) == -1)
+      || set_durability (j, PROGRESS, err) == -1 || rows_register (&j->sql, err) == -1)
     return -1;
   return migrate_file (j, err);
 }

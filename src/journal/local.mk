@@ -14,6 +14,8 @@ librooms_la_SOURCES += \
 	src/journal/reader.c \
 	src/journal/record.c \
 	src/journal/record.h \
+	src/journal/rows.c \
+	src/journal/rows.h \
 	src/journal/scan.c \
 	src/journal/seal.c \
 	src/journal/sql.c \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: staging.  While the network is slow nothing of the journal is locked: the map goes into
- * a temporary database first, whose size in memory is its small cache.
+ * map: staging.  While the network is slow nothing of the journal is locked: the map is kept in
+ * memory first, and when it becomes large, in a temporary database, whose size in memory is its
+ * small cache.
  */
 #include "journal/map.h"
 
@@ -10,6 +11,9 @@
 #include <string.h>
 
 #include "journal/record.h"
+
+/* 12 MiB of them; before there are buffers for data. */
+enum { FEW = 1 << 18 };
 
 static int
 make_stage (struct journal_map *m, struct error *err)
@@ -81,6 +85,7 @@ journal_map_begin (struct journal_map **out, struct journal *j,
   m->keep_holes = imp->keep_holes;
   m->hash_image = imp->hash_image;
   m->in_host_order = m->zeros_in_order = true;
+  m->few_most = m->stream ? 0 : FEW; /* of a stream they are looked up again and again */
   if (copy_layers (m, layers, err) == -1 || start_from (m, err) == -1
       || make_stage (m, err) == -1)
     return -1;
@@ -98,6 +103,7 @@ journal_map_close (struct journal_map *m)
     return;
   for (i = 0; i < m->layers; i++)
     free (m->layer[i].url);
+  free (m->few);
   sql_close (&m->stage);
   free (m);
 }
@@ -110,8 +116,8 @@ journal_map_stop_when (struct journal_map *m, const atomic_bool *stop)
 
 /* ---- Adding ------------------------------------------------------------------------------ */
 
-static bool
-before (const struct extent *a, const struct extent *b)
+bool
+map_before (const struct extent *a, const struct extent *b)
 {
   if (a->layer != b->layer)
     return a->layer < b->layer;
@@ -121,15 +127,56 @@ before (const struct extent *a, const struct extent *b)
 }
 
 static int
-stage_one (struct journal_map *m, const struct extent *e, struct error *err)
+stage_row (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  if (m->last.len > 0 && before (e, &m->last))
-    m->in_host_order = false;
-  m->last = *e;
   return sql_run (&m->stage, SQL_STAGE_EXTENT, err, "iiiiii", (int64_t)e->layer,
                   (int64_t)e->host.v, (int64_t)e->guest.v, (int64_t)e->len,
                   e->kind == EXTENT_COMPRESSED ? (int64_t)e->stored : (int64_t)0,
                   (int64_t)e->skip);
+}
+
+/* They have become too many: all of them into the database. */
+static int
+move_few (struct journal_map *m, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < m->n_few; i++)
+    if (stage_row (m, &m->few[i], err) == -1)
+      return -1;
+  free (m->few);
+  m->few = NULL;
+  m->few_most = 0;
+  return 0;
+}
+
+static int
+keep_one (struct journal_map *m, const struct extent *e, struct error *err)
+{
+  if (m->n_few == m->few_cap) {
+    size_t cap = m->few_cap == 0 ? 256 : 2 * m->few_cap;
+    struct extent *more = reallocarray (m->few, cap, sizeof *more);
+
+    if (more == NULL)
+      return fail_memory (err, "the map");
+    m->few = more;
+    m->few_cap = cap;
+  }
+  m->few[m->n_few++] = *e;
+  return 0;
+}
+
+static int
+stage_one (struct journal_map *m, const struct extent *e, struct error *err)
+{
+  if (m->last.len > 0 && map_before (e, &m->last))
+    m->in_host_order = false;
+  m->last = *e;
+  if (m->n_few < m->few_most)
+    return keep_one (m, e, err);
+  if (m->few_most > 0 && move_few (m, err) == -1)
+    return -1;
+  return stage_row (m, e, err);
 }
 
 /* Plain data is cut at the borders of segments before it is sorted: the pieces of a long run
@@ -145,6 +192,7 @@ stage_run (struct journal_map *m, struct error *err)
     struct extent e = rest;
 
     e.len = min_u64 (rest.len, align_down (rest.host.v, size) + size - rest.host.v);
+    e.stored = e.len;
     if (stage_one (m, &e, err) == -1)
       return -1;
     rest.guest.v += e.len;

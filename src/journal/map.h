@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: a map on its way into the journal.  It is staged in a temporary database of this
- * process (map.c), read back in host order and checked (scan.c), and stored (seal.c; of a
- * stream piece by piece, take.c).
+ * map: a map on its way into the journal.  It is staged in memory, a large one in a temporary
+ * database of this process (map.c), read back in host order and checked (scan.c), and stored
+ * (seal.c; of a stream piece by piece, take.c).
  */
 #ifndef QIMPORT_JOURNAL_MAP_H
 #define QIMPORT_JOURNAL_MAP_H
 
 #include "base/digest.h"
 #include "journal/file.h"
+#include "journal/rows.h"
 
 struct map_layer {
   uint64_t segment_size, length;
@@ -32,10 +33,16 @@ struct journal_map {
   uint64_t zero_end;
   bool zeros_in_order;
 
+  /* What is staged, up to FEW_MOST.  With more all of it is in the database, FEW_MOST is 0. */
+  struct extent *few;
+  size_t n_few, few_cap, few_most;
+
   /* Of a stream, and of a map that is sealed already. */
   bool was_sealed;
   uint64_t taken, taken_extents; /* segments so far in this run */
   uint64_t recorded;             /* segments of earlier runs */
+
+  struct rows rows; /* extents to be stored */
 };
 
 /* Stage what is still held back, so that the staging database has all of it. */
@@ -53,11 +60,14 @@ int map_check_tables (struct journal_map *m, const struct extent *e, struct erro
 
 /* One extent from a row of stage_extents_*. */
 void map_read_extent (sqlite3_stmt *row, struct extent *e);
+/* Whether A is stored before B: in the order of layers and host offsets. */
+bool map_before (const struct extent *a, const struct extent *b);
 /* B continues A in both spaces, in one segment of SIZE (0: in any). */
 bool map_continues (const struct extent *a, const struct extent *b, uint64_t size);
 /* Where the bytes of E surely end: the last sector of a compressed one may be padding. */
 uint64_t map_sure_end (const struct extent *e);
 
+/* Of segment SEG; in the journal with SEG itself, in the same transaction or an earlier one. */
 int map_put_extent (struct journal_map *m, uint64_t ord, const struct segment *seg,
                     const struct extent *e, struct error *err);
 int map_put_segment (struct journal_map *m, const struct segment *seg, struct error *err);

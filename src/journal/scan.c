@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "journal/map.h"
@@ -20,7 +21,8 @@ struct reach {
 
 struct scan {
   struct journal_map *m;
-  sqlite3_stmt *extents, *tables;
+  sqlite3_stmt *extents, *tables; /* EXTENTS NULL: those in memory, from NEXT_FEW on */
+  size_t next_few;
   uint32_t layer;
   struct reach data, table;
   bool more_tables;
@@ -159,6 +161,25 @@ merge (struct scan *s, const struct extent *e, map_row row, void *ctx, struct er
   return 0;
 }
 
+/* 0: *E is one; 1: there are no more. */
+static int
+next_extent (struct scan *s, struct extent *e, struct error *err)
+{
+  struct journal_map *m = s->m;
+  int r;
+
+  if (s->extents != NULL) {
+    r = sql_next (&m->stage, s->extents, err);
+    if (r == 0)
+      map_read_extent (s->extents, e);
+    return r;
+  }
+  if (s->next_few == m->n_few)
+    return 1;
+  *e = m->few[s->next_few++];
+  return 0;
+}
+
 static int
 scan_all (struct scan *s, map_row row, void *ctx, struct error *err)
 {
@@ -167,26 +188,43 @@ scan_all (struct scan *s, map_row row, void *ctx, struct error *err)
 
   if (read_table (s, err) == -1)
     return -1;
-  while ((r = sql_next (&s->m->stage, s->extents, err)) == 0) {
-    map_read_extent (s->extents, &e);
+  while ((r = next_extent (s, &e, err)) == 0)
     if (check_one (s, &e, err) == -1 || merge (s, &e, row, ctx, err) == -1)
       return -1;
-  }
   if (r == -1 || (s->held.len > 0 && row (ctx, &s->held, err) == -1))
     return -1;
   return pass_tables (s, JOURNAL_LAYERS_MAX, UINT64_MAX, err);
+}
+
+static int
+by_order (const void *a, const void *b)
+{
+  return map_before (a, b) ? -1 : map_before (b, a);
+}
+
+/* So that next_extent gives them in their order. */
+static int
+start_extents (struct scan *s, struct error *err)
+{
+  struct journal_map *m = s->m;
+  bool sort = m->stream || !m->in_host_order;
+
+  if (m->few_most == 0)
+    return sql_start (&m->stage,
+                      sort ? SQL_STAGE_EXTENTS_SORTED : SQL_STAGE_EXTENTS_AS_THEY_CAME,
+                      &s->extents, err, "");
+  if (sort)
+    qsort (m->few, m->n_few, sizeof *m->few, by_order);
+  return 0;
 }
 
 int
 map_scan (struct journal_map *m, map_row row, void *ctx, struct error *err)
 {
   struct scan s = { .m = m };
-  bool sort = m->stream || !m->in_host_order;
   int r = -1;
 
-  if (sql_start (&m->stage, sort ? SQL_STAGE_EXTENTS_SORTED : SQL_STAGE_EXTENTS_AS_THEY_CAME,
-                 &s.extents, err, "")
-          == 0
+  if (start_extents (&s, err) == 0
       && sql_start (&m->stage, SQL_STAGE_TABLES, &s.tables, err, "") == 0) {
     r = scan_all (&s, row, ctx, err);
     sql_end (s.tables);

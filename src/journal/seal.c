@@ -139,20 +139,41 @@ map_grow_segment (struct segment *seg, const struct extent *e)
   seg->guest_bytes += e->len;
 }
 
+static int
+put_rows (struct journal_map *m, struct error *err)
+{
+  unsigned n = m->rows.n;
+
+  if (n == 0)
+    return 0;
+  if (sql_run (&m->j->sql, SQL_EXTENTS_ADD, err, "ir", m->no, &m->rows) == -1)
+    return -1;
+  m->rows.n = 0;
+  if (sql_changed (&m->j->sql) == (int)n)
+    return 0;
+  return fail (err, ERR_INTERNAL, "journal %s: not all of the map was stored", m->j->sql.path);
+}
+
 int
 map_put_extent (struct journal_map *m, uint64_t ord, const struct segment *seg,
                 const struct extent *e, struct error *err)
 {
-  return sql_run (&m->j->sql, SQL_EXTENT_ADD, err, "iiiiiii", m->no, (int64_t)ord,
-                  (int64_t)(e->guest.v / SECTOR), (int64_t)(e->len / SECTOR),
-                  (int64_t)(e->host.v - seg->at.v),
-                  e->kind == EXTENT_COMPRESSED ? (int64_t)e->stored : (int64_t)0,
-                  (int64_t)e->skip);
+  int64_t *row = m->rows.row[m->rows.n++];
+
+  row[0] = (int64_t)ord;
+  row[1] = (int64_t)(e->guest.v / SECTOR);
+  row[2] = (int64_t)(e->len / SECTOR);
+  row[3] = (int64_t)(e->host.v - seg->at.v);
+  row[4] = e->kind == EXTENT_COMPRESSED ? (int64_t)e->stored : 0;
+  row[5] = (int64_t)e->skip;
+  return m->rows.n == ROWS_MAX ? put_rows (m, err) : 0;
 }
 
 int
 map_put_segment (struct journal_map *m, const struct segment *seg, struct error *err)
 {
+  if (put_rows (m, err) == -1)
+    return -1;
   return sql_run (&m->j->sql, SQL_SEGMENT_ADD, err, "iiiiiiiii", m->no, (int64_t)seg->ord,
                   (int64_t)seg->layer, (int64_t)seg->at.v, (int64_t)seg->need.at.v,
                   (int64_t)host_end (seg->need), (int64_t)seg->first_extent,

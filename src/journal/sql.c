@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "journal/rows.h"
 
 enum { BUSY_MS = 10000 };
 
@@ -157,6 +158,8 @@ bind_one (sqlite3_stmt *st, int i, char type, va_list *ap)
   case 'u':
     u = va_arg (*ap, uint64_t);
     return u == UINT64_MAX ? sqlite3_bind_null (st, i) : sqlite3_bind_int64 (st, i, (int64_t)u);
+  case 'r':
+    return rows_bind (st, i, va_arg (*ap, const struct rows *));
   case 't':
     return sqlite3_bind_text (st, i, va_arg (*ap, const char *), -1, SQLITE_STATIC);
   default:

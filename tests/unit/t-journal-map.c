@@ -5,6 +5,8 @@
  */
 #include "journal-fixture.h"
 
+#include "journal/map.h"
+
 enum { GUEST = 64 << 20 };
 
 static void
@@ -681,6 +683,64 @@ host_order_gives_the_same_rows (void **state)
   OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
 }
 
+/* In memory, in the temporary database, or first here and then there. */
+static void
+where_a_map_is_kept_makes_no_difference (void **state)
+{
+  static const size_t most[] = { 1000, 1001, 999, 1, 0 };
+  struct fixture *f = *state;
+  uint8_t digest[DIGEST_SIZE], first[2][DIGEST_SIZE]; /* in host order, and not */
+  size_t i, k;
+
+  fixture_begin (f, 999 * 5 * CLUSTER + CLUSTER);
+  for (i = 0; i < 2 * sizeof most / sizeof most[0]; i++) {
+    OWN (journal_map) m = map_of (f);
+
+    m->few_most = most[i / 2];
+    k = i % 2;
+    put_many (f, m, 1000, k == 1);
+    assert_int_equal (m->few_most > 0, most[i / 2] >= 1000);
+    OK (f, journal_map_digest (m, i < 2 ? first[k] : digest, &f->err));
+    if (i >= 2)
+      assert_memory_equal (digest, first[k], DIGEST_SIZE);
+    OK (f, journal_map_seal (m, &f->imp, &f->err));
+    assert_memory_equal (f->imp.map_digest, first[k], DIGEST_SIZE);
+    assert_int_equal (f->imp.extents, 1000);
+    OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
+    OK (f, journal_unseal (f->j, f->imp.no, &f->err));
+    f->imp.sealed = false;
+  }
+}
+
+/* Extents are stored ROWS_MAX at a time. */
+static void
+a_segment_of_any_number_of_extents_is_stored (void **state)
+{
+  static const size_t numbers[] = { 1, ROWS_MAX - 1, ROWS_MAX, ROWS_MAX + 1, 3 * ROWS_MAX };
+  static struct extent e[3 * ROWS_MAX + 1];
+  struct fixture *f = *state;
+  size_t i, k;
+
+  for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    OWN (journal_map) m = NULL;
+
+    fixture_begin (f, numbers[i] * CLUSTER);
+    m = map_of (f);
+    for (k = numbers[i]; k > 0; k--)
+      add (f, m, compressed_at ((k - 1) * CLUSTER, (k - 1) * 600, 500));
+    OK (f, journal_map_seal (m, &f->imp, &f->err));
+    assert_int_equal (f->imp.segments, 1);
+    assert_int_equal (read_extents (f, e, 3 * ROWS_MAX + 1), numbers[i]);
+    for (k = 0; k < numbers[i]; k++) {
+      struct extent want = compressed_at (k * CLUSTER, k * 600, 500);
+
+      same (&e[k], &want);
+    }
+    OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, NULL, &f->err));
+    OK (f, journal_forget (f->j, &f->imp, &f->err));
+  }
+}
+
 int
 main (void)
 {
@@ -711,6 +771,8 @@ main (void)
     TEST (a_stream_has_the_digest_of_the_same_map_read_by_ranges),
     TEST (an_extent_costs_at_most_32_bytes),
     TEST (host_order_gives_the_same_rows),
+    TEST (where_a_map_is_kept_makes_no_difference),
+    TEST (a_segment_of_any_number_of_extents_is_stored),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
