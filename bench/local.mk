@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-EXTRA_DIST += bench/README.md bench/answers.py bench/bench.sh bench/journal-time.c \
-	bench/measure.py bench/tables-first.py
+EXTRA_DIST += bench/README.md bench/answers.py bench/bench.sh bench/measure.py \
+	bench/tables-first.py
 
 EXTRA_PROGRAMS += bench/decode
 bench_decode_SOURCES = bench/decode.c
 bench_decode_LDADD = librooms.la
 
-bench/journal-time.so: bench/journal-time.c
-	$(MKDIR_P) bench
-	$(CC) $(AM_CPPFLAGS) $(CFLAGS) $(SQLITE_CFLAGS) -shared -fPIC -o $@ $(srcdir)/bench/journal-time.c
+EXTRA_PROGRAMS += bench/import bench/import-no-journal
+bench_import_SOURCES = bench/import.c
+bench_import_LDADD = librooms.la
+bench_import_no_journal_SOURCES = bench/import.c bench/no-journal.c
+bench_import_no_journal_LDADD = librooms.la
 
-bench: all bench/decode bench/journal-time.so
+bench: all bench/decode bench/import bench/import-no-journal
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
 	  $(SHELL) $(srcdir)/bench/bench.sh
 
 clean-local-bench:
-	rm -rf bench-cache bench/journal-time.so bench/decode
+	rm -rf bench-cache bench/decode bench/import bench/import-no-journal
 
 clean-local: clean-local-bench
 

@@ -9,6 +9,9 @@
     measure.py table RESULTS [PEER...]             medians by name; how many times faster than each
                                                    PEER (the median of the rounds' ratios), and how
                                                    many times the largest of what is called "floor:"
+    measure.py cost RESULTS WORD WITH WITHOUT      what WITH takes more than WITHOUT, of its own
+                                                   time: the median of the rounds, and the half
+                                                   of them around it
 """
 import json
 import os
@@ -96,10 +99,28 @@ def table(results, peers):
                                  for i, w in enumerate(widths)) + "|")
 
 
+def cost(results, word, names):
+    runs = {name: [] for name in names}
+    with open(results, encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            runs[row["name"]].append(row)
+    said = []
+    for key, shown in (("wall", "wall time"), ("cpu", "CPU time")):
+        shares = [100 * (1 - without[key] / having[key])
+                  for having, without in zip(runs[names[0]], runs[names[1]])]
+        low, median, high = statistics.quantiles(shares, n=4)
+        took = statistics.median(row[key] for row in runs[names[0]])
+        said.append(f"{median:5.1f} % ({low:.1f} to {high:.1f}) of {took:.2f} s {shown}")
+    print(f"{word:8} {', '.join(said)}; n={len(runs[names[0]])}", flush=True)
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 5 and sys.argv[1] == "run":
         run(sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
     elif len(sys.argv) > 2 and sys.argv[1] == "table":
         table(sys.argv[2], sys.argv[3:])
+    elif len(sys.argv) == 6 and sys.argv[1] == "cost":
+        cost(sys.argv[2], sys.argv[3], sys.argv[4:])
     else:
         sys.exit(__doc__)
