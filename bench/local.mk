@@ -6,7 +6,7 @@ EXTRA_PROGRAMS += bench/decode
 bench_decode_SOURCES = bench/decode.c
 bench_decode_LDADD = librooms.la
 
-EXTRA_PROGRAMS += bench/import bench/import-no-journal
+check_PROGRAMS += bench/import bench/import-no-journal
 bench_import_SOURCES = bench/import.c
 bench_import_LDADD = librooms.la
 bench_import_no_journal_SOURCES = bench/import.c bench/no-journal.c
@@ -17,7 +17,7 @@ bench: all bench/decode bench/import bench/import-no-journal
 	  $(SHELL) $(srcdir)/bench/bench.sh
 
 clean-local-bench:
-	rm -rf bench-cache bench/decode bench/import bench/import-no-journal
+	rm -rf bench-cache bench/decode
 
 clean-local: clean-local-bench
 
