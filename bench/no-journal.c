@@ -362,8 +362,9 @@ never (void)
   abort ();
 }
 
-#pragma GCC diagnostic ignored "-Wpragmas"
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wattribute-alias"
+#endif
 #define IS(function, name) extern __typeof__ (name) name __attribute__ ((alias (#function)))
 
 IS (nothing, journal_commit);

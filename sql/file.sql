@@ -26,7 +26,7 @@ PRAGMA synchronous;
 PRAGMA application_id;
 -- :get_user_version
 PRAGMA user_version;
--- :schema  what sqlite3 .schema shows, for a literal comparison
+-- :schema  what sqlite3 .schema shows, for its digest
 SELECT type, name, tbl_name, sql
   FROM sqlite_schema
  WHERE name NOT LIKE 'sqlite_stat%'

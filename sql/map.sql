@@ -4,9 +4,9 @@
 INSERT INTO segment (key, layer, at, need_from, need_to, first_extent, extents, guest_bytes,
        committed_to)
 VALUES ((?1 << 40) + ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5);
--- :extents_add  ?2: struct rows
+-- :extents_add  ?1: struct rows
 INSERT INTO extent (key, guest, len, host, stored, skip)
-SELECT (?1 << 40) + ord, guest, len, host, stored, skip FROM extent_rows (?2);
+SELECT key, guest, len, host, stored, skip FROM extent_rows (?1);
 -- :zero_run_add
 INSERT INTO zero_run (key, guest, len, hole, layer) VALUES ((?1 << 40) + ?2, ?3, ?4, ?5, ?6);
 

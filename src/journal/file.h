@@ -54,6 +54,10 @@ int tx_begin (struct journal *j, enum durability d, struct error *err);
 /* RESULT 0: commit; else roll back, ERR stays.  Returns RESULT, or -1. */
 int tx_end (struct journal *j, int result, struct error *err);
 
+/* SHA-256 of the schema as `sqlite3 .schema` shows it, and what it is after all migrations. */
+int file_schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err);
+extern const char file_schema_sha256[DIGEST_HEX];
+
 /* A connection of its own that only reads, hardened and checked. */
 int file_open_reader (struct sql *s, const char *path, struct error *err);
 

@@ -6,7 +6,7 @@
 
 /* The hidden column is the function's argument. */
 static const char declaration[]
-    = "CREATE TABLE x (ord, guest, len, host, stored, skip, rows HIDDEN)";
+    = "CREATE TABLE x (key, guest, len, host, stored, skip, rows HIDDEN)";
 static const char type[] = "extent rows";
 
 struct cursor {

@@ -14,7 +14,7 @@
 
 enum { ROWS_MAX = 512, ROWS_COLUMNS = 6 };
 
-/* The columns in the order of table extent's, the key without the import's part. */
+/* The columns of table extent, in their order. */
 struct rows {
   unsigned n;
   int64_t row[ROWS_MAX][ROWS_COLUMNS];

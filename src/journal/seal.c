@@ -146,7 +146,7 @@ put_rows (struct journal_map *m, struct error *err)
 
   if (n == 0)
     return 0;
-  if (sql_run (&m->j->sql, SQL_EXTENTS_ADD, err, "ir", m->no, &m->rows) == -1)
+  if (sql_run (&m->j->sql, SQL_EXTENTS_ADD, err, "r", &m->rows) == -1)
     return -1;
   m->rows.n = 0;
   if (sql_changed (&m->j->sql) == (int)n)
@@ -160,7 +160,7 @@ map_put_extent (struct journal_map *m, uint64_t ord, const struct segment *seg,
 {
   int64_t *row = m->rows.row[m->rows.n++];
 
-  row[0] = (int64_t)ord;
+  row[0] = (m->no << 40) + (int64_t)ord;
   row[1] = (int64_t)(e->guest.v / SECTOR);
   row[2] = (int64_t)(e->len / SECTOR);
   row[3] = (int64_t)(e->host.v - seg->at.v);

@@ -30,6 +30,24 @@ released_migrations_are_as_they_were (void **state)
   }
 }
 
+/* What every journal is held against when it is opened. */
+static void
+migrations_make_the_schema_that_is_checked (void **state)
+{
+  struct fixture *f = *state;
+  char hex[DIGEST_HEX];
+  struct sql s;
+  size_t i;
+
+  OK (f,
+      sql_open (&s, ":memory:", "memory", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &f->err));
+  for (i = 0; i < SQL_MIGRATIONS; i++)
+    assert_int_equal (sqlite3_exec (s.db, sql_migrations[i], NULL, NULL, NULL), SQLITE_OK);
+  OK (f, file_schema_digest (&s, hex, &f->err));
+  assert_string_equal (hex, file_schema_sha256);
+  sql_close (&s);
+}
+
 static bool
 is_staging (enum sql_name name)
 {
@@ -52,8 +70,8 @@ prepare (sqlite3 *db, const char *prefix, enum sql_name name)
 static void
 refuse_scans (sqlite3 *db, enum sql_name name)
 {
-  static const char *const tables[] = { "extent", "segment", "zero_run", "e", "s", "z", "ext",
-                                        "tab" };
+  static const char *const tables[]
+      = { "extent", "segment", "zero_run", "e", "s", "z", "ext", "tab" };
   sqlite3_stmt *st = prepare (db, "EXPLAIN QUERY PLAN ", name);
   size_t i;
 
@@ -80,8 +98,8 @@ prepare_staging (sqlite3 *db, bool stream)
   for (name = 0; name < SQL_COUNT; name++) {
     sqlite3_stmt *st;
 
-    if (!is_staging (name) || name == (stream ? SQL_STAGE_EXTENT_SCHEMA
-                                              : SQL_STAGE_EXTENT_SCHEMA_STREAM)
+    if (!is_staging (name)
+        || name == (stream ? SQL_STAGE_EXTENT_SCHEMA : SQL_STAGE_EXTENT_SCHEMA_STREAM)
         || (stream && name == SQL_STAGE_EXTENTS_AS_THEY_CAME)
         || (!stream && (name == SQL_STAGE_PENDING || name == SQL_STAGE_TAKE)))
       continue;
@@ -149,7 +167,8 @@ auditors_views_go_by_the_key (void **state)
   const char *plan;
 
   fixture_open (f);
-  plan = fixture_ask (f, "EXPLAIN QUERY PLAN SELECT * FROM cluster_state WHERE import_id = 'x'");
+  plan
+      = fixture_ask (f, "EXPLAIN QUERY PLAN SELECT * FROM cluster_state WHERE import_id = 'x'");
   assert_null (strstr (plan, "SCAN i"));
   assert_null (strstr (plan, "SCAN s"));
   assert_null (strstr (plan, "SCAN e"));
@@ -165,7 +184,8 @@ the_views_have_the_columns_of_the_contract (void **state)
 
   fixture_open (f);
   assert_string_equal (
-      fixture_ask (f, "SELECT group_concat (name, ' ') FROM pragma_table_info ('cluster_state')"),
+      fixture_ask (f,
+                   "SELECT group_concat (name, ' ') FROM pragma_table_info ('cluster_state')"),
       "import_id layer guest_offset length kind host_offset stored_length committed");
   assert_string_equal (
       fixture_ask (f, "SELECT group_concat (name, ' ') FROM pragma_table_info ('event')"),
@@ -179,6 +199,7 @@ main (void)
 #define TEST(name) cmocka_unit_test_setup_teardown (name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
     TEST (released_migrations_are_as_they_were),
+    TEST (migrations_make_the_schema_that_is_checked),
     TEST (every_statement_can_be_prepared),
     TEST (every_staging_statement_can_be_prepared),
     TEST (no_work_on_the_map_scans_a_table),
