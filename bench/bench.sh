@@ -178,11 +178,11 @@ bench_answers () {
     $([ ! -s "$cache/scatter.qcow2" ] || echo "$cache/scatter.qcow2")
 }
 
-# Against the same program with no journal in it.  The difference is small: three times the
+# Against the same program with no journal in it.  The difference is small: six times the
 # rounds.
 bench_journal () {
   printf '\njournal: what it costs, --digest off\n\n'
-  once=$runs runs=$((3 * runs))
+  once=$runs runs=$((6 * runs))
   for format in plain deflate zstd; do
     guest_image $format
     rounds the_guest "import" "import, no journal"

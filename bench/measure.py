@@ -10,8 +10,8 @@
                                                    PEER (the median of the rounds' ratios), and how
                                                    many times the largest of what is called "floor:"
     measure.py cost RESULTS WORD WITH WITHOUT      what WITH takes more than WITHOUT, of its own
-                                                   time: the median of the rounds, and the half
-                                                   of them around it
+                                                   time: of the means of the faster halves, for
+                                                   what disturbs a run only makes it longer
 """
 import json
 import os
@@ -72,12 +72,17 @@ def medians(runs):
             f"{statistics.median(r['rss'] for r in ended):.0f}"]
 
 
-def table(results, peers):
+def read(results):
     rows = {}
     with open(results, encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             rows.setdefault(row["name"], []).append(row)
+    return rows
+
+
+def table(results, peers):
+    rows = read(results)
     floors = [statistics.median(r["wall"] for r in runs)
               for name, runs in rows.items() if name.startswith("floor:")]
     peers = [p for p in peers if p in rows]
@@ -99,20 +104,18 @@ def table(results, peers):
                                  for i, w in enumerate(widths)) + "|")
 
 
+def faster_half(rows, key):
+    times = sorted(row[key] for row in rows)
+    return statistics.mean(times[:(len(times) + 1) // 2])
+
+
 def cost(results, word, names):
-    runs = {name: [] for name in names}
-    with open(results, encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            runs[row["name"]].append(row)
+    rows = read(results)
     said = []
     for key, shown in (("wall", "wall time"), ("cpu", "CPU time")):
-        shares = [100 * (1 - without[key] / having[key])
-                  for having, without in zip(runs[names[0]], runs[names[1]])]
-        low, median, high = statistics.quantiles(shares, n=4)
-        took = statistics.median(row[key] for row in runs[names[0]])
-        said.append(f"{median:5.1f} % ({low:.1f} to {high:.1f}) of {took:.2f} s {shown}")
-    print(f"{word:8} {', '.join(said)}; n={len(runs[names[0]])}", flush=True)
+        having, without = (faster_half(rows[name], key) for name in names)
+        said.append(f"{100 * (1 - without / having):5.1f} % of {having:.3f} s {shown}")
+    print(f"{word:8} {', '.join(said)}; n={len(rows[names[0]])}", flush=True)
 
 
 if __name__ == "__main__":
