@@ -28,15 +28,18 @@ run (struct qimport_journal *j, char **words, const struct qimport_options *o,
 int
 main (int argc, char **argv)
 {
-  struct qimport_options *o = qimport_options_new ();
+  struct qimport_options *o;
   struct qimport_journal *j = NULL;
   struct qimport_error err;
   int i, rc = 0;
 
-  if (argc < 3 || argc % 2 == 0 || o == NULL) {
+  if (argc < 3 || argc % 2 == 0) {
     fprintf (stderr, "usage: import URL TARGET [OPTION VALUE]...\n");
     return 1;
   }
+  o = qimport_options_new ();
+  if (o == NULL)
+    return 1;
   for (i = 3; i < argc && rc == 0; i += 2)
     rc = qimport_options_set (o, argv[i], argv[i + 1], &err);
   if (rc == 0)

@@ -62,6 +62,19 @@ copy (const struct rows *rows, size_t size, uint64_t i, void *out, size_t max)
   return n;
 }
 
+static void *
+row_at (const struct rows *rows, size_t size, size_t i)
+{
+  return rows->row + i * size;
+}
+
+/* The last row, or NULL. */
+static void *
+last_row (const struct rows *rows, size_t size)
+{
+  return rows->n == 0 ? NULL : row_at (rows, size, rows->n - 1);
+}
+
 /* ---- The import -------------------------------------------------------------------------- */
 
 int
@@ -174,7 +187,7 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
 {
   bool stored = e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED;
   struct rows *rows = stored ? &unsorted : &zeros;
-  struct extent *last = rows->n == 0 ? NULL : (struct extent *)(void *)rows->row + rows->n - 1;
+  struct extent *last = last_row (rows, sizeof *last);
 
   if (e->kind == EXTENT_HOLE && m->keep_holes)
     return 0;
@@ -225,16 +238,16 @@ static int
 store (const struct journal_map *m, const struct extent *e, struct error *err)
 {
   uint64_t size = m->j->layers[e->layer].segment_size, at = align_down (e->host.v, size);
-  struct segment *s = (struct segment *)(void *)segments.row + segments.n - 1;
+  struct segment *s = last_row (&segments, sizeof *s);
 
-  if (segments.n == 0 || s->layer != e->layer || s->at.v != at) {
+  if (s == NULL || s->layer != e->layer || s->at.v != at) {
     /* where all of the file is hashed, also the pieces that no extent is in */
     uint64_t from = !m->hash_image || e->layer != 0 ? at : segments.n * size;
 
     for (; from <= at; from += size)
       if (add_segment (m, e->layer, from, err) == -1)
         return -1;
-    s = (struct segment *)(void *)segments.row + segments.n - 1;
+    s = last_row (&segments, sizeof *s);
     if (!m->hash_image || e->layer != 0)
       s->need.at = s->committed_to = e->host;
   }
@@ -247,11 +260,12 @@ store (const struct journal_map *m, const struct extent *e, struct error *err)
 static int
 store_all (const struct journal_map *m, struct error *err)
 {
-  struct extent *e = (struct extent *)(void *)unsorted.row, *end = e + unsorted.n;
+  size_t i = 0;
 
   if (unsorted.n > 0)
-    qsort (e, unsorted.n, sizeof *e, by_host);
-  while (e < end) {
+    qsort (unsorted.row, unsorted.n, sizeof (struct extent), by_host);
+  while (i < unsorted.n) {
+    struct extent *e = row_at (&unsorted, sizeof *e, i);
     uint64_t size = m->j->layers[e->layer].segment_size;
     uint64_t room = align_down (e->host.v, size) + size - e->host.v;
     struct extent part = *e;
@@ -264,7 +278,7 @@ store_all (const struct journal_map *m, struct error *err)
     e->host.v += part.stored;
     e->len -= part.len;
     e->stored -= part.stored;
-    e += e->len == 0;
+    i += e->len == 0;
   }
   if (m->hash_image)
     while (segments.n * m->j->layers[0].segment_size < m->j->layers[0].length)
@@ -287,7 +301,7 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
   imp->extents = extents.n;
   imp->zero_runs = zeros.n;
   for (i = 0; i < segments.n; i++) {
-    s = (struct segment *)(void *)segments.row + i;
+    s = row_at (&segments, sizeof *s, i);
     imp->guest_total += s->guest_bytes;
     imp->need_max = max_u64 (imp->need_max, s->need.len);
     imp->image_total += s->need.len;
