@@ -32,8 +32,8 @@ SELECT no FROM import WHERE target = ?1 AND state <> 'complete' ORDER BY no DESC
 SELECT holder_pid, holder_start, holder_boot, holder, id FROM import WHERE no = ?1;
 -- :import_hold
 UPDATE import
-   SET state = ?2, attempts = attempts + ?3, updated_at = ?4,
-       holder = ?5, holder_pid = ?6, holder_start = ?7, holder_boot = ?8
+   SET state = ?2, attempts = attempts + 1, updated_at = ?3,
+       holder = ?4, holder_pid = ?5, holder_start = ?6, holder_boot = ?7
  WHERE no = ?1;
 -- :import_release  only what this process holds
 UPDATE import

@@ -142,20 +142,32 @@ expect_checksum (struct qimport *q, struct error *err)
   return remember_options (q, err);
 }
 
+/* 1: it is complete; another process may just have made it so. */
 static int
 hold (struct qimport *q, struct error *err)
 {
+  int rc;
+
   if (q->imp.state == IMPORT_COMPLETE)
-    return fail (
-        err, ERR_USAGE,
-        "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
-        "another",
-        q->imp.id, q->imp.id);
-  if (options_recall (q->options, q->imp.options, err) == -1
-      || journal_hold (q->journal, &q->imp, err) == -1)
+    return 1;
+  if (options_recall (q->options, q->imp.options, err) == -1)
     return -1;
-  q->in_journal = true;
-  return 0;
+  rc = journal_hold (q->journal, &q->imp, err);
+  q->in_journal = rc == 0;
+  return rc;
+}
+
+static int
+is_complete (struct qimport *q, struct error *err)
+{
+  if (q->job == JOB_ENSURE) { /* as it wanted: but is it the right one? */
+    q->phase = phase_ensure;
+    return PHASE_MORE;
+  }
+  return fail (err, ERR_USAGE,
+               "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
+               "another",
+               q->imp.id, q->imp.id);
 }
 
 /* What the sources are now, where the user or the server changed it. */
@@ -299,10 +311,14 @@ resume_anew (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
+  int rc;
+
   (void)timeout_ms;
-  if ((q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
-      || hold (q, err) == -1)
+  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
     return -1;
+  rc = hold (q, err);
+  if (rc != 0)
+    return rc == -1 ? -1 : is_complete (q, err);
   if (q->options->restart)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1

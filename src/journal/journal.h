@@ -161,10 +161,10 @@ typedef int (*journal_each) (void *ctx, const struct journal_import *imp,
                              const struct journal_layer *layer, struct error *err);
 int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
 
-/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed" (none of
- * these for one that is complete: audit).  What a killed process left of an unsealed map is
- * removed. ERR_IMPORT_HELD, naming the process, when a live one holds it.  Atomic between
- * processes; a holder that died holds nothing. */
+/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed".  What a
+ * killed process left of an unsealed map is removed.  1: it is complete, perhaps only since IMP
+ * was read, and was not taken.  ERR_IMPORT_HELD, naming the process, when a live one holds it.
+ * Atomic between processes; a holder that died holds nothing. */
 int journal_hold (struct journal *j, struct journal_import *imp, struct error *err);
 /* Give it back: state, the last error (NULL: none), event "interrupted" with the reason (not
  * for COMPLETE).  What this process does not hold is left alone. */

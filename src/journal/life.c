@@ -43,34 +43,34 @@ note_killed (struct journal *j, int64_t no, struct error *err)
   return record_event (&j->sql, no, "interrupted", detail, err);
 }
 
-/* In a transaction: nobody can come between the question and the answer. */
+/* In a transaction: nobody can come between the question and the answer.  1: it is complete. */
 static int
 hold (struct journal *j, struct journal_import *imp, struct error *err)
 {
-  enum import_state phase;
-  bool audit;
-
-  if (record_read_import (&j->sql, imp->no, imp, err) == -1 || refuse_held (imp, err) == -1)
+  if (record_read_import (&j->sql, imp->no, imp, err) == -1)
     return -1;
-  audit = imp->state == IMPORT_COMPLETE;
-  phase = record_phase (imp);
-  if (!audit && note_killed (j, imp->no, err) == -1)
+  if (imp->state == IMPORT_COMPLETE)
+    return 1;
+  if (refuse_held (imp, err) == -1 || note_killed (j, imp->no, err) == -1
+      || sql_run (&j->sql, SQL_IMPORT_HOLD, err, "ititiit", imp->no,
+                  import_state_word (record_phase (imp)), wall_ms (), j->self.text, j->self.pid,
+                  j->self.start, j->self.boot)
+             == -1)
     return -1;
-  if (sql_run (&j->sql, SQL_IMPORT_HOLD, err, "itiitiit", imp->no, import_state_word (phase),
-               (int64_t)!audit, audit ? imp->updated_at : wall_ms (), j->self.text, j->self.pid,
-               j->self.start, j->self.boot)
-      == -1)
-    return -1;
-  return audit ? 0 : record_event (&j->sql, imp->no, "resumed", j->self.text, err);
+  return record_event (&j->sql, imp->no, "resumed", j->self.text, err);
 }
 
 int
 journal_hold (struct journal *j, struct journal_import *imp, struct error *err)
 {
+  int rc;
   LOCKED (j);
 
-  if (tx_begin (j, PROGRESS, err) == -1 || tx_end (j, hold (j, imp, err), err) == -1)
+  if (tx_begin (j, PROGRESS, err) == -1)
     return -1;
+  rc = tx_end (j, hold (j, imp, err), err);
+  if (rc != 0)
+    return rc;
   if (!imp->sealed && !imp->stream && map_purge (j, imp->no, err) == -1)
     return -1;
   return record_read_import (&j->sql, imp->no, imp, err);

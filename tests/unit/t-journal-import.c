@@ -279,11 +279,14 @@ states_follow_what_is_there (void **state)
   assert_int_equal (got.state, IMPORT_COMPLETE);
   assert_false (got.finishing);
   assert_true (got.finished_at >= got.started_at);
-  OK (f, journal_hold (f->j, &got, &f->err)); /* for an audit */
+  got.state = IMPORT_INTERRUPTED; /* as it was when it was read */
+  assert_int_equal (journal_hold (f->j, &got, &f->err), 1);
   assert_int_equal (got.state, IMPORT_COMPLETE);
   assert_int_equal (got.attempts, 1);
+  assert_string_equal (got.holder, "");
+  OK (f, journal_hold_audit (f->j, &got, &f->err));
   OK (f, journal_audited (f->j, got.no, "audited", "same", "00ff", &f->err));
-  OK (f, journal_release (f->j, got.no, IMPORT_COMPLETE, NULL, &f->err));
+  OK (f, journal_release_audit (f->j, got.no, &f->err));
   OK (f, journal_find (f->j, got.id, &got, &f->err));
   assert_string_equal (got.root_digest, "00ff");
 }
