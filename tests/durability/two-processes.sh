@@ -92,6 +92,6 @@ held=$(cat "$scratch"/rc.? | grep -c '^7$')
 over=$(cat "$scratch"/rc.? | grep -c '^2$') # came after the end: it is complete
 check "of six resumes at once one ends it, the others are refused ($won, $held, $over)" \
   [ "$won" = 1 -a $((won + held + over)) = 6 ]
-note "$(cat "$scratch"/err.?)"
+sed "s/^/# /" "$scratch"/err.?
 assert_identical "$disk" "$expected" "the disk of six resumes is what qemu-img makes of the image"
 done_testing
