@@ -14,7 +14,6 @@
 
 /* One import a process. */
 struct journal {
-  struct journal_import imp;
   struct journal_layer *layers;
 };
 

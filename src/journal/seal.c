@@ -139,16 +139,19 @@ map_grow_segment (struct segment *seg, const struct extent *e)
   seg->guest_bytes += e->len;
 }
 
+/* Afterwards there is room again, also where it failed. */
 static int
 put_rows (struct journal_map *m, struct error *err)
 {
   unsigned n = m->rows.n;
+  int rc;
 
   if (n == 0)
     return 0;
-  if (sql_run (&m->j->sql, SQL_EXTENTS_ADD, err, "r", &m->rows) == -1)
-    return -1;
+  rc = sql_run (&m->j->sql, SQL_EXTENTS_ADD, err, "r", &m->rows);
   m->rows.n = 0;
+  if (rc == -1)
+    return -1;
   if (sql_changed (&m->j->sql) == (int)n)
     return 0;
   return fail (err, ERR_INTERNAL, "journal %s: not all of the map was stored", m->j->sql.path);
