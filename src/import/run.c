@@ -287,6 +287,29 @@ check_failed (struct qimport *q, struct error *err)
   return -1;
 }
 
+static int
+join_check (struct qimport *q, struct error *err)
+{
+  if (!q->checker_runs)
+    return 0;
+  pthread_join (q->checker, NULL);
+  q->checker_runs = false;
+  return check_failed (q, err);
+}
+
+/* A row of the map that was altered makes sound bytes look damaged: before the image or its
+ * source is blamed, the check of the journal has its say (SQ3). */
+static void
+prefer_check (struct qimport *q, struct error *err)
+{
+  int status = error_status (err->code);
+  struct error why;
+
+  if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE) && join_check (q, &why) == -1
+      && why.code != ERR_INTERRUPTED)
+    *err = why;
+}
+
 int
 phase_copy (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -297,6 +320,8 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
     q->phase = phase_finish;
+  if (rc == -1)
+    prefer_check (q, err);
   return rc == -1 ? -1 : PHASE_MORE;
 }
 
@@ -331,16 +356,6 @@ check_checksum (struct qimport *q, const char *hex, struct error *err)
                "%s: was not put in place: the image's SHA-256 is %s, not %s as it must be; "
                "`qimport resume --restart %.8s` fetches all of it again",
                q->imp.target, hex, q->imp.expect_sha256, q->imp.id);
-}
-
-static int
-join_check (struct qimport *q, struct error *err)
-{
-  if (!q->checker_runs)
-    return 0;
-  pthread_join (q->checker, NULL);
-  q->checker_runs = false;
-  return check_failed (q, err);
 }
 
 /* W3: the rename must not outlive the commits it follows, which are not durable by themselves;

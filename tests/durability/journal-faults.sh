@@ -121,6 +121,18 @@ sqlite3 "$journal" "UPDATE zero_run SET hole = 1 - hole"
 run timeout 60 "$QIMPORT" resume -q --limit-rate 0 "$disk"
 exits 7 "a map that is not the sealed one, found when all is fetched: refused with 7"
 
+# What does not decode ends an import at once, and the look at a journal of this size takes
+# longer: it is waited for before the image is called damaged.
+again
+sqlite3 "$journal" "
+  UPDATE extent SET host = 0 WHERE stored > 0;
+  INSERT INTO sample (fetched, committed)
+    WITH RECURSIVE n (k) AS (VALUES (1) UNION ALL SELECT k + 1 FROM n WHERE k < 1000000)
+    SELECT k, k FROM n"
+run timeout 60 "$QIMPORT" resume -q --limit-rate 0 "$disk"
+exits 7 "a compressed cluster that is elsewhere in the map: refused with 7"
+check "and the journal is blamed, not the image" grep -q "not the one that was sealed" "$scratch/err"
+
 again
 sqlite3 "$journal" "CREATE TRIGGER t AFTER UPDATE ON import BEGIN DELETE FROM event; END"
 refused "somebody else's trigger" "--journal"
