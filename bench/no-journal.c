@@ -380,6 +380,7 @@ never (void)
 #endif
 #define IS(function, name) extern __typeof__ (name) name __attribute__ ((alias (#function)))
 
+IS (nothing, journal_check_cluster);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);

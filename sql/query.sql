@@ -160,6 +160,7 @@ WITH counted AS (
   SELECT count (*) AS n, coalesce (sum (s.committed), 0) AS committed,
          coalesce (sum (s.extents), 0) AS extents,
          coalesce (sum (s.guest_bytes), 0) AS guest,
+         coalesce (max (s.need_to - s.need_from), 0) AS need_max,
          coalesce (sum (s.committed_to < s.at OR s.committed_to > s.need_to
                         OR s.need_from > s.need_to OR s.committed_extents > s.extents
                         OR s.first_extent <> s.before), 0) AS wrong
@@ -194,6 +195,21 @@ SELECT 'a segment is passed over that is not committed' FROM counted
                    WHERE key >= no << 40 AND key < (no << 40) + done_to AND NOT committed)
 UNION ALL
 SELECT 'a segment contradicts itself' FROM piece WHERE wrong
+UNION ALL
+SELECT 'the largest segment is larger than it should be' FROM counted, piece
+ WHERE sealed AND counted.need_max <> piece.need_max
+UNION ALL
+SELECT 'a layer has no length, or a segment reaches beyond it' FROM counted
+ WHERE NOT stream
+   AND EXISTS (SELECT 1 FROM layer AS l
+                WHERE l.key >= no << 8 AND l.key < (no + 1) << 8
+                  AND (l.length IS NULL
+                       OR l.length < (SELECT max (need_to) FROM segment
+                                       WHERE key >= no << 40 AND key < (no + 1) << 40
+                                         AND layer = l.key & 255)))
+UNION ALL
+SELECT 'who began it is no text' FROM counted
+ WHERE typeof (tool) <> 'text' OR typeof (host) <> 'text' OR typeof (user) <> 'text'
 UNION ALL
 SELECT 'it is complete, but not all of it is committed' FROM counted
  WHERE state = 'complete'

@@ -120,13 +120,12 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->resume_to = seg->committed_to;
   s->guest_put = s->guest_published = 0;
   s->state = SLOT_IDLE;
-  if (s->len > c->buffer_size)
+  if (s->len > c->buffer_size || (hash && seg->at.v / c->segment_size != seg->ord))
     return fail (
         err, ERR_JOURNAL_CORRUPT,
-        "%s: segment %llu needs %llu bytes, more than any should; restore the journal, "
-        "or forget the import and start again",
-        journal_path (c->spec.journal), (unsigned long long)seg->ord,
-        (unsigned long long)s->len);
+        "%s: segment %llu is not where it should be, or too long; restore the journal, or "
+        "forget the import and start again",
+        journal_path (c->spec.journal), (unsigned long long)seg->ord);
   if (seg->committed || seg->hash_len == 0 || !imp->digests)
     digest_init (&s->digest);
   else if (!digest_load (&s->digest, seg->hash, seg->hash_len))
@@ -444,7 +443,8 @@ open_image_digest (struct copy *c, struct error *err)
 
   digest_init (&c->image);
   c->hash_ord = imp->image_hashed_to / c->segment_size;
-  if (imp->image_hash_len > 0 && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
+  if ((imp->image_hash_len > 0 && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
+      || digest_count (&c->image) != imp->image_hashed_to)
     return fail (
         err, ERR_JOURNAL_CORRUPT,
         "%s: the image's digest state is not valid; restore the journal, or forget the "

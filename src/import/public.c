@@ -198,6 +198,7 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     if (atomic_load (&q->stop) && error_status (err.code) == QIMPORT_INTERRUPTED
         && check_stop (q, &stopped) == -1)
       err = stopped;
+    import_prefer_check (q, &err);
     if (q->n_layers == 1 && q->sources[0] != NULL)
       import_name_layer (q, 0, &err);
     import_leave (q, &err);

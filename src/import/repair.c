@@ -43,6 +43,8 @@ decode (struct repair *r, const struct extent *e, const uint8_t *stored, const u
   *out = stored;
   if (e->kind != EXTENT_COMPRESSED)
     return 0;
+  if (journal_check_cluster (r->reader, e, UINT64_C (1) << f->cluster_bits, err) == -1)
+    return -1;
   if (*d == NULL && qcow2_decoder_new (d, f->compression, f->cluster_bits, err) == -1)
     return -1;
   if (qcow2_decode (*d, e->host, stored, e->stored, r->cluster, err) == -1)

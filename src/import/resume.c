@@ -88,10 +88,11 @@ import_restore_held (struct qimport *q, struct error *err)
   if (bytes == NULL)
     return fail_memory (err, "the first MiB of the device");
   for (i = 0; i < TARGET_HELD_PIECES && target_holds_back (q->target) > 0; i++) {
-    size_t len;
+    int rc = journal_held (q->journal, q->imp.no, i, bytes, TARGET_HELD_SIZE, err);
 
-    if (journal_held (q->journal, q->imp.no, i, bytes, TARGET_HELD_SIZE, &len, err) == -1
-        || (len > 0 && target_held_restore (q->target, i, bytes, len, err) == -1))
+    if (rc == 0)
+      rc = target_held_restore (q->target, i, bytes, TARGET_HELD_SIZE, err);
+    if (rc == -1)
       return -1;
   }
   return 0;

@@ -297,16 +297,15 @@ join_check (struct qimport *q, struct error *err)
   return check_failed (q, err);
 }
 
-/* A row of the map that was altered makes sound bytes look damaged: before the image or its
- * source is blamed, the check of the journal has its say (SQ3). */
-static void
-prefer_check (struct qimport *q, struct error *err)
+void
+import_prefer_check (struct qimport *q, struct error *err)
 {
   int status = error_status (err->code);
   struct error why;
 
-  if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE) && join_check (q, &why) == -1
-      && why.code != ERR_INTERRUPTED)
+  if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE || status == QIMPORT_USAGE
+       || status == QIMPORT_INTERNAL)
+      && join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }
 
@@ -320,8 +319,6 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
     q->phase = phase_finish;
-  if (rc == -1)
-    prefer_check (q, err);
   return rc == -1 ? -1 : PHASE_MORE;
 }
 

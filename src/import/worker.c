@@ -154,6 +154,22 @@ may_split (struct worker *w, const struct slot *s, const struct extent *e, bool 
   return 0;
 }
 
+/* Are the bytes of E in the buffer, from the first one that is to be written?  Rows are used
+ * beside the journal's check. */
+static int
+check_place (const struct worker *w, const struct slot *s, const struct extent *e,
+             struct error *err)
+{
+  uint64_t cluster = UINT64_C (1) << w->c->spec.formats[e->layer].cluster_bits;
+
+  if (e->host.v + s->into < s->base.v)
+    return fail (err, ERR_JOURNAL_CORRUPT,
+                 "%s: an extent of segment %llu lies before what is to be fetched for it; "
+                 "restore the journal, or forget the import and start again",
+                 journal_path (w->c->spec.journal), (unsigned long long)s->seg.ord);
+  return e->kind == EXTENT_COMPRESSED ? journal_check_cluster (w->reader, e, cluster, err) : 0;
+}
+
 /* Write the next extent as far as it has come.  1: it is whole; 0: wait for more. */
 static int
 write_extent (struct worker *w, struct slot *s, uint64_t have, struct error *err)
@@ -168,6 +184,8 @@ write_extent (struct worker *w, struct slot *s, uint64_t have, struct error *err
   if (s->resume_to.v > copy.host.v && copy.kind == EXTENT_DATA)
     s->into = s->resume_to.v - copy.host.v;
   s->resume_to.v = 0;
+  if (check_place (w, s, &copy, err) == -1)
+    return -1;
   if (copy.kind == EXTENT_COMPRESSED) {
     if (extent_host_end (&copy) > have)
       return 0;

@@ -265,9 +265,14 @@ int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
                       struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
- * That there is none is ERR_JOURNAL_CORRUPT. */
+ * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, or
+ * whose stored bytes are not among those that SEG needs: rows are used beside the journal's
+ * check, not after it. */
 int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
                      uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
+/* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes?  ERR_JOURNAL_CORRUPT. */
+int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
+                           uint64_t cluster_size, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
 int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
                    size_t max, size_t *n, struct error *err);
@@ -309,9 +314,9 @@ struct import_progress {
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
 
-/* A held piece, SIZE bytes at the most, into OUT.  *LEN 0: there is none. */
+/* A held piece, of SIZE bytes, into OUT.  1: there is none. */
 int journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
-                  size_t *len, struct error *err);
+                  struct error *err);
 
 /* Also gives the import back.  ERR_INTERNAL unless every segment and zero run is committed
  * (the zero cursor stands at the end).  The last step, in order: everything is committed and

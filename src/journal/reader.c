@@ -67,12 +67,39 @@ know_disk (struct journal_reader *r, int64_t no, struct error *err)
 }
 
 static int
-check_extent (struct journal_reader *r, const struct extent *e, struct error *err)
+check_on_disk (struct journal_reader *r, const struct extent *e, struct error *err)
 {
   if (guest_range_within ((struct guest_range){ e->guest, e->len }, r->disk)
       && e->layer < r->layers)
     return 0;
   return record_corrupt (&r->sql, "a part of the map lies beyond the disk", err);
+}
+
+/* Its stored bytes are some of those that its segment needs. */
+static int
+check_extent (struct journal_reader *r, const struct segment *seg, const struct extent *e,
+              struct error *err)
+{
+  if (e->host.v < seg->need.at.v || extent_host_end (e) > host_end (seg->need))
+    return record_corrupt (&r->sql, "an extent lies outside of its segment", err);
+  return check_on_disk (r, e, err);
+}
+
+int
+journal_check_cluster (const struct journal_reader *r, const struct extent *e,
+                       uint64_t cluster_size, struct error *err)
+{
+  if (e->skip <= cluster_size && e->len <= cluster_size - e->skip)
+    return 0;
+  return record_corrupt (&r->sql, "a compressed extent is larger than a cluster", err);
+}
+
+static int
+check_segment (const struct journal_reader *r, const struct segment *seg, struct error *err)
+{
+  if (seg->layer < r->layers)
+    return 0;
+  return record_corrupt (&r->sql, "a segment is of no layer", err);
 }
 
 static int
@@ -85,7 +112,8 @@ read_segments (struct journal_reader *r, sqlite3_stmt *row, struct segment *out,
     more = sql_next (&r->sql, row, err);
     if (more != 0)
       return more == 1 ? 0 : -1;
-    if (record_read_segment (row, &r->sql, &out[*n], err) == -1) {
+    if (record_read_segment (row, &r->sql, &out[*n], err) == -1
+        || check_segment (r, &out[*n], err) == -1) {
       sql_end (row);
       return -1;
     }
@@ -102,6 +130,8 @@ journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
   sqlite3_stmt *row;
 
   *n = 0;
+  if (know_disk (r, no, err) == -1)
+    return -1;
   if (sql_start (&r->sql, SQL_CLAIM, &row, err, "iiii", no, (int64_t)from_ord,
                  (int64_t)min_u64 (image_hashed_to, INT64_MAX), (int64_t)max)
       == -1)
@@ -116,6 +146,8 @@ journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord, struc
   sqlite3_stmt *row;
 
   *n = 0;
+  if (know_disk (r, no, err) == -1)
+    return -1;
   if (sql_start (&r->sql, SQL_SEGMENTS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
       == -1)
     return -1;
@@ -180,7 +212,7 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
     const struct extent_row *row = &a->row[at - a->first + *n];
 
     if (record_extent (&r->sql, row, seg->layer, seg->at, &out[*n], err) == -1
-        || check_extent (r, &out[*n], err) == -1)
+        || check_extent (r, seg, &out[*n], err) == -1)
       return -1;
     ++*n;
   }
@@ -200,7 +232,7 @@ journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct e
              == -1)
     return -1;
   while (*n < max && (more = sql_next (&r->sql, row, err)) == 0) {
-    if (read_zero (r, row, &out[*n], err) == -1 || check_extent (r, &out[*n], err) == -1) {
+    if (read_zero (r, row, &out[*n], err) == -1 || check_on_disk (r, &out[*n], err) == -1) {
       sql_end (row);
       return -1;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * record: see record.h.  What is read is checked for size and sign only; whether it holds
- * together is journal_check's question.
+ * record: see record.h.  What is read is checked for kind, size and sign, and for what those
+ * who use it at once rely on; whether all of it holds together is journal_check's question.
  */
 #include "journal/record.h"
 
@@ -116,13 +116,21 @@ record_corrupt (const struct sql *s, const char *what, struct error *err)
 
 /* ---- Reading ----------------------------------------------------------------------------- */
 
+/* SQLite stores what it is given, whatever the column was declared to be. */
+static bool
+is_kind (sqlite3_stmt *row, int i, int kind)
+{
+  return sqlite3_column_type (row, i) == kind;
+}
+
 static bool
 read_text (sqlite3_stmt *row, int i, char *out, size_t size)
 {
+  bool is_text = is_kind (row, i, SQLITE_TEXT);
   const unsigned char *text = sqlite3_column_text (row, i);
   size_t len = (size_t)sqlite3_column_bytes (row, i);
 
-  if (text == NULL || len >= size || strlen ((const char *)text) != len)
+  if (!is_text || text == NULL || len >= size || strlen ((const char *)text) != len)
     return false;
   memcpy (out, text, len + 1);
   return true;
@@ -131,10 +139,11 @@ read_text (sqlite3_stmt *row, int i, char *out, size_t size)
 static bool
 read_state (sqlite3_stmt *row, int i, enum import_state *out)
 {
+  bool is_text = is_kind (row, i, SQLITE_TEXT);
   const char *word = (const char *)sqlite3_column_text (row, i);
   enum import_state s;
 
-  for (s = IMPORT_PROBING; word != NULL && s <= IMPORT_COMPLETE; s++) {
+  for (s = IMPORT_PROBING; is_text && word != NULL && s <= IMPORT_COMPLETE; s++) {
     if (strcmp (word, import_state_word (s)) == 0) {
       *out = s;
       return true;
@@ -146,26 +155,36 @@ read_state (sqlite3_stmt *row, int i, enum import_state *out)
 static bool
 read_blob (sqlite3_stmt *row, int i, uint8_t *out, size_t max, size_t *len)
 {
+  bool is_blob = is_kind (row, i, SQLITE_BLOB) || is_kind (row, i, SQLITE_NULL);
   const void *p = sqlite3_column_blob (row, i);
 
   *len = (size_t)sqlite3_column_bytes (row, i);
   memset (out, 0, max);
   if (p != NULL && *len <= max)
     memcpy (out, p, *len);
-  return *len <= max;
+  return is_blob && *len <= max;
+}
+
+static bool
+read_i64 (sqlite3_stmt *row, int i, int64_t *out)
+{
+  *out = sqlite3_column_int64 (row, i);
+  return is_kind (row, i, SQLITE_INTEGER);
 }
 
 static bool
 read_u64 (sqlite3_stmt *row, int i, uint64_t *out)
 {
   *out = sql_u64 (row, i);
-  return *out <= INT64_MAX || *out == UINT64_MAX;
+  return is_kind (row, i, SQLITE_NULL)
+         || (is_kind (row, i, SQLITE_INTEGER) && *out <= INT64_MAX);
 }
 
 static bool
 read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
 {
   void *member = (char *)record + c->offset;
+  int64_t number;
   size_t len;
 
   switch (c->type) {
@@ -173,16 +192,19 @@ read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
   case LINES:
     return read_text (row, i, member, c->size);
   case BOOL:
-    *(bool *)member = sqlite3_column_int64 (row, i) != 0;
+    if (!read_i64 (row, i, &number) || number < 0 || number > 1)
+      return false;
+    *(bool *)member = number == 1;
     return true;
   case UNSIGNED:
-    *(unsigned *)member = (unsigned)sqlite3_column_int (row, i);
-    return sqlite3_column_int64 (row, i) >= 0 && sqlite3_column_int64 (row, i) <= INT32_MAX;
+    if (!read_i64 (row, i, &number) || number < 0 || number > INT32_MAX)
+      return false;
+    *(unsigned *)member = (unsigned)number;
+    return true;
   case U64:
     return read_u64 (row, i, member);
   case I64:
-    *(int64_t *)member = sqlite3_column_int64 (row, i);
-    return true;
+    return read_i64 (row, i, member);
   case DIGEST:
     return read_blob (row, i, member, DIGEST_SIZE, &len) && (len == 0 || len == DIGEST_SIZE);
   case STATE:
@@ -225,6 +247,21 @@ record_phase (const struct journal_import *imp)
   return imp->sealed ? IMPORT_MAPPED : IMPORT_PROBING;
 }
 
+/* What is done at once, before the check of the journal can say anything, relies on it. */
+static int
+check_import_row (struct sql *s, const struct journal_import *imp, struct error *err)
+{
+  if (imp->layers == 0 || imp->layers > JOURNAL_LAYERS_MAX)
+    return record_corrupt (s, "an import has a wrong number of layers", err);
+  if (imp->fetched > INT64_MAX / 2) /* more is added to it */
+    return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
+      && (imp->segments_committed > 0 || imp->guest_committed > 0 || imp->zero_ord > 0
+          || imp->zero_off > 0))
+    return record_corrupt (s, "something is committed, but not to which target", err);
+  return 0;
+}
+
 /* A holder that died holds nothing, and what it did is interrupted. */
 static void
 show_holder (struct journal_import *imp, sqlite3_stmt *row)
@@ -255,8 +292,8 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
     return -1;
   out->no = no;
   r = read_columns (s, row, import_columns, IMPORT_COLUMNS, out, err);
-  if (r == 0 && (out->layers == 0 || out->layers > JOURNAL_LAYERS_MAX))
-    r = record_corrupt (s, "an import has a wrong number of layers", err);
+  if (r == 0)
+    r = check_import_row (s, out, err);
   if (r == 0) {
     show_holder (out, row);
     out->finishing = out->sealed && out->state != IMPORT_COMPLETE
@@ -265,6 +302,21 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
   }
   sql_end (row);
   return r;
+}
+
+static bool
+is_power_of_two (uint64_t v)
+{
+  return v > 0 && (v & (v - 1)) == 0;
+}
+
+static int
+check_layer_row (struct sql *s, const struct journal_layer *l, struct error *err)
+{
+  if (is_power_of_two (l->cluster_size) && is_power_of_two (l->segment_size)
+      && l->segment_size >= l->cluster_size && l->segment_size >= SECTOR)
+    return 0;
+  return record_corrupt (s, "a layer has an impossible size of clusters or segments", err);
 }
 
 int
@@ -281,6 +333,8 @@ record_read_layer (struct sql *s, int64_t no, unsigned layer, struct journal_lay
   if (r != 0)
     return r;
   r = read_columns (s, row, layer_columns, LAYER_COLUMNS, out, err);
+  if (r == 0)
+    r = check_layer_row (s, out, err);
   sql_end (row);
   return r;
 }
@@ -293,8 +347,8 @@ record_read_segment (sqlite3_stmt *row, struct sql *s, struct segment *out, stru
 
   for (i = 0; i < 12; i++) {
     v[i] = (uint64_t)sqlite3_column_int64 (row, i);
-    if (v[i] > INT64_MAX)
-      return record_corrupt (s, "a segment has a negative number", err);
+    if (v[i] > INT64_MAX || !is_kind (row, i, SQLITE_INTEGER))
+      return record_corrupt (s, "a segment has an impossible number", err);
   }
   if (v[4] < v[3] || v[1] >= JOURNAL_LAYERS_MAX)
     return record_corrupt (s, "a segment contradicts itself", err);

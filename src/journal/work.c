@@ -97,22 +97,22 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
 
 int
 journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
-              size_t *len, struct error *err)
+              struct error *err)
 {
   sqlite3_stmt *row;
   int r;
   LOCKED (j);
 
-  *len = 0;
   if (sql_start (&j->sql, SQL_HELD_GET, &row, err, "ii", no, (int64_t)piece) == -1)
     return -1;
   r = sql_next (&j->sql, row, err);
   if (r != 0)
-    return r == 1 ? 0 : -1;
-  if ((size_t)sqlite3_column_bytes (row, 0) <= size) {
-    *len = (size_t)sqlite3_column_bytes (row, 0);
-    memcpy (out, sqlite3_column_blob (row, 0), *len);
-  }
+    return r;
+  if (sqlite3_column_type (row, 0) != SQLITE_BLOB
+      || (size_t)sqlite3_column_bytes (row, 0) != size)
+    r = record_corrupt (&j->sql, "a piece of the device's first MiB has a wrong size", err);
+  else
+    memcpy (out, sqlite3_column_blob (row, 0), size);
   sql_end (row);
-  return 0;
+  return r;
 }

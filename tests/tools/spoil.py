@@ -3,9 +3,12 @@
 """spoil: do to a journal what a bad disk, bad memory or a careless hand does.
 
     spoil.py JOURNAL SEED
+    spoil.py JOURNAL value K
+    spoil.py JOURNAL values
 
 One thing, chosen by SEED: a bit or a sector of the file or of its -wal, the end of either cut off,
-or a value in a row.  Prints what it was.
+or a value in a row.  Or the K-th of all values that a column's first, middle and last row could
+hold instead, how many of which there are `values` says.  Prints what it was.
 """
 import os
 import random
@@ -48,26 +51,61 @@ def other_value(rng, value):
     return 1
 
 
-def change_value(rng, path):
-    db = sqlite3.connect(path, isolation_level=None)
-    table = rng.choice(TABLES)
-    columns = [row[1] for row in db.execute(f"PRAGMA table_info ({table})") if not row[5]]
-    column = rng.choice(columns)
-    rows = db.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-    if not rows:
-        return f"{table} is empty"
-    where, old = rng.choice(rows)
-    new = other_value(rng, old)
+def columns_of(db, table):
+    return [row[1] for row in db.execute(f"PRAGMA table_info ({table})") if not row[5]]
+
+
+def rows_of(db, table, column):
+    return db.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+
+
+def put(db, table, column, where, old, new):
     try:
         db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, where))
     except sqlite3.Error as e:
         return f"{table}.{column}: {e}"
-    db.close()
     return f"{table}.{column} of row {where}: {old!r:.60} became {new!r:.60}"
 
 
+def change_value(rng, path):
+    db = sqlite3.connect(path, isolation_level=None)
+    table = rng.choice(TABLES)
+    column = rng.choice(columns_of(db, table))
+    rows = rows_of(db, table, column)
+    if not rows:
+        return f"{table} is empty"
+    where, old = rng.choice(rows)
+    return put(db, table, column, where, old, other_value(rng, old))
+
+
+def values_for(old):
+    """What differs from OLD in size, sign or kind, or is near it."""
+    new = [None, "", "x" * 5000, b"", bytes(200), -1, 0, 1, 7, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63)]
+    if isinstance(old, int):
+        new += [old - 1, old + 1, old + 512, old * 2, old // 2]
+    elif old:
+        new += [old[:-1], old + old[:1]]
+    return [v for v in new
+            if v != old and (not isinstance(v, int) or -(1 << 63) <= v < 1 << 63)]
+
+
+def all_values(db):
+    for table in dict.fromkeys(TABLES):
+        for column in columns_of(db, table):
+            rows = rows_of(db, table, column)
+            for where, old in dict.fromkeys((rows[0], rows[len(rows) // 2], rows[-1]) if rows else ()):
+                for new in values_for(old):
+                    yield table, column, where, old, new
+
+
 def main():
-    path, rng = sys.argv[1], random.Random(int(sys.argv[2]))
+    path = sys.argv[1]
+    if sys.argv[2] in ("value", "values"):
+        db = sqlite3.connect(path, isolation_level=None)
+        every = list(all_values(db))
+        print(len(every) if sys.argv[2] == "values" else put(db, *every[int(sys.argv[3])]))
+        return
+    rng = random.Random(int(sys.argv[2]))
     wal = path + "-wal"
     which = rng.choice(("file", "wal", "value", "value"))
     if which == "value":

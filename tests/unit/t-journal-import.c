@@ -53,6 +53,7 @@ commit_tiny (struct fixture *f)
   struct import_progress p = { .segments_committed = 1, .guest_committed = 2 * CLUSTER,
                                .fetched = CLUSTER + 10, .zero_ord = 1, .done_to = 1 };
 
+  OK (f, journal_set_target (f->j, f->imp.no, "kind=file", &f->err));
   OK (f, journal_commit (f->j, f->imp.no, &s, 1, &p, &f->err));
 }
 
@@ -520,7 +521,19 @@ nonsense_in_a_row_is_refused_not_believed (void **state)
     "UPDATE import SET virtual_size = 0, target = printf ('%5000s', 'x')",
     "UPDATE import SET target = 'x', image_hash = zeroblob (200)",
     "UPDATE import SET image_hash = NULL, map_digest = x'00'",
+    "UPDATE import SET map_digest = NULL, stream = 2",
+    "UPDATE import SET stream = 0, keep_holes = x'00'",
+    "UPDATE import SET keep_holes = 0, target = x'41'",
+    "UPDATE import SET target = 'x', need_max = -1",
+    "UPDATE import SET need_max = 0, segments_committed = 1",
   };
+  static const char *const layer_lies[] = {
+    "UPDATE layer SET segment_size = 0",
+    "UPDATE layer SET segment_size = cluster_size * 3",
+    "UPDATE layer SET segment_size = cluster_size / 2",
+    "UPDATE layer SET segment_size = 1048576, cluster_size = -1",
+  };
+  struct journal_layer layer;
   struct journal_import got;
   size_t i;
 
@@ -528,6 +541,11 @@ nonsense_in_a_row_is_refused_not_believed (void **state)
   for (i = 0; i < sizeof lies / sizeof lies[0]; i++) {
     fixture_write (f, lies[i]);
     FAILS (f, ERR_JOURNAL_CORRUPT, journal_find (f->j, f->imp.id, &got, &f->err));
+  }
+  OK (f, journal_get_layer (f->j, f->imp.no, 0, &layer, &f->err));
+  for (i = 0; i < sizeof layer_lies / sizeof layer_lies[0]; i++) {
+    fixture_write (f, layer_lies[i]);
+    FAILS (f, ERR_JOURNAL_CORRUPT, journal_get_layer (f->j, f->imp.no, 0, &layer, &f->err));
   }
 }
 

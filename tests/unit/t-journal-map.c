@@ -475,9 +475,40 @@ a_row_beyond_the_disk_is_not_handed_out (void **state)
   FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
   fixture_write (f, "UPDATE extent SET guest = guest - 1048576");
   OK (f, read_first (f, &seg));
-  fixture_write (f, "UPDATE segment SET layer = 7");
+}
+
+static void
+nor_is_one_outside_of_its_segment (void **state)
+{
+  static const char *const spoils[][2]
+      = { { "UPDATE extent SET host = host + 1048576", "UPDATE extent SET host = host - 1048576" },
+          { "UPDATE extent SET len = len + 4096", "UPDATE extent SET len = len - 4096" } };
+  OWN (journal_reader) r = NULL;
+  struct fixture *f = *state;
+  struct segment seg;
+  struct extent e;
+  size_t i, n;
+
+  seal_small_map (f);
   assert_int_equal (read_segments (f, &seg, 1), 1);
+  for (i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
+    fixture_write (f, spoils[i][0]);
+    FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
+    fixture_write (f, spoils[i][1]);
+    OK (f, read_first (f, &seg));
+  }
+  seg.need.at.v++;
   FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
+  OK (f, journal_reader_open (&r, f->path, &f->err));
+  e = compressed_at (0, 0, 700);
+  OK (f, journal_check_cluster (r, &e, CLUSTER, &f->err));
+  e.skip = SECTOR;
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_check_cluster (r, &e, CLUSTER, &f->err));
+  e.skip = UINT32_MAX;
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_check_cluster (r, &e, CLUSTER, &f->err));
+  fixture_write (f, "UPDATE segment SET layer = 7");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_segments (r, f->imp.no, 0, &seg, 1, &n, &f->err));
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, f->imp.no, 0, 0, &seg, 1, &n, &f->err));
 }
 
 static void
@@ -548,6 +579,7 @@ a_stream_is_sealed_piece_by_piece_and_found_again (void **state)
   assert_int_equal (s[1].guest_bytes, 1 << 20);
   assert_int_equal (s[2].at.v, PIECE);
   assert_int_equal (s[2].first_extent, 2);
+  OK (f, journal_set_target (f->j, f->imp.no, "kind=file", &f->err));
   OK (f, journal_commit (f->j, f->imp.no, &done, 1, &p, &f->err));
   assert_string_equal (fixture_ask (f, "SELECT guest_offset, committed FROM cluster_state"
                                        " WHERE kind <> 'zero' ORDER BY 1"),
@@ -764,6 +796,7 @@ main (void)
     TEST (another_map_is_not_sealed_over_a_sealed_one),
     TEST (a_changed_row_is_found),
     TEST (a_row_beyond_the_disk_is_not_handed_out),
+    TEST (nor_is_one_outside_of_its_segment),
     TEST (an_extent_that_is_missing_is_told),
     TEST (a_check_can_be_stopped),
     TEST (a_stream_is_sealed_piece_by_piece_and_found_again),
