@@ -349,6 +349,14 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
   return 0;
 }
 
+struct extent *
+journal_map_keep (struct journal_map *m, size_t *n)
+{
+  (void)m;
+  *n = 0;
+  return NULL;
+}
+
 int
 journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
                size_t max, size_t *n, struct error *err)
@@ -401,6 +409,7 @@ IS (never, journal_log_json);
 IS (never, journal_map_digest);
 IS (never, journal_map_each);
 IS (never, journal_map_take);
+IS (never, journal_reader_keep);
 IS (never, journal_receipt_json);
 IS (never, journal_release_audit);
 IS (never, journal_samples);

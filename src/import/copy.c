@@ -443,7 +443,8 @@ open_image_digest (struct copy *c, struct error *err)
 
   digest_init (&c->image);
   c->hash_ord = imp->image_hashed_to / c->segment_size;
-  if ((imp->image_hash_len > 0 && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
+  if ((imp->image_hash_len > 0
+       && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
       || digest_count (&c->image) != imp->image_hashed_to)
     return fail (
         err, ERR_JOURNAL_CORRUPT,

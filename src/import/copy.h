@@ -36,12 +36,14 @@ struct copy_spec {
   struct journal *journal;
   const struct journal_import *imp;
   const struct layer_format *formats; /* one a layer */
-  struct source *const *sources;      /* one a layer; not used in a stream */
+  const struct extent *extents; /* of the map, from journal_map_keep; NULL: read their rows */
+  size_t n_extents;
+  struct source *const *sources; /* one a layer; not used in a stream */
   struct target *target;
   unsigned connections, workers;
   uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;
-  const atomic_bool *stop; /* set: wait for nothing that can take long */
+  const atomic_bool *stop;       /* set: wait for nothing that can take long */
   const atomic_bool *may_commit; /* the journal's check has passed */
 };
 

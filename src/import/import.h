@@ -62,7 +62,9 @@ struct qimport {
   bool in_journal; /* imp.no is valid, and held by us */
   struct early_event early[EARLY_MAX];
   unsigned n_early;
-  bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
+  bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
+  struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
+  size_t n_extents;
   struct target *target;
   struct copy *copy;
   struct audit *audit;

@@ -237,6 +237,7 @@ qimport_close (struct qimport *q)
   import_close_image (q);
   import_close_audit (q);
   options_close (q->options);
+  free (q->extents);
   free (q->records);
   free (q->url);
   free (q->target_path);

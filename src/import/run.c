@@ -214,6 +214,8 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   q->imp.hash_image = q->options->sha256 != NULL || fetches_nearly_all (q, stored);
   if (journal_map_seal (map, &q->imp, err) == -1)
     return -1;
+  free (q->extents);
+  q->extents = journal_map_keep (map, &q->n_extents);
   warn_space (q);
   q->phase = phase_target;
   return PHASE_MORE;
@@ -248,6 +250,8 @@ import_open_copy (struct qimport *q, struct error *err)
     .journal = q->journal,
     .imp = &q->imp,
     .formats = q->formats,
+    .extents = q->extents,
+    .n_extents = q->n_extents,
     .sources = q->stream ? NULL : q->sources,
     .connections = (unsigned)q->options->connections,
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers

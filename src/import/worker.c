@@ -351,8 +351,11 @@ worker_new (struct copy *c, struct error *err)
   }
   w->c = c;
   if (gather_init (&w->gather, c->arena_size, err) == 0
-      && journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0)
+      && journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0) {
+    if (c->spec.extents != NULL)
+      journal_reader_keep (w->reader, c->spec.extents, c->spec.n_extents);
     return w;
+  }
   worker_release (w);
   return NULL;
 }

@@ -12,7 +12,7 @@
 
 #include "journal/record.h"
 
-/* 12 MiB of them; before there are buffers for data. */
+/* 12 MiB of them, for as long as the import takes. */
 enum { FEW = 1 << 18 };
 
 static int
@@ -106,6 +106,19 @@ journal_map_close (struct journal_map *m)
   free (m->few);
   sql_close (&m->stage);
   free (m);
+}
+
+struct extent *
+journal_map_keep (struct journal_map *m, size_t *n)
+{
+  struct extent *kept = m->few;
+
+  *n = m->n_kept;
+  if (m->n_kept == 0)
+    return NULL;
+  m->few = NULL;
+  m->n_few = m->n_kept = m->few_cap = 0;
+  return kept;
 }
 
 void

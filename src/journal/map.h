@@ -36,6 +36,7 @@ struct journal_map {
   /* What is staged, up to FEW_MOST.  With more all of it is in the database, FEW_MOST is 0. */
   struct extent *few;
   size_t n_few, few_cap, few_most;
+  size_t n_kept; /* sealed: they are as they were stored, so many */
 
   /* Of a stream, and of a map that is sealed already. */
   bool was_sealed;

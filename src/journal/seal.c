@@ -277,6 +277,8 @@ add_row (void *ctx, const struct extent *e, struct error *err)
       || map_put_extent (s->m, s->extents, &s->seg, e, err) == -1)
     return -1;
   map_grow_segment (&s->seg, e);
+  if (s->m->few_most > 0)
+    s->m->few[s->extents] = *e; /* merged, so never ahead of where the scan reads */
   s->extents++;
   return 0;
 }
@@ -396,6 +398,8 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
   digest_peek (&s.digest, digest);
   if (!m->was_sealed && put_seal (&s, digest, err) == -1)
     return -1;
+  if (s.store && m->few_most > 0)
+    m->n_few = m->n_kept = s.extents;
   if (read_back (m, imp, err) == -1)
     return -1;
   return compare_sealed (digest, imp, m, err);
