@@ -93,12 +93,15 @@ rounds () {
       sync
       contestant "$name"
       ! grep -q '^hung' "$scratch/said" || rm -f "$out"
-      case $run$name in
-        1floor* | [!1]*) ;;
+      case $run:$name in
+        1:floor* | [!1]:* | ??*:*) ;;
         *) [ ! -e "$out" ] || $same || die "$name made another disk" ;;
       esac
       clean
     done
+    first=$1
+    shift
+    set -- "$@" "$first" # so that nobody always comes after the same one
   done
 }
 

@@ -9,9 +9,10 @@
     measure.py table RESULTS [PEER...]             medians by name; how many times faster than each
                                                    PEER (the median of the rounds' ratios), and how
                                                    many times the largest of what is called "floor:"
-    measure.py cost RESULTS WORD WITH WITHOUT      what WITH takes more than WITHOUT, of its own
-                                                   time: of the means of the faster halves, for
-                                                   what disturbs a run only makes it longer
+    measure.py cost RESULTS WORD WITH WITHOUT      what WITHOUT takes less than WITH, of its time:
+                                                   of the means of the faster halves, for what
+                                                   disturbs a run only makes it longer, and the
+                                                   median of the rounds
 """
 import json
 import os
@@ -114,7 +115,8 @@ def cost(results, word, names):
     said = []
     for key, shown in (("wall", "wall time"), ("cpu", "CPU time")):
         having, without = (faster_half(rows[name], key) for name in names)
-        said.append(f"{100 * (1 - without / having):5.1f} % of {having:.3f} s {shown}")
+        median = statistics.median(b[key] / a[key] for a, b in zip(*(rows[name] for name in names)))
+        said.append(f"{100 * (1 - without / having):5.1f} % of {having:.3f} s {shown} (median {100 * (1 - median):.1f} %)")
     print(f"{word:8} {', '.join(said)}; n={len(rows[names[0]])}", flush=True)
 
 
