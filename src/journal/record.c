@@ -116,7 +116,8 @@ record_corrupt (const struct sql *s, const char *what, struct error *err)
 
 /* ---- Reading ----------------------------------------------------------------------------- */
 
-/* SQLite stores what it is given, whatever the column was declared to be. */
+/* SQLite stores what it is given, whatever the column was declared to be.  To be asked before
+ * the value is, which may convert it. */
 static bool
 is_kind (sqlite3_stmt *row, int i, int kind)
 {
@@ -168,16 +169,24 @@ read_blob (sqlite3_stmt *row, int i, uint8_t *out, size_t max, size_t *len)
 static bool
 read_i64 (sqlite3_stmt *row, int i, int64_t *out)
 {
+  if (!is_kind (row, i, SQLITE_INTEGER))
+    return false;
   *out = sqlite3_column_int64 (row, i);
-  return is_kind (row, i, SQLITE_INTEGER);
+  return true;
 }
 
 static bool
 read_u64 (sqlite3_stmt *row, int i, uint64_t *out)
 {
-  *out = sql_u64 (row, i);
-  return is_kind (row, i, SQLITE_NULL)
-         || (is_kind (row, i, SQLITE_INTEGER) && *out <= INT64_MAX);
+  int64_t number;
+
+  *out = UINT64_MAX;
+  if (is_kind (row, i, SQLITE_NULL))
+    return true;
+  if (!read_i64 (row, i, &number) || number < 0)
+    return false;
+  *out = (uint64_t)number;
+  return true;
 }
 
 static bool
@@ -343,12 +352,13 @@ int
 record_read_segment (sqlite3_stmt *row, struct sql *s, struct segment *out, struct error *err)
 {
   uint64_t v[12];
+  int64_t number;
   int i;
 
   for (i = 0; i < 12; i++) {
-    v[i] = (uint64_t)sqlite3_column_int64 (row, i);
-    if (v[i] > INT64_MAX || !is_kind (row, i, SQLITE_INTEGER))
+    if (!read_i64 (row, i, &number) || number < 0)
       return record_corrupt (s, "a segment has an impossible number", err);
+    v[i] = (uint64_t)number;
   }
   if (v[4] < v[3] || v[1] >= JOURNAL_LAYERS_MAX)
     return record_corrupt (s, "a segment contradicts itself", err);
