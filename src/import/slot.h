@@ -109,7 +109,7 @@ struct copy {
   uint64_t next_ord;      /* the next segment to be claimed from the journal */
   uint64_t planned_ord;   /* every segment before it has or had a slot */
   uint64_t segments_left; /* not planned yet, at most */
-  unsigned layer;         /* whose source is in use */
+  _Atomic unsigned layer; /* whose source is in use: any thread may wake it */
   int64_t last_tick, last_watch;
   int64_t patience_ms;      /* with a request that brings nothing */
   _Atomic uint64_t fetched; /* over all attempts, as of now */
