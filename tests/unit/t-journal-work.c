@@ -32,6 +32,7 @@ seal (struct fixture *f)
   e = zero_at (EXTENT_HOLE, guest + (2 << 20), f->imp.virtual_size - guest - (2 << 20));
   OK (f, journal_map_add (m, &e, &f->err));
   OK (f, journal_map_seal (m, &f->imp, &f->err));
+  OK (f, journal_set_target (f->j, f->imp.no, "kind=file", &f->err));
 }
 
 static void
