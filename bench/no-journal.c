@@ -409,7 +409,6 @@ IS (never, journal_log_json);
 IS (never, journal_map_digest);
 IS (never, journal_map_each);
 IS (never, journal_map_take);
-IS (never, journal_reader_keep);
 IS (never, journal_receipt_json);
 IS (never, journal_release_audit);
 IS (never, journal_samples);

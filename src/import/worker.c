@@ -15,7 +15,7 @@ enum { BATCH = 256, ZERO_LOOK = 64 << 10 };
 
 struct worker {
   struct copy *c;
-  struct journal_reader *reader;
+  struct journal_reader *reader; /* NULL: the extents are at hand */
   struct qcow2_decoder *decoder[JOURNAL_LAYERS_MAX];
 
   /* Extents BATCH_FIRST.. of the import, read ahead. */
@@ -75,6 +75,12 @@ extent_of (struct worker *w, const struct slot *s, uint64_t i, const struct exte
 {
   uint64_t ord = s->seg.first_extent + i;
 
+  if (w->reader == NULL) {
+    if (ord >= w->c->spec.n_extents)
+      return fail (err, ERR_INTERNAL, "the map has no extent %llu", (unsigned long long)ord);
+    *out = &w->c->spec.extents[ord];
+    return 0;
+  }
   if (ord < w->batch_first || ord >= w->batch_first + w->batch_n) {
     if (journal_extents (w->reader, w->c->spec.imp->no, &s->seg, i, w->batch, BATCH,
                          &w->batch_n, err)
@@ -154,14 +160,16 @@ may_split (struct worker *w, const struct slot *s, const struct extent *e, bool 
   return 0;
 }
 
-/* Are the bytes of E in the buffer, from the first one that is to be written?  Rows are used
- * beside the journal's check. */
+/* Are the bytes of E, from a row, in the buffer from the first one that is to be written?  Rows
+ * are used beside the journal's check. */
 static int
 check_place (const struct worker *w, const struct slot *s, const struct extent *e,
              struct error *err)
 {
   uint64_t cluster = UINT64_C (1) << w->c->spec.formats[e->layer].cluster_bits;
 
+  if (w->reader == NULL)
+    return 0;
   if (e->host.v + s->into < s->base.v)
     return fail (err, ERR_JOURNAL_CORRUPT,
                  "%s: an extent of segment %llu lies before what is to be fetched for it; "
@@ -351,11 +359,9 @@ worker_new (struct copy *c, struct error *err)
   }
   w->c = c;
   if (gather_init (&w->gather, c->arena_size, err) == 0
-      && journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0) {
-    if (c->spec.extents != NULL)
-      journal_reader_keep (w->reader, c->spec.extents, c->spec.n_extents);
+      && (c->spec.extents != NULL
+          || journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0))
     return w;
-  }
   worker_release (w);
   return NULL;
 }

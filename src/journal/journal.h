@@ -221,8 +221,8 @@ int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range 
  * the end of a stream: what was not taken becomes segments too, zero runs are stored. */
 int journal_map_seal (struct journal_map *m, struct journal_import *imp, struct error *err);
 /* Of a map that was just sealed and is no stream's: its extents as they were stored, *N of them
- * in their order, for journal_reader_keep; the caller frees them.  NULL where they were too
- * many to stay in memory. */
+ * in their order, so that who made the map need not read their rows; the caller frees them.
+ * NULL where they were too many to stay in memory. */
 struct extent *journal_map_keep (struct journal_map *m, size_t *n);
 /* The digest that a seal would have, without storing (--accept-new-validator). */
 int journal_map_digest (struct journal_map *m, uint8_t out[DIGEST_SIZE], struct error *err);
@@ -259,10 +259,6 @@ struct journal_reader;
 int journal_reader_open (struct journal_reader **out, const char *path, struct error *err);
 void journal_reader_close (struct journal_reader *r);
 OWNABLE (journal_reader)
-
-/* R has the N extents of the one import it will be asked about from E, and need not read their
- * rows.  E stays the caller's, and must outlive R. */
-void journal_reader_keep (struct journal_reader *r, const struct extent *e, size_t n);
 
 /* Up to MAX segments from ORD on that are not committed, or (with hash_image) reach beyond
  * IMAGE_HASHED_TO, in order.  Never scans what is done: starts at the import's watermark. */

@@ -22,9 +22,7 @@ struct journal_reader {
   int64_t no; /* whose disk has so many bytes and layers; 0: none was asked for */
   uint64_t disk;
   unsigned layers;
-  struct ahead ahead;        /* of import NO */
-  const struct extent *kept; /* NULL: they are read from their rows */
-  size_t n_kept;
+  struct ahead ahead; /* of import NO */
 };
 
 int
@@ -48,13 +46,6 @@ journal_reader_close (struct journal_reader *r)
     return;
   sql_close (&r->sql);
   free (r);
-}
-
-void
-journal_reader_keep (struct journal_reader *r, const struct extent *e, size_t n)
-{
-  r->kept = e;
-  r->n_kept = n;
 }
 
 /* Of import NO, what its rows must keep to: they are used beside the check of the journal, not
@@ -203,19 +194,6 @@ read_ahead (struct journal_reader *r, uint64_t first, uint64_t want, struct erro
   return more == -1 ? -1 : 0;
 }
 
-static int
-kept_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
-              struct extent *out, size_t max, size_t *n, struct error *err)
-{
-  uint64_t at = seg->first_extent + i;
-
-  if (i >= seg->extents || at >= r->n_kept)
-    return record_corrupt (&r->sql, "extents of a segment are missing", err);
-  *n = (size_t)min_u64 (max, min_u64 (seg->extents - i, r->n_kept - at));
-  memcpy (out, r->kept + at, *n * sizeof *out);
-  return 0;
-}
-
 int
 journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg, uint64_t i,
                  struct extent *out, size_t max, size_t *n, struct error *err)
@@ -224,8 +202,6 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
   uint64_t at = seg->first_extent + i, have;
 
   *n = 0;
-  if (r->kept != NULL)
-    return kept_extents (r, seg, i, out, max, n, err);
   if (know_disk (r, no, err) == -1)
     return -1;
   if ((at < a->first || at >= a->first + a->n)
