@@ -115,8 +115,10 @@ def cost(results, word, names):
     said = []
     for key, shown in (("wall", "wall time"), ("cpu", "CPU time")):
         having, without = (faster_half(rows[name], key) for name in names)
-        median = statistics.median(b[key] / a[key] for a, b in zip(*(rows[name] for name in names)))
-        said.append(f"{100 * (1 - without / having):5.1f} % of {having:.3f} s {shown} (median {100 * (1 - median):.1f} %)")
+        rounds = zip(*(rows[name] for name in names))
+        median = statistics.median(b[key] / a[key] for a, b in rounds)
+        said.append(f"{100 * (1 - without / having):5.1f} % of {having:.3f} s {shown}"
+                    f" (median {100 * (1 - median):.1f} %)")
     print(f"{word:8} {', '.join(said)}; n={len(rows[names[0]])}", flush=True)
 
 

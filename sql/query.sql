@@ -196,7 +196,7 @@ SELECT 'a segment is passed over that is not committed' FROM counted
 UNION ALL
 SELECT 'a segment contradicts itself' FROM piece WHERE wrong
 UNION ALL
-SELECT 'the largest segment is larger than it should be' FROM counted, piece
+SELECT 'the size of the largest segment is wrong' FROM counted, piece
  WHERE sealed AND counted.need_max <> piece.need_max
 UNION ALL
 SELECT 'a layer has no length, or a segment reaches beyond it' FROM counted
