@@ -25,6 +25,7 @@ flow_tests += tests/flow/accessible.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/device-full.sh
 flow_tests += tests/flow/device-import.sh
+flow_tests += tests/flow/ownership.sh
 flow_tests += tests/flow/cli-import.sh
 flow_tests += tests/flow/cli-usage.sh
 flow_tests += tests/flow/fleet.sh

@@ -83,7 +83,7 @@ open_model (struct sql *s, struct error *err)
 }
 
 const char file_schema_sha256[DIGEST_HEX]
-    = "add96bc1bfc0c5d21a72d458aee5047512a976a05ae74befa98c55c18302ed2b";
+    = "3abe2acc3707501c4d73aa380c49cfea0b93b0ef65a6baab4c245167a63933e7";
 
 int
 file_schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err)

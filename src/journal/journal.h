@@ -137,6 +137,7 @@ struct journal_import {
   uint64_t attempts;
   char error_code[32], error_message[1024];    /* "" if none */
   int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
+  uint64_t target_run, target_epoch; /* the target's marker, as of the last commit; 0: none yet */
   char holder[128];                            /* "" or who works on it: "pid 123 on HOST" */
 };
 
@@ -292,8 +293,8 @@ struct segment_progress {
   size_t hash_len;
 };
 
-/* Bytes for the first MiB of a device, which is written last (target.h): they are kept here, so
- * that they may be committed. */
+/* Bytes for where the marker stands, and of a device its first MiB, which are written last
+ * (target.h): they are kept here, so that they may be committed. */
 struct held_piece {
   unsigned piece; /* at most 255 */
   const void *bytes;
@@ -308,9 +309,14 @@ struct import_progress {
   uint8_t image_hash[DIGEST_STATE_MAX];
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
+  uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */
   const struct held_piece *held; /* those that changed */
   size_t n_held;
 };
+
+/* Pieces that are held back, before the target is claimed: what it held there (J9).  FULL. */
+int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *held, size_t n,
+                       struct error *err);
 
 /* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
  * first error it is rolled back and nothing counts.  ERR_IMPORT_HELD if this process no longer

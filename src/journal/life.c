@@ -196,7 +196,7 @@ static int
 unseal (struct journal *j, int64_t no, struct error *err)
 {
   if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1
-      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
+      || sql_run (&j->sql, SQL_IMPORT_DROP_HELD, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_IMPORT_UNSEAL, err, "i", no);
 }

@@ -32,7 +32,8 @@ sql_files = \
 	sql/map.sql \
 	sql/query.sql \
 	sql/stage.sql \
-	sql/migrations/0001-journal.sql
+	sql/migrations/0001-journal.sql \
+	sql/migrations/0002-marker.sql
 sql_paths = $(sql_files:%=$(top_srcdir)/%)
 EXTRA_DIST += $(sql_files)
 BUILT_SOURCES += src/journal/sql-text.c src/journal/sql-text.h

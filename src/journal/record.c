@@ -78,6 +78,8 @@ static const struct column import_columns[] = {
   IMPORT (TEXT, error_message),
   IMPORT (I64, updated_at),
   IMPORT (I64, finished_at),
+  IMPORT (U64, target_run),
+  IMPORT (U64, target_epoch),
   IMPORT (TEXT, holder),
 };
 
@@ -264,6 +266,8 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
     return record_corrupt (s, "an import has a wrong number of layers", err);
   if (imp->fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->target_run > UINT32_MAX || (imp->target_run == 0) != (imp->target_epoch == 0))
+    return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
       && (imp->segments_committed > 0 || imp->guest_committed > 0 || imp->zero_ord > 0
           || imp->zero_off > 0))
