@@ -25,6 +25,7 @@ flow_tests += tests/flow/accessible.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/device-full.sh
 flow_tests += tests/flow/device-import.sh
+flow_tests += tests/flow/chain-sizes.sh
 flow_tests += tests/flow/cli-import.sh
 flow_tests += tests/flow/cli-usage.sh
 flow_tests += tests/flow/fleet.sh
@@ -59,6 +60,7 @@ long_tests += tests/long/memory.sh
 long_tests += tests/long/threads.sh
 long_tests += tests/long/valgrind.sh
 # Short in the quick suite, of full size here.
+long_tests += tests/flow/chain-sizes.sh
 long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh tests/flow/net-random.sh
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \

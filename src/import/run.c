@@ -179,7 +179,7 @@ static int
 read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
 {
   struct mapping m = { .q = q, .map = map };
-  const struct map_sink sink = { map_extent, map_table, &m };
+  const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
   int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
 
   *stored = m.stored;
