@@ -48,6 +48,7 @@ struct qimport {
   unsigned n_layers;
   struct source *sources[LAYERS_MAX];
   char *urls[LAYERS_MAX]; /* with their secrets; never stored */
+  char **local_sources;   /* paths of those, and of mirrors, that are on this machine; then NULL */
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */

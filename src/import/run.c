@@ -29,7 +29,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
   spec->journal_path = journal_path (q->journal);
-  spec->source_path = q->urls[0] != NULL && q->urls[0][0] == '/' ? q->urls[0] : NULL;
+  spec->source_paths = (const char *const *)q->local_sources;
 }
 
 /* ---- Start --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ librooms_la_SOURCES += \
 	src/target/identity.c \
 	src/target/inner.h \
 	src/target/lock.c \
+	src/target/overlap.c \
 	src/target/place.c \
 	src/target/publish.c \
 	src/target/read.c \
