@@ -22,6 +22,7 @@ flow_tests += tests/faults.sh
 flow_tests += tests/manuals.sh
 flow_tests += tests/units.sh
 flow_tests += tests/flow/accessible.sh
+flow_tests += tests/flow/altered-rows.sh
 flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/device-full.sh
 flow_tests += tests/flow/device-import.sh

@@ -167,8 +167,8 @@ void import_close_stream (struct qimport *q);
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
 
-/* A row that was altered makes a sound image look damaged, its source changed, the memory too
- * little, or qimport broken: before they are blamed, the journal's check, where one runs, has
+/* A row that was altered makes a sound image look damaged, source or target changed, the memory
+ * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has
  * its say (SQ3). */
 void import_prefer_check (struct qimport *q, struct error *err);
 

@@ -323,7 +323,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   if (q->options->restart)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1
-      || import_check_target (q, err) == -1 || start_check (q, err) == -1)
+      || start_check (q, err) == -1 || import_check_target (q, err) == -1)
     return -1;
   /* That the part file was renamed already does not count: should the journal have gone back
    * since, the rest is fetched again and written over the same bytes (J3). */

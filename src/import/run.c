@@ -308,7 +308,7 @@ import_prefer_check (struct qimport *q, struct error *err)
   struct error why;
 
   if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE || status == QIMPORT_USAGE
-       || status == QIMPORT_INTERNAL)
+       || status == QIMPORT_INTERNAL || err->code == ERR_TARGET_CHANGED)
       && join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }
