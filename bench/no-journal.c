@@ -395,6 +395,7 @@ never (void)
 #define IS(function, name) extern __typeof__ (name) name __attribute__ ((alias (#function)))
 
 IS (nothing, journal_check_cluster);
+IS (nothing, journal_check_need);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);

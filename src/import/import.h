@@ -48,6 +48,7 @@ struct qimport {
   unsigned n_layers;
   struct source *sources[LAYERS_MAX];
   char *urls[LAYERS_MAX]; /* with their secrets; never stored */
+  char **local_sources;   /* paths of those, and of mirrors, that are on this machine; then NULL */
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
@@ -169,8 +170,8 @@ void import_close_stream (struct qimport *q);
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
 
-/* A row that was altered makes a sound image look damaged, its source changed, the memory too
- * little, or qimport broken: before they are blamed, the journal's check, where one runs, has
+/* A row that was altered makes a sound image look damaged, source or target changed, the memory
+ * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has
  * its say (SQ3). */
 void import_prefer_check (struct qimport *q, struct error *err);
 

@@ -31,7 +31,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
   spec->journal_path = journal_path (q->journal);
-  spec->source_path = q->urls[0] != NULL && q->urls[0][0] == '/' ? q->urls[0] : NULL;
+  spec->source_paths = (const char *const *)q->local_sources;
 }
 
 /* ---- Start --------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ static int
 read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
 {
   struct mapping m = { .q = q, .map = map };
-  const struct map_sink sink = { map_extent, map_table, &m };
+  const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
   int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
 
   *stored = m.stored;
@@ -317,7 +317,7 @@ import_prefer_check (struct qimport *q, struct error *err)
   struct error why;
 
   if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE || status == QIMPORT_USAGE
-       || status == QIMPORT_INTERNAL)
+       || status == QIMPORT_INTERNAL || err->code == ERR_TARGET_CHANGED)
       && join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }

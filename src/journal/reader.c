@@ -94,6 +94,15 @@ journal_check_cluster (const struct journal_reader *r, const struct extent *e,
   return record_corrupt (&r->sql, "a compressed extent is larger than a cluster", err);
 }
 
+int
+journal_check_need (const struct journal_reader *r, const struct segment *seg, uint64_t most,
+                    struct error *err)
+{
+  if (seg->need.len <= most)
+    return 0;
+  return record_corrupt (&r->sql, "a segment needs more bytes than any should", err);
+}
+
 static int
 check_segment (const struct journal_reader *r, const struct segment *seg, struct error *err)
 {

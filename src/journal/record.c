@@ -401,7 +401,7 @@ record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer
   const uint64_t most = INT64_MAX / SECTOR;
 
   if (row->guest > most || row->len > most || row->host > most || row->stored > most
-      || row->skip > most || at.v > most - row->host)
+      || row->skip > UINT32_MAX || at.v > most - row->host)
     return record_corrupt (s, "an extent has an impossible number", err);
   *out = (struct extent){
     .kind = row->stored > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,

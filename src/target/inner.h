@@ -99,6 +99,10 @@ int target_open_at (int dir_fd, const char *name, int flags, mode_t mode);
 /* The name of the part file of NAME; names there have at most NAME_LEN bytes. */
 void target_part_name (char part[NAME_MAX + 1], const char *name, size_t name_len);
 
+/* overlap.c */
+int target_place_refuse_sources (const struct target_place *p, const struct target_spec *spec,
+                                 struct error *err);
+
 /* file.c */
 int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
                            struct error *err);

@@ -10,6 +10,7 @@ librooms_la_SOURCES += \
 	src/target/lock.c \
 	src/target/marker.c \
 	src/target/marker.h \
+	src/target/overlap.c \
 	src/target/place.c \
 	src/target/publish.c \
 	src/target/read.c \

@@ -63,7 +63,7 @@ struct target_spec {
   bool zero_promised;       /* --target-is-zero: devices only */
   bool preallocate;         /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
-  const char *source_path;  /* a local source, likewise; may be NULL */
+  const char *const *source_paths; /* local sources, likewise, then NULL; may be NULL */
 };
 
 struct target;
@@ -75,6 +75,10 @@ struct target;
  * component as given, so that /dev/disk/by-id/... is still the same device after a reboot. */
 int target_preflight (const struct target_spec *spec, enum target_kind *kind, char *canonical,
                       struct error *err);
+
+/* Only that: is the target, or its part file, one of spec->source_paths, or does one of them lie on
+ * the other?  What cannot be looked at is for others to refuse. */
+int target_refuse_sources (const struct target_spec *spec, struct error *err);
 
 /* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does
  * not matter (a device, an existing file written in place). */

@@ -481,7 +481,7 @@ test_link_to_a_device_is_followed (void **state)
   must (target_sync (t, &err));
   target_close (t);
   assert_true (holds (loop, 2 * MIB, 4096, -1));
-  s.source_path = loop;
+  s.source_paths = (const char *const[]){ loop, NULL };
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "the source itself");
 }
 

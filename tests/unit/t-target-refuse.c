@@ -174,8 +174,8 @@ test_journal_and_source_are_no_targets (void **state)
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "is the journal");
   s.journal_path = NULL;
   make_file (in_room ("image.qcow2"), "");
-  s.source_path = in_room ("image.qcow2");
-  s.path = s.source_path;
+  s.path = in_room ("image.qcow2");
+  s.source_paths = (const char *const[]){ s.path, NULL };
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "is the source itself");
 }
 
