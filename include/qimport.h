@@ -150,7 +150,7 @@ struct qimport_info {
   int64_t started_at;          /* ms since 1970 */
   int64_t updated_at;          /* when it last got on */
   int64_t finished_at;         /* 0: not yet */
-  char holder[128];            /* who works on it now, or "" */
+  char holder[128];            /* who works on it now, in words, or "" */
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that

@@ -368,8 +368,6 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1
       || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
-      || import_check_target (q, err) == -1 || start_check (q, err) == -1)
-  if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1
       || start_check (q, err) == -1 || import_check_target (q, err) == -1)
     return -1;
   if (all_committed (&q->imp)) {

@@ -434,15 +434,14 @@ import_leave (struct qimport *q, const struct error *why)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
   import_tell_mirrors (q);
-  if (q->in_journal)
-    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
-                     &ignored);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->in_journal && q->fresh && !passing
-      && journal_forget (q->journal, &q->imp, &ignored) == 0) {
+      && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
-  }
+  } else if (q->in_journal)
+    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
+                     &ignored);
   q->in_journal = false;
   target_close (q->target);
   q->target = NULL;

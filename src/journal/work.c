@@ -110,7 +110,7 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
 {
   LOCKED (j);
 
-  if (tx_begin (j, PROGRESS, err) == -1)
+  if (tx_begin_of (j, no, PROGRESS, err) == -1)
     return -1;
   return tx_end (j, commit_all (j, no, segs, n, p, err), err);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Negative controls: six builds of the program, each with one bug of the kind that costs data and
+# Negative controls: builds of the program, each with one bug of the kind that costs data and
 # that nobody notices until the power fails.  Each must make the test named beside it fail, at the
 # point named there; a control that passes is a defect of that test.  In make check the objects of
 # the build are used but for those that have the bug; with QIMPORT_TEST_LONG=1 each is a build of
@@ -24,6 +24,7 @@ fsync-retried sync-fails.sh the import ends with 6
 no-lock two-processes.sh a second resume is refused with 7
 marker-not-checked ownership.sh with the target of the other history it is refused
 epoch-after-sync power-loss.sh of a disk apart from its journal
+row-taken-without-lock namespaces.sh a resume while the map is read from another PID namespace is refused
 '
 
 build () { # sets $program
