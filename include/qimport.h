@@ -71,6 +71,10 @@ struct qimport_error {
 /* The version of the library, "1.2.3"; static. */
 const char *qimport_version (void);
 
+/* What this build unpacks, and what else may be in or out, words with blanks between: "xz
+ * (threads) gzip zstd bzip2"; static. */
+const char *qimport_built_in (void);
+
 /* Frees a string the library handed out.  NULL is fine. */
 void qimport_free (void *p);
 
