@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/trust/checksum_file.c \
+	src/trust/checksum_file.h \
+	src/trust/checksum_json.c \
+	src/trust/checksum_lines.c \
+	src/trust/checksum_search.h \
+	src/trust/clear_signed.c \
+	src/trust/clear_signed.h \
+	src/trust/json_reader.c \
+	src/trust/json_reader.h \
+	src/trust/span.h
