@@ -69,6 +69,7 @@ clear_signed_find (struct span file, struct clear_signed *out, struct error *err
 size_t
 clear_signed_plain (struct span text, char *out)
 {
+  const char *end = text.at + text.len;
   struct span line;
   size_t n = 0;
 
@@ -77,7 +78,7 @@ clear_signed_plain (struct span text, char *out)
       line = span_from (line, 2);
     memcpy (out + n, line.at, line.len);
     n += line.len;
-    if (text.len > 0)
+    if (line.at + line.len < end)
       out[n++] = '\n';
   }
   return n;
