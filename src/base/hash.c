@@ -336,3 +336,19 @@ checksum_from_text (struct checksum *out, const char *text)
   return hash_by_name (text, (size_t)(colon - text), &out->algorithm)
          && checksum_from_hex (out, colon + 1, strlen (colon + 1));
 }
+
+enum hash_algorithm
+checksum_text_algorithm (const char *text)
+{
+  struct checksum c;
+
+  return checksum_from_text (&c, text) ? c.algorithm : HASH_SHA256;
+}
+
+const char *
+checksum_text_hex (const char *text)
+{
+  const char *colon = strchr (text, ':');
+
+  return colon == NULL ? text : colon + 1;
+}

@@ -85,6 +85,10 @@ char *checksum_hex (char out[HASH_HEX], const struct checksum *c);
 char *checksum_text (char out[HASH_TEXT], const struct checksum *c);
 /* LEN bytes of HEX are a digest of out->algorithm. */
 bool checksum_from_hex (struct checksum *out, const char *hex, size_t len);
+/* The digits of such a text. */
+const char *checksum_text_hex (const char *text);
+/* The algorithm of such a text; SHA-256, which is computed unasked, of an empty one. */
+enum hash_algorithm checksum_text_algorithm (const char *text);
 /* "ALGO:HEX", or digits alone, which are SHA-256's. */
 bool checksum_from_text (struct checksum *out, const char *text);
 
