@@ -49,7 +49,7 @@ UPDATE import
    SET holder = '', holder_pid = 0, holder_start = 0, holder_boot = ''
  WHERE no = ?1 AND holder_pid = ?2 AND holder_start = ?3;
 -- :import_set_options
-UPDATE import SET options = ?2, updated_at = ?3 WHERE no = ?1;
+UPDATE import SET options = ?2, updated_at = ?3, expect_sha256 = ?4 WHERE no = ?1;
 -- :import_set_target
 UPDATE import SET target_identity = ?2, state = 'copying', updated_at = ?3 WHERE no = ?1;
 -- :import_set_root

@@ -13,7 +13,12 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                  'cluster_size', s.cluster_size,
                  'image', json_object ('length', s.image_length, 'etag', s.image_etag,
                                        'last_modified', s.image_last_modified,
-                                       'sha256', s.image_sha256),
+                                       'sha256', iif (instr (i.image_sha256, ':'), NULL,
+                                                      s.image_sha256),
+                                       'checksum',
+                                         CASE WHEN i.image_sha256 = '' THEN NULL
+                                              WHEN instr (i.image_sha256, ':') THEN i.image_sha256
+                                              ELSE 'sha256:' || i.image_sha256 END),
                  'clusters', json_object ('total', s.clusters_total,
                                           'committed', s.clusters_committed),
                  'bytes', json_object ('guest_total', s.guest_total,
@@ -94,10 +99,24 @@ SELECT json_object (
            'source_identity', CASE (SELECT trust FROM layer WHERE key = i.no << 8)
                                 WHEN 0 THEN 'strong' WHEN 1 THEN 'weak'
                                 ELSE 'length-only' END,
-           'image_sha256_computed', json (iif (i.image_sha256 <> '', 'true', 'false')),
-           'image_sha256_checked', json (iif (i.image_sha256 <> '' AND i.expect_sha256 <> ''
+           'image_sha256_computed', json (iif (i.image_sha256 <> ''
+                                               AND NOT instr (i.image_sha256, ':'),
+                                               'true', 'false')),
+           'image_sha256_checked', json (iif (i.image_sha256 <> ''
+                                              AND NOT instr (i.image_sha256, ':')
                                               AND i.image_sha256 = i.expect_sha256,
                                               'true', 'false')),
+           'image_checksum_checked', json (iif (i.image_sha256 <> ''
+                                                AND i.image_sha256 = i.expect_sha256,
+                                                'true', 'false')),
+           'checksum_from', CASE WHEN i.expect_sha256 = '' THEN NULL
+                                 WHEN i.told LIKE 'image-signed-by=%' THEN 'signature'
+                                 WHEN i.told IS NOT NULL THEN 'file'
+                                 ELSE 'option' END,
+           'checksum_url', substr (i.told, instr (i.told, ' ') + 1),
+           'signed_by', iif (i.told LIKE 'signed-by=%' OR i.told LIKE 'image-signed-by=%',
+                             substr (i.told, instr (i.told, '=') + 1,
+                                     instr (i.told, ' ') - instr (i.told, '=') - 1), NULL),
            'segment_digests', json (iif (i.digests, 'true', 'false')),
            'target_audited', json (iif (i.root_digest <> '', 'true', 'false'))),
          'mirrors', (SELECT json_group_array (detail)
@@ -122,8 +141,18 @@ SELECT json_object (
          'retries', (SELECT count (*) FROM event
                       WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 AND kind = 'retry'),
          'digests', json_object ('map_sha256', nullif (lower (hex (i.map_digest)), ''),
-                                 'image_sha256', nullif (i.image_sha256, ''),
-                                 'image_sha256_expected', nullif (i.expect_sha256, ''),
+                                 'image_sha256', iif (instr (i.image_sha256, ':'), NULL,
+                                                      nullif (i.image_sha256, '')),
+                                 'image_sha256_expected', iif (instr (i.expect_sha256, ':'), NULL,
+                                                               nullif (i.expect_sha256, '')),
+                                 'image_checksum',
+                                   CASE WHEN i.image_sha256 = '' THEN NULL
+                                        WHEN instr (i.image_sha256, ':') THEN i.image_sha256
+                                        ELSE 'sha256:' || i.image_sha256 END,
+                                 'image_checksum_expected',
+                                   CASE WHEN i.expect_sha256 = '' THEN NULL
+                                        WHEN instr (i.expect_sha256, ':') THEN i.expect_sha256
+                                        ELSE 'sha256:' || i.expect_sha256 END,
                                  'target_root_sha256', nullif (i.root_digest, '')),
          'events', (SELECT json_group_array (json_object ('at', at, 'kind', kind,
                                                           'detail', detail))
@@ -131,9 +160,16 @@ SELECT json_object (
                              WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
                                AND kind <> 'committed'
                              ORDER BY key)))
-  FROM import AS i
+  FROM (SELECT *,
+               (SELECT substr (detail, length (expect_sha256) + 2) FROM event
+                 WHERE key >= no << 40 AND key < (no + 1) << 40 AND kind = 'checksum'
+                   AND expect_sha256 <> ''
+                   AND substr (detail, 1, length (expect_sha256) + 1) = expect_sha256 || ' '
+                 ORDER BY key DESC LIMIT 1) AS told -- by import_checksums, of what is expected
+          FROM import
+         WHERE no = ?1) AS i
        CROSS JOIN import_summary AS s
- WHERE i.no = ?1 AND s.id = i.id;
+ WHERE s.id = i.id;
 
 -- :state_rows  guest bytes as 0 data, 1 compressed, 2 zero, 3 hole; and whether they are committed
 SELECT guest_offset, length, iif (kind = 'compressed', 1, 0), committed

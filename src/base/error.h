@@ -30,6 +30,7 @@
   X (SOURCE_CONTRADICTS, "source-contradicts-itself", 4) \
   X (SOURCE_CHANGED, "source-changed", 4)                \
   X (SOURCE_CHECKSUM, "checksum-differs", 4)             \
+  X (SOURCE_SIGNATURE, "not-signed", 4)                  \
   X (SOURCE_FAILED, "source-failed", 4)                  \
   X (IMAGE_MALFORMED, "image-malformed", 5)              \
   X (IMAGE_TRUNCATED, "image-truncated", 5)              \

@@ -83,7 +83,7 @@ snapshot (struct copy *c, struct pending *out, struct import_progress *p, uint64
   p->zero_ord = c->zero_ord;
   p->zero_off = c->zero_off;
   p->image_hashed_to = c->hashed_to;
-  p->image_hash_len = c->spec.imp->hash_image ? digest_save (&c->image, p->image_hash) : 0;
+  p->image_hash_len = c->spec.imp->hash_image ? hash_save (&c->image, p->image_hash) : 0;
   p->done_to = watermark (c);
   *unsynced = c->unsynced;
   return 0;

@@ -347,14 +347,14 @@ copy_progress (struct copy *c, struct copy_progress *out)
 }
 
 bool
-copy_image_digest (struct copy *c, uint64_t image_len, uint8_t out[DIGEST_SIZE])
+copy_image_checksum (struct copy *c, uint64_t image_len, struct checksum *out)
 {
   bool whole;
 
   pthread_mutex_lock (&c->lock);
   whole = c->spec.imp->hash_image && c->hashed_to == image_len;
   if (whole)
-    digest_peek (&c->image, out);
+    hash_peek (&c->image, out);
   pthread_mutex_unlock (&c->lock);
   return whole;
 }
@@ -437,15 +437,16 @@ init_progress (struct copy *c)
 }
 
 static int
-open_image_digest (struct copy *c, struct error *err)
+open_image_hash (struct copy *c, struct error *err)
 {
   const struct journal_import *imp = c->spec.imp;
+  enum hash_algorithm algorithm = checksum_text_algorithm (imp->expect_sha256);
 
-  digest_init (&c->image);
+  hash_init (&c->image, algorithm);
   c->hash_ord = imp->image_hashed_to / c->segment_size;
   if ((imp->image_hash_len > 0
-       && !digest_load (&c->image, imp->image_hash, imp->image_hash_len))
-      || digest_count (&c->image) != imp->image_hashed_to)
+       && !hash_load (&c->image, algorithm, imp->image_hash, imp->image_hash_len))
+      || hash_count (&c->image) != imp->image_hashed_to)
     return fail (
         err, ERR_JOURNAL_CORRUPT,
         "%s: the image's digest state is not valid; restore the journal, or forget the "
@@ -512,7 +513,7 @@ copy_open (struct copy **out, const struct copy_spec *spec, struct error *err)
   if (copy_init (c, err) == -1 || open_slots (c, err) == -1)
     return -1;
   init_progress (c);
-  if (open_image_digest (c, err) == -1
+  if (open_image_hash (c, err) == -1
       || journal_reader_open (&c->reader, journal_path (spec->journal), err) == -1
       || open_threads (c, err) == -1)
     return -1;

@@ -74,7 +74,7 @@ struct copy_progress {
 /* From any thread. */
 void copy_progress (struct copy *c, struct copy_progress *out);
 
-/* The image's digest, when all of it was hashed. */
-bool copy_image_digest (struct copy *c, uint64_t image_len, uint8_t out[DIGEST_SIZE]);
+/* The image's checksum, when all of it was hashed. */
+bool copy_image_checksum (struct copy *c, uint64_t image_len, struct checksum *out);
 
 #endif

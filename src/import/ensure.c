@@ -43,20 +43,23 @@ still_there (struct qimport *q)
 static int
 check_expected (struct qimport *q, struct error *err)
 {
-  const char *want = q->options->sha256, *have = q->imp.image_sha256;
+  const char *want = q->options->checksum, *have = q->imp.image_sha256;
+  enum hash_algorithm algorithm;
 
   if (want == NULL || strcmp (want, have) == 0)
     return PHASE_OVER;
-  if (have[0] == '\0')
-    return fail (
-        err, ERR_SOURCE_CHECKSUM,
-        "%s: the image was not hashed when it was imported, so that --sha256 cannot be "
-        "checked; `qimport start --force --sha256 HEX` imports it again",
-        q->imp.target);
+  algorithm = checksum_text_algorithm (want);
+  if (have[0] == '\0' || checksum_text_algorithm (have) != algorithm)
+    return fail (err, ERR_SOURCE_CHECKSUM,
+                 "%s: the image was not hashed with %s when it was imported, so that the "
+                 "checksum cannot be checked; `qimport start --force --checksum ALGO:HEX` "
+                 "imports it again",
+                 q->imp.target, hash_title (algorithm));
   return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: the image that was imported has the SHA-256 %s, not %s; `qimport start "
+               "%s: the image that was imported has the %s %s, not %s; `qimport start "
                "--force` imports another",
-               q->imp.target, have, want);
+               q->imp.target, hash_title (algorithm), checksum_text_hex (have),
+               checksum_text_hex (want));
 }
 
 static int

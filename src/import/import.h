@@ -56,8 +56,8 @@ struct qimport {
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;
-  char stream_sha256[DIGEST_HEX]; /* of all that came, when it has ended */
-  bool describes;                 /* only looks: has neither journal nor target */
+  char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
+  bool describes;                  /* only looks: has neither journal nor target */
 
   struct journal_import imp;
   bool in_journal; /* imp.no is valid, and held by us */

@@ -13,22 +13,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/digest.h"
+#include "base/hash.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "qimport.h"
 
 enum option_type {
   TYPE_SWITCH,
-  TYPE_COUNT,   /* uint64_t, a whole number */
-  TYPE_SIZE,    /* uint64_t, with suffix */
-  TYPE_SECONDS, /* uint64_t, whole seconds */
-  TYPE_MS,      /* uint64_t milliseconds, given in seconds with a fraction */
-  TYPE_TEXT,    /* char * */
-  TYPE_FILE,    /* char *, made absolute, so that a resume elsewhere finds it */
-  TYPE_SHA256,  /* char *, 64 hexadecimal digits */
-  TYPE_LIST,    /* struct option_list */
-  TYPE_CHOICE   /* bool: true for the second word of the argument; with LEAST 1 for the first */
+  TYPE_COUNT,    /* uint64_t, a whole number */
+  TYPE_SIZE,     /* uint64_t, with suffix */
+  TYPE_SECONDS,  /* uint64_t, whole seconds */
+  TYPE_MS,       /* uint64_t milliseconds, given in seconds with a fraction */
+  TYPE_TEXT,     /* char * */
+  TYPE_FILE,     /* char *, made absolute, so that a resume elsewhere finds it */
+  TYPE_CHECKSUM, /* char *, as checksum_text () writes it */
+  TYPE_SHA256,   /* the same, of 64 hexadecimal digits: another name of the row before it */
+  TYPE_LIST,     /* struct option_list */
+  TYPE_CHOICE /* bool: true for the second word of the argument; with LEAST 1 for the first */
 };
 
 struct option_row {
@@ -103,10 +104,16 @@ static const struct option_row rows[] = {
        TYPE_SWITCH, restart, false, 0, 0),
   ROW ("max-size", "BYTES", "refuse larger virtual disks", "64T", FRESH | QIMPORT_FOR_INFO, 0,
        TYPE_SIZE, max_size, true, 512, UINT64_C (1) << 62),
-  ROW ("sha256", "HEX", "what the image file's SHA-256 must be", NULL, COPY, 0, TYPE_SHA256,
-       sha256, true, 0, 0),
-  ROW ("checksums", "URL|FILE", "a SHA256SUMS file to take it from", NULL, FRESH, 0, TYPE_TEXT,
-       checksums, false, 0, 0),
+  ROW ("checksum", "ALGO:HEX", "what the image file's checksum must be", NULL, COPY, 0,
+       TYPE_CHECKSUM, checksum, true, 0, 0),
+  ROW ("sha256", "HEX", "the same, of SHA-256", NULL, COPY, 0, TYPE_SHA256, checksum, false, 0,
+       0),
+  ROW ("checksums", "URL|FILE", "a file of checksums to take it from", NULL, FRESH, 0,
+       TYPE_TEXT, checksums, false, 0, 0),
+  ROW ("signed-by", "KEYRING", "it, or the image, must be signed by one of these keys", NULL,
+       FRESH, 0, TYPE_FILE, signed_by, false, 0, 0),
+  ROW ("signature", "URL|FILE", "where the signature is", NULL, FRESH, 0, TYPE_TEXT, signature,
+       false, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, true, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
@@ -151,6 +158,13 @@ find_row (const char *name)
     if (strcmp (rows[i].info.name, name) == 0)
       return i;
   return -1;
+}
+
+/* The row that keeps what is given as row I. */
+static int
+kept_as (int i)
+{
+  return rows[i].type == TYPE_SHA256 ? i - 1 : i;
 }
 
 static int
@@ -243,14 +257,19 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
 }
 
 static int
-set_sha256 (char **field, const char *value, struct error *err)
+set_checksum (char **field, const struct option_row *row, const char *value, struct error *err)
 {
-  uint8_t digest[DIGEST_SIZE];
-  char hex[DIGEST_HEX];
+  char text[HASH_TEXT];
+  struct checksum c;
+  bool valid = checksum_from_text (&c, value);
 
-  if (!digest_from_hex (digest, value))
+  if (row->type == TYPE_SHA256 && !(valid && c.algorithm == HASH_SHA256))
     return fail (err, ERR_USAGE, "--sha256: give 64 hexadecimal digits");
-  return set_text (field, digest_hex (hex, digest), err);
+  if (!valid)
+    return fail (err, ERR_USAGE,
+                 "--checksum: give ALGO:HEX with sha256, sha512, sha384, sha224, sha1 or md5, "
+                 "and all digits of the digest");
+  return set_text (field, checksum_text (text, &c), err);
 }
 
 static int
@@ -273,8 +292,9 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return set_text (field, value, err);
   case TYPE_FILE:
     return set_file (field, row, value, err);
+  case TYPE_CHECKSUM:
   case TYPE_SHA256:
-    return set_sha256 (field, value, err);
+    return set_checksum (field, row, value, err);
   case TYPE_LIST:
     return add_item (field, row, value, err);
   case TYPE_CHOICE:
@@ -298,7 +318,7 @@ options_set (struct qimport_options *o, const char *name, const char *value, str
     return fail (err, ERR_USAGE, "--%s: a line break in its argument", name);
   if (set_row (o, &rows[i], value, err) == -1)
     return -1;
-  o->set |= UINT64_C (1) << i;
+  o->set |= UINT64_C (1) << kept_as (i);
   return 0;
 }
 
@@ -344,7 +364,7 @@ options_close (struct qimport_options *o)
   for (i = 0; i < N_ROWS; i++) {
     enum option_type type = rows[i].type;
 
-    if (type == TYPE_TEXT || type == TYPE_FILE || type == TYPE_SHA256)
+    if (type == TYPE_TEXT || type == TYPE_FILE || type == TYPE_CHECKSUM)
       free (*(char **)field_of (o, &rows[i]));
     if (type == TYPE_LIST)
       for (k = 0; k < OPTION_LIST_MAX; k++)
@@ -374,6 +394,7 @@ copy_row (struct qimport_options *to, const struct qimport_options *from,
     return 0;
   case TYPE_TEXT:
   case TYPE_FILE:
+  case TYPE_CHECKSUM:
   case TYPE_SHA256:
     text = *(char **)field_of (from, row);
     return text == NULL ? 0 : set_text (field_of (to, row), text, err);
@@ -424,6 +445,7 @@ save_line (FILE *out, const struct option_row *row, const void *field)
     return fprintf (out, "%s=%g\n", name, (double)*(const uint64_t *)field / 1000);
   case TYPE_TEXT:
   case TYPE_FILE:
+  case TYPE_CHECKSUM:
   case TYPE_SHA256:
     return fprintf (out, "%s=%s\n", name, *(char *const *)field);
   case TYPE_CHOICE:
@@ -503,7 +525,8 @@ options_recall (struct qimport_options *o, const char *text, struct error *err)
     *value++ = '\0';
     i = find_row (line);
     if (i == -1
-        || (given >> i & 1)) /* unknown: of a version that knew more; it is only advice */
+        || (given >> kept_as (i)
+            & 1)) /* unknown: of a version that knew more; it is only advice */
       continue;
     if (options_set (o, line, *value == '\0' ? NULL : value, err) == -1)
       return -1;

@@ -27,7 +27,7 @@ struct qimport_options {
       connect_timeout_s, max_size;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *sha256, *checksums, *snapshot;
+      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
       verify, force, repair;

@@ -159,7 +159,19 @@ remember_options (struct qimport *q, struct error *err)
 
   if (options_save (q->options, imp->options, sizeof imp->options, err) == -1)
     return -1;
-  return journal_set_options (q->journal, imp->no, imp->options, err);
+  return journal_set_options (q->journal, imp, err);
+}
+
+/* Was some of the image hashed in another way than GIVEN asks for, or not at all? */
+static bool
+is_late (const struct journal_import *imp, const char *given)
+{
+  if (!imp->sealed || imp->stream)
+    return false;
+  return !imp->hash_image
+         || (imp->image_hashed_to > 0
+             && checksum_text_algorithm (given)
+                    != checksum_text_algorithm (imp->expect_sha256));
 }
 
 /* A checksum that is given only now holds from now on; but a digest of what went by unhashed
@@ -168,15 +180,15 @@ static int
 expect_checksum (struct qimport *q, struct error *err)
 {
   struct journal_import *imp = &q->imp;
-  const char *given = q->options->sha256;
+  const char *given = q->options->checksum;
 
   if (given == NULL || strcmp (given, imp->expect_sha256) == 0)
     return 0;
-  if (imp->sealed && !imp->stream && !imp->hash_image)
+  if (is_late (imp, given))
     return fail (err, ERR_USAGE,
-                 "--sha256: this import did not hash its image from the start; `qimport resume "
-                 "--restart --sha256 HEX %.8s` begins anew and does",
-                 imp->id);
+                 "--checksum: this import did not hash its image with %s from the start; "
+                 "`qimport resume --restart --checksum ALGO:HEX %.8s` begins anew and does",
+                 hash_title (checksum_text_algorithm (given)), imp->id);
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
   return remember_options (q, err);
 }

@@ -119,8 +119,9 @@ import_begin (struct qimport *q, struct error *err)
   imp->stream = q->stream;
   imp->keep_holes = o->unallocated_keep;
   imp->digests = o->digest;
-  imp->hash_image = o->sha256 != NULL && !q->stream; /* a stream is hashed as it comes */
-  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", o->sha256 ? o->sha256 : "");
+  imp->hash_image = o->checksum != NULL && !q->stream; /* a stream is hashed as it comes */
+  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
+            o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
   if (check_target (q, true, err) == -1 /* now that its size is known */
       || options_save (o, imp->options, sizeof imp->options, err) == -1
@@ -222,7 +223,7 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   journal_map_stop_when (map, &q->stop_check);
   if (read_map (q, map, &stored, err) == -1)
     return -1;
-  q->imp.hash_image = q->options->sha256 != NULL || fetches_nearly_all (q, stored);
+  q->imp.hash_image = q->options->checksum != NULL || fetches_nearly_all (q, stored);
   if (journal_map_seal (map, &q->imp, err) == -1)
     return -1;
   free (q->extents);
@@ -335,37 +336,42 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   return rc == -1 ? -1 : PHASE_MORE;
 }
 
-/* The image's digest, hex, or "" where it was not made. */
+/* The image's checksum as text, or "" where it was not made. */
 static int
-image_digest (struct qimport *q, char hex[DIGEST_HEX], struct error *err)
+image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
 {
   const struct journal_import *imp = &q->imp;
-  uint8_t digest[DIGEST_SIZE];
-  struct digest d;
+  struct checksum sum;
+  struct hash h;
 
-  snprintf (hex, DIGEST_HEX, "%s", q->stream_sha256);
+  snprintf (text, HASH_TEXT, "%s", q->stream_checksum);
   if (!imp->hash_image)
     return 0;
-  if (q->copy != NULL && copy_image_digest (q->copy, q->records[0].length, digest)) {
-    digest_hex (hex, digest);
+  if (q->copy != NULL && copy_image_checksum (q->copy, q->records[0].length, &sum)) {
+    checksum_text (text, &sum);
     return 0;
   }
-  if (q->copy != NULL || !digest_load (&d, imp->image_hash, imp->image_hash_len))
+  if (q->copy != NULL
+      || !hash_load (&h, checksum_text_algorithm (imp->expect_sha256), imp->image_hash,
+                     imp->image_hash_len))
     return fail (err, ERR_INTERNAL, "the image's digest is not complete");
-  digest_peek (&d, digest);
-  digest_hex (hex, digest);
+  hash_peek (&h, &sum);
+  checksum_text (text, &sum);
   return 0;
 }
 
 static int
-check_checksum (struct qimport *q, const char *hex, struct error *err)
+check_checksum (struct qimport *q, const char *text, struct error *err)
 {
-  if (q->imp.expect_sha256[0] == '\0' || strcmp (q->imp.expect_sha256, hex) == 0)
+  const char *want = q->imp.expect_sha256;
+
+  if (want[0] == '\0' || strcmp (want, text) == 0)
     return 0;
   return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: was not put in place: the image's SHA-256 is %s, not %s as it must be; "
+               "%s: was not put in place: the image's %s is %s, not %s as it must be; "
                "`qimport resume --restart %.8s` fetches all of it again",
-               q->imp.target, hex, q->imp.expect_sha256, q->imp.id);
+               q->imp.target, hash_title (checksum_text_algorithm (want)),
+               checksum_text_hex (text), checksum_text_hex (want), q->imp.id);
 }
 
 /* W3: the rename must not outlive the commits it follows, which are not durable by themselves;
@@ -379,11 +385,11 @@ settle_journal (struct qimport *q, struct error *err)
 int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
-  char hex[DIGEST_HEX];
+  char checksum[HASH_TEXT];
   int rc;
 
-  if (join_check (q, err) == -1 || image_digest (q, hex, err) == -1
-      || check_checksum (q, hex, err) == -1)
+  if (join_check (q, err) == -1 || image_checksum (q, checksum, err) == -1
+      || check_checksum (q, checksum, err) == -1)
     return -1;
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
@@ -391,7 +397,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   import_tell_mirrors (q);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
-  if (journal_complete (q->journal, q->imp.no, hex, err) == -1)
+  if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
   import_update_progress (q);
   copy_close (q->copy);

@@ -147,7 +147,7 @@ struct copy {
   bool hash_early;   /* also what has come of a segment that is not whole yet */
   uint64_t hash_ord; /* segment that goes in next */
   uint64_t hashed_to;
-  struct digest image;
+  struct hash image;
 };
 
 /* All with the lock held. */

@@ -38,7 +38,7 @@ fill (struct stream *s, struct error *err)
       memset (s->buf + s->have, 0, BUFFER - s->have);
     }
     if (s->hashes)
-      digest_update (&s->digest, s->buf + s->have, got);
+      hash_update (&s->hash, s->buf + s->have, got);
     s->have += got;
     s->pos += got;
   }
@@ -134,11 +134,11 @@ static int
 finish_stream (struct stream *s, struct error *err)
 {
   struct qimport *q = s->q;
-  uint8_t digest[DIGEST_SIZE];
+  struct checksum sum;
 
   if (s->hashes) {
-    digest_peek (&s->digest, digest);
-    digest_hex (q->stream_sha256, digest);
+    hash_peek (&s->hash, &sum);
+    checksum_text (q->stream_checksum, &sum);
   }
   q->records[0].length = s->pos;
   journal_map_stop_when (s->map, &q->stop_check);
@@ -358,6 +358,7 @@ static int
 open_stream (struct qimport *q, struct error *err)
 {
   struct stream *s = calloc (1, sizeof *s);
+  const char *want = q->options->checksum != NULL ? q->options->checksum : q->imp.expect_sha256;
 
   if (s == NULL)
     return fail_memory (err, "the stream");
@@ -366,9 +367,8 @@ open_stream (struct qimport *q, struct error *err)
   s->piece = PIECE_LEAST; /* until the header is known */
   s->pipe = q->records[0].length == UINT64_MAX;
   s->buf = malloc (BUFFER);
-  s->hashes
-      = q->options->digest || q->options->sha256 != NULL || q->imp.expect_sha256[0] != '\0';
-  digest_init (&s->digest);
+  s->hashes = q->options->digest || want[0] != '\0';
+  hash_init (&s->hash, checksum_text_algorithm (want));
   if (s->buf == NULL)
     return fail_memory (err, "the stream");
   if (recall_length (s, err) == -1)

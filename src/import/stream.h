@@ -47,7 +47,7 @@ struct stream {
   bool ended;
   bool looked; /* the tables in the buffer were parsed */
   bool hashes;
-  struct digest digest;
+  struct hash hash;
 
   uint8_t *head; /* what the header was parsed from */
   size_t head_len;

@@ -299,17 +299,17 @@ piece_end (const struct copy *c, const struct slot *s)
 static void
 hash_slot (struct copy *c, struct slot *s)
 {
-  struct digest d = c->image;
+  struct hash h = c->image;
   uint64_t from = c->hashed_to;
   uint64_t to = min_u64 (s->base.v + slot_filled (s), piece_end (c, s));
 
   c->hashing = true;
   c->hash_early = false;
   pthread_mutex_unlock (&c->lock);
-  digest_update (&d, s->buf + (from - s->base.v), to - from);
+  hash_update (&h, s->buf + (from - s->base.v), to - from);
   pthread_mutex_lock (&c->lock);
   c->hashing = false;
-  c->image = d;
+  c->image = h;
   c->hashed_to = to;
   if (to == piece_end (c, s)) {
     s->hashed = true;

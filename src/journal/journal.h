@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/hash.h"
 #include "base/error.h"
 #include "base/extent.h"
 #include "base/own.h"
@@ -110,11 +111,11 @@ struct journal_import {
   char snapshot[256];
   char format_features[256]; /* for the receipt, e.g. "version=3 compression=zstd" */
   unsigned layers;
-  bool stream;                    /* began without ranges */
-  bool keep_holes;                /* --unallocated keep */
-  bool digests;                   /* per-segment SHA-256 */
-  bool hash_image;                /* the image's own SHA-256 is computed (layer 0) */
-  char expect_sha256[DIGEST_HEX]; /* "" or what it must be */
+  bool stream;                   /* began without ranges */
+  bool keep_holes;               /* --unallocated keep */
+  bool digests;                  /* per-segment SHA-256 */
+  bool hash_image;               /* the image's own checksum is computed (layer 0) */
+  char expect_sha256[HASH_TEXT]; /* "" or what it must be, as checksum_text () writes it */
 
   uint64_t virtual_size, cluster_size;
 
@@ -129,10 +130,10 @@ struct journal_import {
   uint64_t segments_committed, guest_committed, fetched;
   uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
   uint64_t image_hashed_to;    /* host offset in layer 0 */
-  uint8_t image_hash[DIGEST_STATE_MAX]; /* digest_save's */
+  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
   size_t image_hash_len;
-  char image_sha256[DIGEST_HEX]; /* "" until known */
-  char root_digest[DIGEST_HEX];  /* "" until audited */
+  char image_sha256[HASH_TEXT]; /* "" until known; as checksum_text () writes it */
+  char root_digest[DIGEST_HEX]; /* "" until audited */
 
   uint64_t attempts;
   char error_code[32], error_message[1024];    /* "" if none */
@@ -184,7 +185,9 @@ int journal_forget (struct journal *j, const struct journal_import *imp, struct 
 /* Remove what is held by J, as if it had never begun. */
 int journal_discard (struct journal *j, int64_t no, struct error *err);
 
-int journal_set_options (struct journal *j, int64_t no, const char *options, struct error *err);
+/* Its options and what is expected of its image. */
+int journal_set_options (struct journal *j, const struct journal_import *imp,
+                         struct error *err);
 /* With synchronous=FULL: the part file is on disk before this, and nothing is written to it
  * before this returned. State COPYING. */
 int journal_set_target (struct journal *j, int64_t no, const char *identity, struct error *err);
@@ -318,7 +321,7 @@ struct import_progress {
   uint64_t segments_committed, guest_committed, fetched;
   uint64_t zero_ord, zero_off;
   uint64_t image_hashed_to;
-  uint8_t image_hash[DIGEST_STATE_MAX];
+  uint8_t image_hash[HASH_STATE_MAX];
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
   uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */

@@ -16,16 +16,17 @@
 /* ---- What it is -------------------------------------------------------------------------- */
 
 int
-journal_set_options (struct journal *j, int64_t no, const char *options, struct error *err)
+journal_set_options (struct journal *j, const struct journal_import *imp, struct error *err)
 {
-  char clean[sizeof ((struct journal_import *)NULL)->options];
+  char clean[sizeof imp->options];
   LOCKED (j);
 
-  if (tx_begin_of (j, no, DURABLE, err) == -1)
+  if (tx_begin_of (j, imp->no, DURABLE, err) == -1)
     return -1;
   return tx_end (j,
-                 sql_run (&j->sql, SQL_IMPORT_SET_OPTIONS, err, "iti", no,
-                          sql_clean (clean, sizeof clean, options, 1), wall_ms ()),
+                 sql_run (&j->sql, SQL_IMPORT_SET_OPTIONS, err, "itit", imp->no,
+                          sql_clean (clean, sizeof clean, imp->options, 1), wall_ms (),
+                          imp->expect_sha256),
                  err);
 }
 

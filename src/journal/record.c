@@ -21,7 +21,7 @@ enum column_type {
   I64,
   DIGEST, /* uint8_t[DIGEST_SIZE] */
   STATE,  /* enum import_state, as its word */
-  HASH    /* uint8_t[DIGEST_STATE_MAX] and the size_t behind it */
+  HASH    /* uint8_t[HASH_STATE_MAX] and the size_t behind it */
 };
 
 struct column {
@@ -227,7 +227,7 @@ read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
 }
 
 _Static_assert(offsetof (struct journal_import, image_hash_len)
-                   == offsetof (struct journal_import, image_hash) + DIGEST_STATE_MAX,
+                   == offsetof (struct journal_import, image_hash) + HASH_STATE_MAX,
                "HASH columns are followed by their length");
 
 static int

@@ -519,7 +519,7 @@ nonsense_in_a_row_is_refused_not_believed (void **state)
     "UPDATE import SET state = 'probing', layers = 65",
     "UPDATE import SET layers = 1, virtual_size = -5",
     "UPDATE import SET virtual_size = 0, target = printf ('%5000s', 'x')",
-    "UPDATE import SET target = 'x', image_hash = zeroblob (200)",
+    "UPDATE import SET target = 'x', image_hash = zeroblob (201)",
     "UPDATE import SET image_hash = NULL, map_digest = x'00'",
     "UPDATE import SET map_digest = NULL, stream = 2",
     "UPDATE import SET stream = 0, keep_holes = x'00'",
