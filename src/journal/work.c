@@ -85,7 +85,7 @@ journal_hold_back (struct journal *j, int64_t no, const struct held_piece *held,
 {
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, no, DURABLE, err) == -1)
     return -1;
   return tx_end (j, put_held (j, no, held, n, err), err);
 }
