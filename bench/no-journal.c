@@ -378,6 +378,12 @@ nothing (void)
 }
 
 static int
+none (void)
+{
+  return 1;
+}
+
+static int
 never (void)
 {
   abort ();
@@ -389,19 +395,23 @@ never (void)
 #define IS(function, name) extern __typeof__ (name) name __attribute__ ((alias (#function)))
 
 IS (nothing, journal_check_cluster);
+IS (nothing, journal_check_need);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);
+IS (nothing, journal_hold_back);
 IS (nothing, journal_put_layer);
 IS (nothing, journal_release);
 IS (nothing, journal_set_target);
 
+IS (none, journal_held);
+
 IS (never, journal_audited);
 IS (never, journal_check);
 IS (never, journal_check_witness);
+IS (never, journal_discard);
 IS (never, journal_events);
 IS (never, journal_forget);
-IS (never, journal_held);
 IS (never, journal_hold);
 IS (never, journal_hold_audit);
 IS (never, journal_list);

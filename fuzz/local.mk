@@ -9,6 +9,7 @@ EXTRA_DIST += fuzz/corpus
 
 fuzz_programs += fuzz/fuzz-qcow2-decode fuzz/fuzz-qcow2-header fuzz/fuzz-qcow2-map
 fuzz_programs += fuzz/fuzz-source-response
+fuzz_programs += fuzz/fuzz-unwrap
 
 if FUZZ
 noinst_PROGRAMS += $(fuzz_programs)
@@ -30,6 +31,10 @@ fuzz_fuzz_source_response_SOURCES = fuzz/fuzz-source-response.c
 fuzz_fuzz_source_response_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_source_response_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_fuzz_source_response_LDADD = librooms.la
+fuzz_fuzz_unwrap_SOURCES = fuzz/fuzz-unwrap.c
+fuzz_fuzz_unwrap_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_unwrap_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_unwrap_LDADD = librooms.la
 
 # Every target for FUZZ_SECONDS, from its corpus, with make -j2 two at a time; what is found new is
 # left in fuzz/found.

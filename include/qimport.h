@@ -71,6 +71,10 @@ struct qimport_error {
 /* The version of the library, "1.2.3"; static. */
 const char *qimport_version (void);
 
+/* What this build unpacks, and what else may be in or out, words with blanks between: "xz
+ * (threads) gzip zstd bzip2"; static. */
+const char *qimport_built_in (void);
+
 /* Frees a string the library handed out.  NULL is fine. */
 void qimport_free (void *p);
 
@@ -150,7 +154,7 @@ struct qimport_info {
   int64_t started_at;          /* ms since 1970 */
   int64_t updated_at;          /* when it last got on */
   int64_t finished_at;         /* 0: not yet */
-  char holder[128];            /* who works on it now, or "" */
+  char holder[128];            /* who works on it now, in words, or "" */
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that

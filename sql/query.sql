@@ -4,7 +4,8 @@
 SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))), max (object))
   FROM (SELECT json_object (
                  'id', s.id,
-                 'state', shown_state (s.state, i.holder_pid, i.holder_start, i.holder_boot),
+                 'state', shown_state (s.state, i.no, i.holder_pid, i.holder_start,
+                                        i.holder_boot),
                  'url', s.url,
                  'target', s.target,
                  'target_kind', s.target_kind,
@@ -65,7 +66,7 @@ SELECT json_object ('id', i.id, 'events',
 SELECT json_object (
          'receipt', 1,
          'id', i.id,
-         'state', shown_state (i.state, i.holder_pid, i.holder_start, i.holder_boot),
+         'state', shown_state (i.state, i.no, i.holder_pid, i.holder_start, i.holder_boot),
          'tool', json_object ('name', 'qimport', 'version', i.tool),
          'host', i.host,
          'user', i.user,

@@ -254,6 +254,37 @@ phase_repair (struct qimport *q, int timeout_ms, struct error *err)
   return start_compare (q, err) == -1 ? -1 : PHASE_MORE;
 }
 
+/* All that is committed of an import in progress is on its target, whatever copy that is. */
+static int
+vouch (struct qimport *q, struct error *err)
+{
+  struct target_spec spec;
+
+  if (q->audit->whole || !q->options->repair)
+    return 0;
+  import_target_spec (q, &spec);
+  target_vouch (q->target, &spec);
+  return target_sync (q->target, err);
+}
+
+/* Nothing of it agrees: a repair would overwrite what somebody else has there. */
+static bool
+is_another (const struct audit *a)
+{
+  const struct compare_result *r = &a->result;
+
+  return r->segments_compared > 1 && r->segments_differ == r->segments_compared;
+}
+
+static int
+refuse_another (const struct audit *a, struct error *err)
+{
+  return fail (err, ERR_TARGET_CHANGED,
+               "%s: nothing of what was imported is there: it is another disk, or overwritten "
+               "as a whole, and was left alone; `qimport start --force` imports again",
+               a->imp.target);
+}
+
 /* Go on with what differs; once more only while that becomes less. */
 static int
 after_difference (struct qimport *q, struct error *err)
@@ -265,6 +296,8 @@ after_difference (struct qimport *q, struct error *err)
   if (q->options->repair && (before == 0 || a->result.differ_bytes < before)) {
     if (before == 0 && record_verdict (q, VERDICT_DIFFERS, err) == -1)
       return -1;
+    if (before == 0 && a->whole && is_another (a))
+      return refuse_another (a, err);
     q->phase = phase_repair;
     return PHASE_MORE;
   }
@@ -284,7 +317,8 @@ phase_compare (struct qimport *q, int timeout_ms, struct error *err)
   if (differs (a))
     return after_difference (q, err);
   if (a->imp.digests) {
-    if (record_verdict (q, a->found_bytes > 0 ? VERDICT_REPAIRED : VERDICT_SAME, err) == -1)
+    if (vouch (q, err) == -1
+        || record_verdict (q, a->found_bytes > 0 ? VERDICT_REPAIRED : VERDICT_SAME, err) == -1)
       return -1;
   } else {
     a->verdict = VERDICT_UNKNOWN;
@@ -313,9 +347,13 @@ open_target (struct qimport *q, struct error *err)
         err, ERR_USAGE,
         "import %.8s has not written anything to %s yet; `qimport resume %.8s` goes on",
         a->imp.id, a->imp.target, a->imp.id);
-  if (target_reopen (&q->target, &spec, &id, &already, err) == -1)
+  spec.any_age = true;
+  if (target_reopen (&q->target, &spec, &id, &already, err) == -1
+      || import_restore_held (q, err) == -1)
     return -1;
-  return import_restore_held (q, err);
+  if (!q->options->repair)
+    return 0;
+  return already ? import_refuse_finished (q, err) : import_claim_target (q, err);
 }
 
 static struct audit *

@@ -34,6 +34,21 @@ is_qcow2 (const uint8_t *head, size_t len)
   return len >= 4 && memcmp (head, "QFI\xfb", 4) == 0;
 }
 
+/* qemu reads it as what it is, and we cannot: as a raw disk it would be another one. */
+static int
+refuse_other_format (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+                     struct error *err)
+{
+  const char *what = qcow2_other_format (head, len);
+
+  if (what == NULL)
+    return 0;
+  return fail (err, ERR_IMAGE_UNSUPPORTED,
+               "%s: is %s; if it is a raw disk on which a guest wrote that, say so in %s with "
+               "qemu-img rebase -u -F raw",
+               source_url (q->sources[k]), what, source_url (q->sources[k - 1]));
+}
+
 /* What a guest writes to a raw disk must not make another image of it: the overlay's word
  * holds, and the bytes are looked at only where it says nothing. */
 int
@@ -58,6 +73,8 @@ import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t 
                  url, source_url (q->sources[k - 1]),
                  escape_text (shown, sizeof shown, format, strlen (format)));
   *raw = format[0] != '\0' || !is_qcow2 (head, len);
+  if (format[0] == '\0' && *raw && refuse_other_format (q, k, head, len, err) == -1)
+    return -1;
   if (*raw && is_qcow2 (head, len))
     import_warn (q,
                  "%s: read as raw, as %s says, though it looks like qcow2; if it is, say so "

@@ -142,6 +142,8 @@ sync_and_record (struct copy *c, const struct pending *all, struct import_progre
   c->unsynced_limit = unsynced_limit (unsynced, monotonic_ms () - begun, c->unsynced_limit);
   pthread_cond_broadcast (&c->done);
   pthread_mutex_unlock (&c->lock);
+  p->target_run = target_mark (c->spec.target).run;
+  p->target_epoch = target_mark (c->spec.target).epoch;
   if (take_held (c, p, err) == -1)
     return -1;
 #ifdef SEEDED_BUG_COMMIT_BEFORE_SYNC

@@ -65,11 +65,6 @@ int compare_step (struct compare *c, int timeout_ms, struct error *err);
 /* Guest bytes looked at so far; from any thread. */
 uint64_t compare_done (struct compare *c);
 
-/* Guest bytes of E, the I-th extent of S, that are committed. */
-uint64_t compare_committed (const struct segment *s, uint64_t i, const struct extent *e);
-/* D is over what is committed of S: is it what the journal has? */
-bool compare_is_same (const struct segment *s, const struct digest *d);
-
 /* After the last step: moved to OUT. */
 void compare_take (struct compare *c, struct compare_result *out);
 

@@ -95,7 +95,7 @@ static int
 tell_image (struct qimport *q, const char *url, const struct qimport_options *options,
             struct teller *t, struct error *err)
 {
-  const struct map_sink sink = { tell_extent, NULL, t };
+  const struct map_sink sink = { tell_extent, NULL, t, false };
 
   if (open_described (q, url, options, err) == -1)
     return -1;
@@ -286,7 +286,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   struct snapshot_printer snapshots = { out, false };
   struct error why = { .code = ERR_NONE };
   struct sums sums = { 0 };
-  const struct map_sink sink = { sum_extent, sum_table, &sums };
+  const struct map_sink sink = { sum_extent, sum_table, &sums, false };
 
   fputs ("{\n    \"filename\": ", out);
   json_string (out, source_url (q->sources[0]));

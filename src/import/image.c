@@ -409,6 +409,43 @@ collect_urls (struct qimport *q, struct error *err)
   return 0;
 }
 
+static void
+forget_local_sources (struct qimport *q)
+{
+  size_t i;
+
+  for (i = 0; q->local_sources != NULL && q->local_sources[i] != NULL; i++)
+    free (q->local_sources[i]);
+  free (q->local_sources);
+  q->local_sources = NULL;
+}
+
+/* What of layers and mirrors lies on this machine must not be what is written. */
+static int
+refuse_sources (struct qimport *q, struct error *err)
+{
+  char *const *mirrors = q->options->mirror.item;
+  struct target_spec spec;
+  unsigned k, n = 0;
+
+  forget_local_sources (q);
+  q->local_sources = calloc (LAYERS_MAX + OPTION_LIST_MAX + 1, sizeof *q->local_sources);
+  if (q->local_sources == NULL)
+    return fail_memory (err, "the sources");
+  for (k = 0; k < q->n_layers; k++) {
+    if (source_local_path (q->urls[k], &q->local_sources[n], err) == -1)
+      return -1;
+    n += q->local_sources[n] != NULL;
+  }
+  for (k = 0; k < OPTION_LIST_MAX && mirrors[k] != NULL; k++) {
+    if (source_local_path (mirrors[k], &q->local_sources[n], err) == -1)
+      return -1;
+    n += q->local_sources[n] != NULL;
+  }
+  import_target_spec (q, &spec);
+  return target_refuse_sources (&spec, err);
+}
+
 int
 import_open_image (struct qimport *q, bool recorded, struct error *err)
 {
@@ -417,7 +454,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
   unsigned k;
 
   import_source_options (q->options, &so);
-  if (collect_urls (q, err) == -1)
+  if (collect_urls (q, err) == -1 || (!q->describes && refuse_sources (q, err) == -1))
     return -1;
   for (k = 0; k < q->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)q->options->mirror.item : NULL;
@@ -456,6 +493,7 @@ import_close_image (struct qimport *q)
 {
   unsigned k;
 
+  forget_local_sources (q);
   for (k = 0; k < LAYERS_MAX; k++) {
     source_close (q->sources[k]);
     q->sources[k] = NULL;

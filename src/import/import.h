@@ -48,6 +48,7 @@ struct qimport {
   unsigned n_layers;
   struct source *sources[LAYERS_MAX];
   char *urls[LAYERS_MAX]; /* with their secrets; never stored */
+  char **local_sources;   /* paths of those, and of mirrors, that are on this machine; then NULL */
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
@@ -161,15 +162,18 @@ int import_open_copy (struct qimport *q, struct error *err);
 /* A --restart met an image that does not fit the target: -1. */
 int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
                        struct error *err);
-/* The identity of q->target goes into the journal. */
-int import_record_target (struct qimport *q, struct error *err);
+/* J9: the identity of q->target goes into the journal, and what it must get back; then it is
+ * claimed.  Nothing where it is. */
+int import_claim_target (struct qimport *q, struct error *err);
+/* The target is finished, and the journal does not know it: -1. */
+int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
 
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
 
-/* A row that was altered makes a sound image look damaged, its source changed, the memory too
- * little, or qimport broken: before they are blamed, the journal's check, where one runs, has
+/* A row that was altered makes a sound image look damaged, source or target changed, the memory
+ * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has
  * its say (SQ3). */
 void import_prefer_check (struct qimport *q, struct error *err);
 
@@ -180,6 +184,9 @@ void import_leave (struct qimport *q, const struct error *why);
  */
 int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
+
+/* Remove it from the journal; a target that is kept gets back what its marker replaced. */
+int import_forget (struct journal *j, const struct journal_import *imp, struct error *err);
 
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...)

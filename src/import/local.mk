@@ -6,11 +6,15 @@ librooms_la_SOURCES += \
 	src/import/checksums.c \
 	src/import/checksums.h \
 	src/import/commit.c \
+	src/import/committed.c \
+	src/import/committed.h \
 	src/import/compare.c \
 	src/import/compare.h \
 	src/import/compare_inner.h \
 	src/import/copy.c \
 	src/import/copy.h \
+	src/import/decoders.c \
+	src/import/decoders.h \
 	src/import/describe.c \
 	src/import/ensure.c \
 	src/import/findings.c \

@@ -3,6 +3,7 @@
  * look: the threads of a comparison (compare.h): each takes the next unit of the plan, reads,
  * hashes, and tells what differs.
  */
+#include "import/committed.h"
 #include "import/compare_inner.h"
 
 #include <inttypes.h>
@@ -25,7 +26,8 @@ struct look {
   uint64_t run_from, run_to;
   bool run_hole;
 
-  struct extent batch[BATCH];
+  struct committed committed;
+  struct extent batch[BATCH]; /* zero runs */
 };
 
 /* ---- Reading ---------------------------------------------------------------------------- */
@@ -229,55 +231,40 @@ report_run (struct look *l, void *ctx, uint64_t at, uint64_t len, struct error *
   return compare_add_difference (l->c, &d, err);
 }
 
-uint64_t
-compare_committed (const struct segment *s, uint64_t i, const struct extent *e)
+/* Extents that are neighbours on the guest are one run. */
+struct joined {
+  struct look *look;
+  each_run each;
+  void *ctx;
+  uint64_t at, len;
+};
+
+static int
+join (void *ctx, const struct extent *e, uint64_t len, struct error *err)
 {
-  if (s->committed || i < s->committed_extents)
-    return e->len;
-  if (i > s->committed_extents || e->kind != EXTENT_DATA || s->committed_to.v <= e->host.v)
-    return 0;
-  return min_u64 (e->len, s->committed_to.v - e->host.v);
+  struct joined *j = ctx;
+
+  if (j->len > 0 && e->guest.v != j->at + j->len) {
+    if (j->each (j->look, j->ctx, j->at, j->len, err) == -1)
+      return -1;
+    j->len = 0;
+  }
+  if (j->len == 0)
+    j->at = e->guest.v;
+  j->len += len;
+  return 0;
 }
 
-/* The committed extents of S in host order, neighbours on the guest as one run. */
+/* What is committed of S, in host order. */
 static int
 each_committed (struct look *l, const struct segment *s, each_run each, void *ctx,
                 struct error *err)
 {
-  uint64_t i = 0, at = 0, len = 0;
-  size_t k, n;
+  struct joined j = { .look = l, .each = each, .ctx = ctx };
 
-  while (i < s->extents) {
-    if (journal_extents (l->reader, l->c->spec.imp->no, s, i, l->batch, BATCH, &n, err) == -1)
-      return -1;
-    for (k = 0; k < n; k++, i++) {
-      const struct extent *e = &l->batch[k];
-      uint64_t part = compare_committed (s, i, e);
-
-      if (len > 0 && e->guest.v != at + len) {
-        if (each (l, ctx, at, len, err) == -1)
-          return -1;
-        len = 0;
-      }
-      if (part == 0)
-        continue;
-      at = len == 0 ? e->guest.v : at;
-      len += part;
-    }
-  }
-  return len > 0 ? each (l, ctx, at, len, err) : 0;
-}
-
-bool
-compare_is_same (const struct segment *s, const struct digest *d)
-{
-  uint8_t found[DIGEST_STATE_MAX];
-
-  if (!s->committed)
-    return digest_save (d, found) == s->hash_len && memcmp (found, s->hash, s->hash_len) == 0;
-  digest_peek (d, found);
-  return s->digest_final && s->hash_len == DIGEST_SIZE
-         && memcmp (found, s->hash, DIGEST_SIZE) == 0;
+  if (committed_walk (&l->committed, s, join, &j, err) == -1)
+    return -1;
+  return j.len > 0 ? each (l, ctx, j.at, j.len, err) : 0;
 }
 
 static int
@@ -307,7 +294,7 @@ compare_segment (struct look *l, struct segment *s, struct error *err)
   if (!l->c->spec.whole)
     atomic_fetch_add (&l->c->done, digest_count (&d));
   count_segment (l);
-  if (compare_is_same (s, &d))
+  if (committed_is_same (s, &d))
     return 0;
   if (compare_add_segment (l->c, s->ord, err) == -1)
     return -1;
@@ -367,6 +354,7 @@ look_at_unit (struct look *l, const struct unit *u, struct error *err)
 static void
 look_release (struct look *l)
 {
+  committed_release (&l->committed);
   journal_reader_close (l->reader);
   free (l->buf);
   free (l->piece);
@@ -387,8 +375,10 @@ look_new (struct compare *c, struct error *err)
   l->piece = malloc (PIECE);
   if (l->buf == NULL || l->piece == NULL)
     fail_memory (err, "an audit");
-  else if (journal_reader_open (&l->reader, c->spec.journal_path, err) == 0)
+  else if (journal_reader_open (&l->reader, c->spec.journal_path, err) == 0) {
+    committed_init (&l->committed, l->reader, c->spec.imp, NULL);
     return l;
+  }
   look_release (l);
   return NULL;
 }

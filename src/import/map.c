@@ -238,7 +238,26 @@ name_layer (struct walk *w, unsigned depth, struct error *err)
   return -1;
 }
 
-/* Walk R in layer DEPTH; what lies beyond the layer's own end is a hole in it. */
+/* What lies beyond the end of a layer that has another below it, be it what the target holds,
+ * reads as zeros: the layers below it do not show through.  Below the last one is nothing. */
+static int
+walk_beyond (struct walk *w, unsigned depth, uint64_t size, uint64_t end, struct error *err)
+{
+  const struct map_layer *l = w->windows[depth].layer;
+  bool below = depth + 1 < w->n || (!l->raw && l->header.has_backing);
+  struct extent e = { .kind = EXTENT_HOLE, .guest = { size } };
+
+  if (end <= size)
+    return 0;
+  e.len = end - size;
+  if (below && w->sink->keep_holes) {
+    e.kind = EXTENT_ZERO;
+    e.layer = depth;
+  }
+  return clip (&e, w->clip) ? w->sink->extent (w->sink->ctx, &e, err) : 0;
+}
+
+/* Walk R in layer DEPTH. */
 static int
 walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err)
 {
@@ -255,12 +274,7 @@ walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *
     for (idx = r.at.v / span; idx < l->disk.l1.n && idx * span < min_u64 (end, size); idx++)
       if (walk_l1_entry (w, depth, idx, err) == -1)
         return name_layer (w, depth, err);
-  if (end > size) {
-    struct extent beyond = { .kind = EXTENT_HOLE, .guest = { size }, .len = end - size };
-
-    return take_extent (w, &beyond, err);
-  }
-  return 0;
+  return walk_beyond (w, depth, size, end, err);
 }
 
 /* ---- The whole ----------------------------------------------------------------------------

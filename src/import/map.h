@@ -27,12 +27,14 @@ struct map_layer {
   struct host_range l1_at;
 };
 
-/* TABLE (may be NULL) is called for every table that is read, before its extents. */
+/* TABLE (may be NULL) is called for every table that is read, before its extents.  KEEP_HOLES:
+ * a HOLE will not be made zeros, so that what has to read as zeros must not be one. */
 struct map_sink {
   int (*extent) (void *ctx, const struct extent *e, struct error *err);
   int (*table) (void *ctx, uint32_t layer, struct host_range r, const char *what,
                 struct error *err);
   void *ctx;
+  bool keep_holes;
 };
 
 /* Emit every guest byte of [0, VIRTUAL_SIZE) once, in guest order: from the topmost layer that

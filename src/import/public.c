@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "unwrap/unwrap.h"
 
 int
 publish_error (struct qimport_error *out, const struct error *err)
@@ -27,6 +28,12 @@ const char *
 qimport_version (void)
 {
   return PACKAGE_VERSION;
+}
+
+const char *
+qimport_built_in (void)
+{
+  return unwrap_built_in ();
 }
 
 void

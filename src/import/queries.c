@@ -270,6 +270,36 @@ refuse_used (const struct journal_import *imp, struct error *err)
       imp->id, imp->target);
 }
 
+/* With --unallocated keep the target held something before: where the marker stands it comes
+ * back, for who forgets the import may want what is left of the rest. */
+static int
+give_back (struct journal *j, const struct journal_import *imp, struct error *err)
+{
+  struct target_spec spec = { .path = imp->target,
+                              .virtual_size = imp->virtual_size,
+                              .import_uuid = imp->id,
+                              .in_place = true };
+  OWN_MEM uint8_t *held = NULL;
+  int rc;
+
+  if (!imp->keep_holes || imp->state == IMPORT_COMPLETE || imp->holder[0] != '\0')
+    return 0;
+  held = malloc (TARGET_HELD_SIZE);
+  if (held == NULL)
+    return fail_memory (err, "the first block of the target");
+  rc = journal_held (j, imp->no, 0, held, TARGET_HELD_SIZE, err);
+  if (rc != 0)
+    return rc == -1 ? -1 : 0;
+  return target_give_back (&spec, held, (size_t)min_u64 (TARGET_HELD_DATA, imp->virtual_size),
+                           err);
+}
+
+int
+import_forget (struct journal *j, const struct journal_import *imp, struct error *err)
+{
+  return give_back (j, imp, err) == -1 ? -1 : journal_forget (j, imp, err);
+}
+
 int
 qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error *error)
 {
@@ -277,7 +307,7 @@ qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error 
   struct error err;
 
   if (find (j, id, &imp, &err) == -1 || refuse_used (imp, &err) == -1
-      || journal_forget (j->journal, imp, &err) == -1)
+      || import_forget (j->journal, imp, &err) == -1)
     return publish_error (error, &err);
   return 0;
 }

@@ -5,113 +5,47 @@
  * written: a source that changed can never get onto the target this way (J4).
  */
 #include "import/audit.h"
+#include "import/committed.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_SEGMENTS = 16, BATCH_BYTES = 16 << 20, EXTENTS = 256 };
+enum { BATCH_SEGMENTS = 16, BATCH_BYTES = 16 << 20 };
 
 struct repair {
   struct qimport *q;
   struct journal_reader *reader;
-  struct qcow2_decoder *decoder[JOURNAL_LAYERS_MAX];
-  uint8_t *cluster;      /* decoded */
+  struct committed committed;
   size_t segment, range; /* of the findings: the next ones */
   uint64_t fetched_before;
 
   struct segment segs[BATCH_SEGMENTS];
   struct source_want wants[BATCH_SEGMENTS];
   size_t n;
-  struct extent extents[EXTENTS];
 };
 
-/* Takes decoded bytes of a segment, in host order. */
-typedef int (*repair_put) (struct repair *r, void *ctx, guest_off at, const uint8_t *buf,
-                           uint64_t len, struct error *err);
-
-/* ---- Decoding -----------------------------------------------------------------------------
- */
-
 static int
-decode (struct repair *r, const struct extent *e, const uint8_t *stored, const uint8_t **out,
-        struct error *err)
+put_target (void *repair, guest_off at, const uint8_t *buf, uint64_t len, struct error *err)
 {
-  const struct layer_format *f = &r->q->formats[e->layer];
-  struct qcow2_decoder **d = &r->decoder[e->layer];
+  struct repair *r = repair;
 
-  *out = stored;
-  if (e->kind != EXTENT_COMPRESSED)
-    return 0;
-  if (journal_check_cluster (r->reader, e, UINT64_C (1) << f->cluster_bits, err) == -1)
-    return -1;
-  if (*d == NULL && qcow2_decoder_new (d, f->compression, f->cluster_bits, err) == -1)
-    return -1;
-  if (qcow2_decode (*d, e->host, stored, e->stored, r->cluster, err) == -1)
-    return -1;
-  *out = r->cluster + e->skip;
-  return 0;
-}
-
-/* What of segment S is committed, from its bytes BUF. */
-static int
-each_part (struct repair *r, const struct segment *s, const uint8_t *buf, repair_put put,
-           void *ctx, struct error *err)
-{
-  uint64_t i = 0, part;
-  const uint8_t *out;
-  size_t k, n;
-
-  while (i < s->extents) {
-    if (journal_extents (r->reader, r->q->imp.no, s, i, r->extents, EXTENTS, &n, err) == -1)
-      return -1;
-    for (k = 0; k < n; k++, i++) {
-      const struct extent *e = &r->extents[k];
-
-      part = compare_committed (s, i, e);
-      if (part == 0)
-        continue;
-      if (decode (r, e, buf + (e->host.v - s->need.at.v), &out, err) == -1
-          || put (r, ctx, e->guest, out, part, err) == -1)
-        return -1;
-    }
-  }
-  return 0;
-}
-
-static int
-put_digest (struct repair *r, void *ctx, guest_off at, const uint8_t *buf, uint64_t len,
-            struct error *err)
-{
-  (void)r;
-  (void)at;
-  (void)err;
-  digest_update (ctx, buf, len);
-  return 0;
-}
-
-static int
-put_target (struct repair *r, void *ctx, guest_off at, const uint8_t *buf, uint64_t len,
-            struct error *err)
-{
-  (void)ctx;
   return target_write (r->q->target, at, buf, len, err);
 }
 
 static int
 mend_segment (struct repair *r, const struct segment *s, const uint8_t *buf, struct error *err)
 {
-  struct digest d;
+  int rc = committed_compare (&r->committed, s, buf, err);
 
-  digest_init (&d);
-  if (each_part (r, s, buf, put_digest, &d, err) == -1)
+  if (rc == -1)
     return -1;
-  if (!compare_is_same (s, &d))
+  if (rc == 1)
     return fail (err, ERR_SOURCE_CHANGED,
                  "%s: the bytes at host offset %" PRIu64 " are not those that were imported; "
                  "nothing was written; give where they are with --url, or import anew",
                  source_url (r->q->sources[s->layer]), s->need.at.v);
-  return each_part (r, s, buf, put_target, NULL, err);
+  return committed_decode (&r->committed, s, buf, put_target, r, err);
 }
 
 /* ---- Fetching -----------------------------------------------------------------------------
@@ -149,15 +83,10 @@ allocate (struct repair *r, struct error *err)
   size_t i;
 
   for (i = 0; i < r->n; i++) {
-    uint64_t len = r->segs[i].need.len;
-
-    if (len > r->q->imp.need_max)
-      return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: segment %" PRIu64
-                   " needs more bytes than any should; restore the journal",
-                   journal_path (r->q->journal), r->segs[i].ord);
+    if (journal_check_need (r->reader, &r->segs[i], r->q->imp.need_max, err) == -1)
+      return -1;
     r->wants[i].range = r->segs[i].need;
-    r->wants[i].buf = malloc (len);
+    r->wants[i].buf = malloc (r->segs[i].need.len + 1);
     if (r->wants[i].buf == NULL)
       return fail_memory (err, "a segment");
   }
@@ -258,8 +187,6 @@ int
 repair_open (struct repair **out, struct qimport *q, const struct audit *a, struct error *err)
 {
   struct repair *r = calloc (1, sizeof *r);
-  uint64_t largest = 0;
-  unsigned k;
 
   if (r == NULL)
     return fail_memory (err, "a repair");
@@ -267,28 +194,22 @@ repair_open (struct repair **out, struct qimport *q, const struct audit *a, stru
   r->q = q;
   if (journal_reader_open (&r->reader, journal_path (q->journal), err) == -1)
     return -1;
+  committed_init (&r->committed, r->reader, &q->imp, q->formats);
   if (a->result.segments_differ == 0)
     return 0;
   if (open_sources (q, err) == -1)
     return -1;
   r->fetched_before = fetched (q) - a->repair_fetched;
-  for (k = 0; k < q->n_layers; k++)
-    largest = max_u64 (largest, UINT64_C (1) << q->formats[k].cluster_bits);
-  r->cluster = malloc (largest);
-  return r->cluster == NULL ? fail_memory (err, "a cluster") : 0;
+  return 0;
 }
 
 void
 repair_close (struct repair *r)
 {
-  unsigned k;
-
   if (r == NULL)
     return;
   release (r);
-  for (k = 0; k < JOURNAL_LAYERS_MAX; k++)
-    qcow2_decoder_close (r->decoder[k]);
+  committed_release (&r->committed);
   journal_reader_close (r->reader);
-  free (r->cluster);
   free (r);
 }

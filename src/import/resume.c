@@ -71,12 +71,37 @@ all_committed (const struct journal_import *imp)
          && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
-int
-import_record_target (struct qimport *q, struct error *err)
+static int
+record_target (struct qimport *q, struct error *err)
 {
   snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
             target_identity (q->target)->text);
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
+/* What stands where the marker will, and must come back there. */
+static int
+store_held (struct qimport *q, struct error *err)
+{
+  OWN_MEM uint8_t *bytes = malloc (TARGET_HELD_SIZE);
+  struct held_piece held = { 0, bytes, TARGET_HELD_SIZE };
+
+  if (bytes == NULL)
+    return fail_memory (err, "the first block of the target");
+  if (!target_held_changed (q->target, 0, bytes))
+    return 0;
+  return journal_hold_back (q->journal, q->imp.no, &held, 1, err);
+}
+
+int
+import_claim_target (struct qimport *q, struct error *err)
+{
+  if (target_is_claimed (q->target) && q->imp.target_identity[0] != '\0')
+    return 0;
+  if (record_target (q, err) == -1 || store_held (q, err) == -1
+      || import_restore_held (q, err) == -1)
+    return -1;
+  return target_claim (q->target, err);
 }
 
 int
@@ -98,13 +123,26 @@ import_restore_held (struct qimport *q, struct error *err)
   return 0;
 }
 
-/* *ALREADY (may be NULL): the part file was renamed to the target. */
+/* The journal is older than the target, which a guest may have used since (J9). */
+int
+import_refuse_finished (struct qimport *q, struct error *err)
+{
+  return fail (
+      err, ERR_TARGET_CHANGED,
+      "%s: does not carry the marker of this import any more: it was finished, and this "
+      "is an older copy of the journal, or somebody else wrote to it; nothing was "
+      "written. `qimport forget %.8s`, then `qimport start --force` imports again",
+      q->imp.target, q->imp.id);
+}
+
+/* *ALREADY: its first sector is the true one; nothing may be written to it any more. */
 static int
 reopen_target (struct qimport *q, bool *already, struct error *err)
 {
   struct target_identity id;
   struct target_spec spec;
 
+  *already = false;
   if (q->imp.target_identity[0] == '\0')
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
@@ -230,21 +268,24 @@ has_part_file (const struct qimport *q)
   return strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
 }
 
-/* --restart: a device, or a file written in place, must be the same one.  A part file is made
- * anew, also where the old one is gone or was replaced; *REPLACE: in the end it may replace
- * what has the target's own name, which must be ours, or have been given up with --force. */
+/* --restart: a device, or a file written in place, is ours by its marker, or free as at a
+ * start. A part file is made anew, also where the old one is gone or was replaced; *REPLACE: in
+ * the end it may replace what has the target's own name, which must be ours, or have been given
+ * up with --force. */
 static int
 find_target (struct qimport *q, bool *replace, struct error *err)
 {
   bool already = false;
-  int rc = reopen_target (q, &already, err);
+  struct target_spec spec;
+  int rc;
 
-  *replace = already || q->options->force || strstr (q->imp.target_identity, " over=") != NULL;
   if (!has_part_file (q)) {
-    if (rc == 0 && q->target != NULL)
-      target_forget_zero (q->target);
-    return rc;
+    import_target_spec (q, &spec);
+    *replace = false;
+    return target_create (&q->target, &spec, err);
   }
+  rc = reopen_target (q, &already, err);
+  *replace = already || q->options->force || strstr (q->imp.target_identity, " over=") != NULL;
   if (rc == -1 && err->code == ERR_TARGET_BUSY)
     return -1;
   if (*replace || access (q->imp.target, F_OK) == -1)
@@ -263,8 +304,10 @@ renew_target (struct qimport *q, bool replace, struct error *err)
 {
   struct target_spec spec;
 
-  if (!has_part_file (q))
-    return q->target == NULL ? 0 : import_record_target (q, err);
+  if (!has_part_file (q)) {
+    target_begin_anew (q->target);
+    return import_claim_target (q, err);
+  }
   target_close (q->target);
   q->target = NULL;
   import_target_spec (q, &spec);
@@ -272,7 +315,7 @@ renew_target (struct qimport *q, bool replace, struct error *err)
   spec.renew = true;
   if (target_create (&q->target, &spec, err) == -1)
     return -1;
-  return import_record_target (q, err);
+  return import_claim_target (q, err);
 }
 
 int
@@ -324,6 +367,7 @@ resume_anew (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
+  bool already;
   int rc;
 
   (void)timeout_ms;
@@ -334,12 +378,14 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return rc == -1 ? -1 : is_complete (q, err);
   if (q->options->restart)
     return resume_anew (q, err);
-  if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1
-      || import_check_target (q, err) == -1 || start_check (q, err) == -1)
+  if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1
+      || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
+      || start_check (q, err) == -1 || import_check_target (q, err) == -1)
     return -1;
-  /* That the part file was renamed already does not count: should the journal have gone back
-   * since, the rest is fetched again and written over the same bytes (J3). */
   if (all_committed (&q->imp)) {
+    q->options->verify = q->options->verify || (already && q->imp.digests);
+    if (!already && import_claim_target (q, err) == -1)
+      return -1;
     q->phase = phase_finish;
     return PHASE_MORE;
   }

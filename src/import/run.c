@@ -24,21 +24,31 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->target_path;
   spec->virtual_size = q->imp.virtual_size;
   spec->import_uuid = q->imp.id;
+  spec->begun_at = q->imp.started_at;
+  spec->known = (struct target_mark){ (uint32_t)q->imp.target_run, q->imp.target_epoch };
   spec->force = o->force;
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
   spec->journal_path = journal_path (q->journal);
-  spec->source_path = q->urls[0] != NULL && q->urls[0][0] == '/' ? q->urls[0] : NULL;
+  spec->source_paths = (const char *const *)q->local_sources;
 }
 
 /* ---- Start --------------------------------------------------------------------------------
  */
 
-/* The target has an import already that is not complete. */
+/* The target has an import already that is not complete: with force it goes, unless somebody
+ * works on it. */
 static int
-refuse_unfinished (const struct journal_import *old, struct error *err)
+replace_unfinished (struct qimport *q, const struct journal_import *old, bool now,
+                    struct error *err)
 {
+  if (old->holder[0] == '\0' && q->options->force) {
+    if (!now)
+      return 0;
+    import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
+    return import_forget (q->journal, old, err);
+  }
   if (old->holder[0] != '\0')
     return fail (err, ERR_IMPORT_HELD, "%s: is being imported right now by %s (import %.8s)",
                  old->target, old->holder, old->id);
@@ -48,9 +58,9 @@ refuse_unfinished (const struct journal_import *old, struct error *err)
                old->target, old->id, old->id);
 }
 
-/* Is the target free, as far as can be said before the image is known? */
+/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
-check_target (struct qimport *q, struct error *err)
+check_target (struct qimport *q, bool now, struct error *err)
 {
   struct journal_import *old = malloc (sizeof *old);
   char canonical[PATH_MAX] = "", shown[512];
@@ -64,8 +74,9 @@ check_target (struct qimport *q, struct error *err)
   import_target_spec (q, &spec);
   rc = target_preflight (&spec, &kind, canonical, err);
   if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
-      && old->state != IMPORT_COMPLETE)
-    rc = refuse_unfinished (old, err);
+      && old->state != IMPORT_COMPLETE
+      && replace_unfinished (q, old, now && rc == 0, err) == -1)
+    rc = -1;
   free (old);
   if (rc == -1)
     return -1;
@@ -112,7 +123,7 @@ import_begin (struct qimport *q, struct error *err)
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_target (q, err) == -1 /* now that its size is known */
+  if (check_target (q, true, err) == -1 /* now that its size is known */
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->records, err) == -1)
     return -1;
@@ -124,7 +135,7 @@ int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (check_target (q, err) == -1 || import_checksums (q, err) == -1
+  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
   if (q->stream) {
@@ -180,7 +191,7 @@ static int
 read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
 {
   struct mapping m = { .q = q, .map = map };
-  const struct map_sink sink = { map_extent, map_table, &m };
+  const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
   int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
 
   *stored = m.stored;
@@ -232,15 +243,13 @@ create_target (struct qimport *q, struct error *err)
   int rc;
 
   if (q->target != NULL)
-    return 0;
+    return import_claim_target (q, err);
   import_target_spec (q, &spec);
   if (q->fresh)
     rc = target_create (&q->target, &spec, err);
   else
     rc = target_reopen (&q->target, &spec, NULL, NULL, err);
-  if (rc == -1)
-    return -1;
-  return import_record_target (q, err);
+  return rc == -1 ? -1 : import_claim_target (q, err);
 }
 
 int
@@ -309,7 +318,7 @@ import_prefer_check (struct qimport *q, struct error *err)
   struct error why;
 
   if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE || status == QIMPORT_USAGE
-       || status == QIMPORT_INTERNAL)
+       || status == QIMPORT_INTERNAL || err->code == ERR_TARGET_CHANGED)
       && join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }
@@ -431,15 +440,14 @@ import_leave (struct qimport *q, const struct error *why)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
   import_tell_mirrors (q);
-  if (q->in_journal)
-    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
-                     &ignored);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->in_journal && q->fresh && !passing
-      && journal_forget (q->journal, &q->imp, &ignored) == 0) {
+      && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
-  }
+  } else if (q->in_journal)
+    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
+                     &ignored);
   q->in_journal = false;
   target_close (q->target);
   q->target = NULL;

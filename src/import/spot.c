@@ -10,14 +10,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "import/compare.h"
+#include "import/committed.h"
 
-enum { BATCH = 64, PIECE = 256 << 10, NEWEST = 6, SCAN = 96 };
+enum { PIECE = 256 << 10, NEWEST = 6, SCAN = 96 };
 
 struct spot {
   struct qimport *q;
-  struct journal_reader *reader;
-  uint8_t *buf; /* PIECE */
+  struct committed *committed;
+  struct digest digest; /* of what is looked at */
+  uint8_t *buf;         /* PIECE */
 };
 
 static int
@@ -31,14 +32,17 @@ changed (const struct spot *s, const struct segment *seg, struct error *err)
 }
 
 static int
-hash_guest (struct spot *s, struct digest *d, guest_off at, uint64_t len, struct error *err)
+hash_guest (void *spot, const struct extent *e, uint64_t len, struct error *err)
 {
+  struct spot *s = spot;
+  guest_off at = e->guest;
+
   while (len > 0) {
     size_t n = (size_t)min_u64 (len, PIECE);
 
     if (target_read (s->q->target, at, s->buf, n, err) == -1)
       return -1;
-    digest_update (d, s->buf, n);
+    digest_update (&s->digest, s->buf, n);
     at.v += n;
     len -= n;
   }
@@ -48,20 +52,10 @@ hash_guest (struct spot *s, struct digest *d, guest_off at, uint64_t len, struct
 static int
 look_at (struct spot *s, const struct segment *seg, struct error *err)
 {
-  struct extent batch[BATCH];
-  struct digest d;
-  uint64_t i = 0;
-  size_t k, n;
-
-  digest_init (&d);
-  while (i < seg->extents) {
-    if (journal_extents (s->reader, s->q->imp.no, seg, i, batch, BATCH, &n, err) == -1)
-      return -1;
-    for (k = 0; k < n; k++, i++)
-      if (hash_guest (s, &d, batch[k].guest, compare_committed (seg, i, &batch[k]), err) == -1)
-        return -1;
-  }
-  return compare_is_same (seg, &d) ? 0 : changed (s, seg, err);
+  digest_init (&s->digest);
+  if (committed_walk (s->committed, seg, hash_guest, s, err) == -1)
+    return -1;
+  return committed_is_same (seg, &s->digest) ? 0 : changed (s, seg, err);
 }
 
 /* MOST of the segments from ORD on that have something committed. */
@@ -73,7 +67,7 @@ look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
   size_t n;
 
   for (; most > 0 && ord < end; ord++) {
-    if (journal_segments (s->reader, s->q->imp.no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -86,26 +80,35 @@ look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
   return 0;
 }
 
+static int
+look_at_some (struct spot *s, struct error *err)
+{
+  uint64_t n = s->q->imp.segments_committed;
+  uint64_t newest = n > NEWEST / 2 ? n - NEWEST / 2 : 0;
+
+  if (look_from (s, 0, 1, err) == -1 || look_from (s, newest / 2, 1, err) == -1)
+    return -1;
+  return look_from (s, newest, NEWEST, err);
+}
+
 int
 import_check_target (struct qimport *q, struct error *err)
 {
-  const struct journal_import *imp = &q->imp;
   OWN (journal_reader) reader = NULL;
   OWN_MEM uint8_t *buf = NULL;
-  struct spot s = { .q = q };
-  uint64_t newest;
+  struct committed c;
+  struct spot s = { .q = q, .committed = &c };
+  int rc;
 
-  if (q->target == NULL || !imp->digests || imp->guest_committed == 0)
+  if (q->target == NULL || !q->imp.digests || q->imp.guest_committed == 0)
     return 0;
-  buf = malloc (PIECE);
+  s.buf = buf = malloc (PIECE);
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
   if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
     return -1;
-  s.reader = reader;
-  s.buf = buf;
-  newest = imp->segments_committed > NEWEST / 2 ? imp->segments_committed - NEWEST / 2 : 0;
-  if (look_from (&s, 0, 1, err) == -1 || look_from (&s, newest / 2, 1, err) == -1)
-    return -1;
-  return look_from (&s, newest, NEWEST, err);
+  committed_init (&c, reader, &q->imp, NULL);
+  rc = look_at_some (&s, err);
+  committed_release (&c);
+  return rc;
 }

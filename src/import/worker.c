@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "import/decoders.h"
 #include "import/gather.h"
 
 enum { BATCH = 256, ZERO_LOOK = 64 << 10 };
@@ -16,7 +17,7 @@ enum { BATCH = 256, ZERO_LOOK = 64 << 10 };
 struct worker {
   struct copy *c;
   struct journal_reader *reader; /* NULL: the extents are at hand */
-  struct qcow2_decoder *decoder[JOURNAL_LAYERS_MAX];
+  struct decoders decoders;
 
   /* Extents BATCH_FIRST.. of the import, read ahead. */
   struct extent batch[BATCH];
@@ -93,22 +94,9 @@ extent_of (struct worker *w, const struct slot *s, uint64_t i, const struct exte
 }
 
 static int
-decoder_of (struct worker *w, uint32_t layer, struct qcow2_decoder **out, struct error *err)
-{
-  const struct layer_format *f = &w->c->spec.formats[layer];
-
-  if (w->decoder[layer] == NULL
-      && qcow2_decoder_new (&w->decoder[layer], f->compression, f->cluster_bits, err) == -1)
-    return -1;
-  *out = w->decoder[layer];
-  return 0;
-}
-
-static int
 write_compressed (struct worker *w, struct slot *s, const struct extent *e, struct error *err)
 {
-  size_t cluster = (size_t)1 << w->c->spec.formats[e->layer].cluster_bits;
-  struct qcow2_decoder *d;
+  size_t cluster = decoders_cluster (&w->decoders, e->layer);
   uint8_t *out = gather_room (&w->gather, cluster);
 
   if (out == NULL) {
@@ -116,9 +104,7 @@ write_compressed (struct worker *w, struct slot *s, const struct extent *e, stru
       return -1;
     out = gather_room (&w->gather, cluster);
   }
-  if (decoder_of (w, e->layer, &d, err) == -1)
-    return -1;
-  if (qcow2_decode (d, e->host, s->buf + (e->host.v - s->base.v), e->stored, out, err) == -1)
+  if (decoders_decode (&w->decoders, e, s->buf + (e->host.v - s->base.v), out, err) == -1)
     return w->c->imp.stream ? -1 : fail_in (err, source_url (w->c->spec.sources[e->layer]));
   return put (w, s, e->guest, out + e->skip, e->len, err);
 }
@@ -166,8 +152,6 @@ static int
 check_place (const struct worker *w, const struct slot *s, const struct extent *e,
              struct error *err)
 {
-  uint64_t cluster = UINT64_C (1) << w->c->spec.formats[e->layer].cluster_bits;
-
   if (w->reader == NULL)
     return 0;
   if (e->host.v + s->into < s->base.v)
@@ -175,7 +159,7 @@ check_place (const struct worker *w, const struct slot *s, const struct extent *
                  "%s: an extent of segment %llu lies before what is to be fetched for it; "
                  "restore the journal, or forget the import and start again",
                  journal_path (w->c->spec.journal), (unsigned long long)s->seg.ord);
-  return e->kind == EXTENT_COMPRESSED ? journal_check_cluster (w->reader, e, cluster, err) : 0;
+  return decoders_check (&w->decoders, w->reader, e, err);
 }
 
 /* Write the next extent as far as it has come.  1: it is whole; 0: wait for more. */
@@ -339,10 +323,7 @@ hash_slot (struct copy *c, struct slot *s)
 static void
 worker_release (struct worker *w)
 {
-  size_t i;
-
-  for (i = 0; i < JOURNAL_LAYERS_MAX; i++)
-    qcow2_decoder_close (w->decoder[i]);
+  decoders_release (&w->decoders);
   journal_reader_close (w->reader);
   gather_release (&w->gather);
   free (w);
@@ -358,6 +339,7 @@ worker_new (struct copy *c, struct error *err)
     return NULL;
   }
   w->c = c;
+  w->decoders.formats = c->spec.formats;
   if (gather_init (&w->gather, c->arena_size, err) == 0
       && (c->spec.extents != NULL
           || journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0))

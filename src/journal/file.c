@@ -83,7 +83,7 @@ open_model (struct sql *s, struct error *err)
 }
 
 const char file_schema_sha256[DIGEST_HEX]
-    = "add96bc1bfc0c5d21a72d458aee5047512a976a05ae74befa98c55c18302ed2b";
+    = "3abe2acc3707501c4d73aa380c49cfea0b93b0ef65a6baab4c245167a63933e7";
 
 int
 file_schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err)
@@ -366,40 +366,21 @@ set_journal_mode (struct journal *j, bool network, struct error *err)
                   : refuse (err, j->path, "it can have neither a WAL nor a rollback journal");
 }
 
-/* SQ12: synchronous is read back. */
-static int
-set_durability (struct journal *j, enum durability d, struct error *err)
-{
-#ifdef SEEDED_BUG_COMPLETE_NORMAL
-  int64_t want = 1, is;
-#else
-  int64_t want = !j->wal ? 3 : d == DURABLE ? 2 : 1, is;
-#endif
-  enum sql_name name = want == 3   ? SQL_SET_SYNC_EXTRA
-                       : want == 2 ? SQL_SET_SYNC_FULL
-                                   : SQL_SET_SYNC_NORMAL;
-
-  if (sql_run (&j->sql, name, err, "") == -1
-      || sql_get (&j->sql, SQL_GET_SYNC, -1, &is, err, "") == -1)
-    return -1;
-  if (is != want)
-    return refuse (err, j->path, "SQLite does not write it as durably as asked");
-  j->full = d == DURABLE;
-  return 0;
-}
-
+/* shown_state (state, no, holder_pid, holder_start, holder_boot) */
 static void
 shown_state (sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
+  const struct sql *s = sqlite3_user_data (ctx);
   const char *state = (const char *)sqlite3_value_text (argv[0]);
-  const char *boot = (const char *)sqlite3_value_text (argv[3]);
-  bool lives = holder_lives (sqlite3_value_int64 (argv[1]), sqlite3_value_int64 (argv[2]),
-                             boot == NULL ? "" : boot);
+  const char *boot = (const char *)sqlite3_value_text (argv[4]);
+  struct held_by by = { .pid = sqlite3_value_int64 (argv[2]),
+                        .start = sqlite3_value_int64 (argv[3]),
+                        .boot = boot == NULL ? "" : boot };
   bool active = state != NULL && strcmp (state, import_state_word (IMPORT_FAILED)) != 0
                 && strcmp (state, import_state_word (IMPORT_COMPLETE)) != 0;
 
   (void)argc;
-  if (active && !lives)
+  if (active && holder_of (sql_file (s), sqlite3_value_int64 (argv[1]), &by) == HELD_BY_NOBODY)
     sqlite3_result_text (ctx, import_state_word (IMPORT_INTERRUPTED), -1, SQLITE_STATIC);
   else
     sqlite3_result_value (ctx, argv[0]);
@@ -410,7 +391,7 @@ configure (struct sql *s, struct error *err)
 {
   if (sql_harden (s, err) == -1 || sql_run (s, SQL_SET_TEMP_FILE, err, "") == -1)
     return -1;
-  if (sqlite3_create_function (s->db, "shown_state", 4, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
+  if (sqlite3_create_function (s->db, "shown_state", 5, SQLITE_UTF8 | SQLITE_DIRECTONLY, s,
                                shown_state, NULL, NULL)
       != SQLITE_OK)
     return sql_fail (s, "cannot be prepared", err);
@@ -509,7 +490,7 @@ open_writable (struct journal *j, struct error *err)
   if (sql_open (&j->sql, j->path, j->path, SQLITE_OPEN_READWRITE, err) == -1
       || configure (&j->sql, err) == -1 || check_version (&j->sql, true, err) == -1
       || set_journal_mode (j, on_network (j->path), err) == -1
-      || set_durability (j, PROGRESS, err) == -1 || rows_register (&j->sql, err) == -1)
+      || tx_set_durability (j, PROGRESS, err) == -1 || rows_register (&j->sql, err) == -1)
     return -1;
   return migrate_file (j, err);
 }
@@ -541,6 +522,7 @@ journal_close (struct journal *j)
   if (j == NULL)
     return;
   sql_close (&j->sql);
+  import_locks_release (&j->locks);
   pthread_mutex_destroy (&j->lock);
   free (j->path);
   free (j);
@@ -550,38 +532,4 @@ const char *
 journal_path (const struct journal *j)
 {
   return j->path;
-}
-
-/* ---- Transactions ------------------------------------------------------------------------ */
-
-int
-tx_begin (struct journal *j, enum durability d, struct error *err)
-{
-  int moved = 0;
-
-  if (j->full != (d == DURABLE) && set_durability (j, d, err) == -1)
-    return -1;
-  if (sql_run (&j->sql, SQL_BEGIN, err, "") == -1)
-    return -1;
-  if (sqlite3_file_control (j->sql.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK
-      && moved) {
-    fail (err, ERR_JOURNAL_FAILED,
-          "journal %s: it was removed or replaced while it was in use; put it back, then "
-          "resume",
-          j->sql.path);
-    return tx_end (j, -1, err);
-  }
-  return 0;
-}
-
-int
-tx_end (struct journal *j, int result, struct error *err)
-{
-  struct error unheard;
-
-  if (result == 0)
-    result = sql_run (&j->sql, SQL_COMMIT, err, "");
-  if (result != 0 && !sqlite3_get_autocommit (j->sql.db))
-    sql_run (&j->sql, SQL_ROLLBACK, &unheard, "");
-  return result;
 }

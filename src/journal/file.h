@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "journal/holder.h"
+#include "journal/import_lock.h"
 #include "journal/journal.h"
 #include "journal/sql.h"
 
@@ -29,7 +30,8 @@ struct journal {
   bool wal;
   bool full; /* synchronous is FULL, not NORMAL */
   struct holder self;
-  unsigned samples; /* written; every so many they are thinned */
+  struct import_locks locks; /* of the imports that are held */
+  unsigned samples;          /* written; every so many they are thinned */
 };
 
 /* Locked to the end of the scope. */
@@ -49,8 +51,13 @@ journal_unlockp (struct journal **j)
 #define LOCKED(j) \
   __attribute__ ((cleanup (journal_unlockp), unused)) struct journal *locked_ = journal_lock (j)
 
+/* From the next transaction on; asked by each (transaction.c). */
+int tx_set_durability (struct journal *j, enum durability d, struct error *err);
 /* A transaction that may write.  Refuses a file that was removed or replaced meanwhile. */
 int tx_begin (struct journal *j, enum durability d, struct error *err);
+/* Likewise, for rows of import NO, which is held (import_lock.h): nobody else changes them.
+ * Refused if its lock no longer counts. */
+int tx_begin_of (struct journal *j, int64_t no, enum durability d, struct error *err);
 /* RESULT 0: commit; else roll back, ERR stays.  Returns RESULT, or -1. */
 int tx_end (struct journal *j, int result, struct error *err);
 

@@ -42,6 +42,22 @@ refuse_second (struct journal *j, const char *target, struct error *err)
                target, other.id, other.id, other.id);
 }
 
+/* A number that was given once is not given again; but an older copy of the journal does not
+ * know of it. */
+static int
+take_new (struct journal *j, int64_t no, struct error *err)
+{
+  int r = import_lock_take (&j->locks, j->path, no, err);
+
+  if (r != 1)
+    return r;
+  return fail (
+      err, ERR_IMPORT_HELD,
+      "journal %s: another process works on an import of it that it does not know; was "
+      "an older copy put in its place?  End that process, then start again",
+      j->sql.path);
+}
+
 static int
 insert_all (struct journal *j, struct journal_import *imp, const struct journal_layer *layers,
             struct error *err)
@@ -57,6 +73,8 @@ insert_all (struct journal *j, struct journal_import *imp, const struct journal_
     return fail (err, ERR_JOURNAL_FAILED,
                  "journal %s: it has seen too many imports; name another with --journal",
                  j->sql.path);
+  if (take_new (j, imp->no, err) == -1)
+    return -1;
   for (i = 0; i < imp->layers; i++)
     if (record_write_layer (&j->sql, imp->no, i, &layers[i], err) == -1)
       return -1;
@@ -69,6 +87,7 @@ journal_begin (struct journal *j, struct journal_import *imp,
                const struct journal_layer *layers, struct error *err)
 {
   uuid_t uuid;
+  int r;
   LOCKED (j);
 
   if (imp->layers == 0 || imp->layers > JOURNAL_LAYERS_MAX)
@@ -78,10 +97,13 @@ journal_begin (struct journal *j, struct journal_import *imp,
   uuid_unparse_lower (uuid, imp->id);
   imp->state = IMPORT_PROBING;
   imp->started_at = wall_ms ();
-  if (tx_begin (j, DURABLE, err) == -1
-      || tx_end (j, insert_all (j, imp, layers, err), err) == -1)
+  if (tx_begin (j, DURABLE, err) == -1)
     return -1;
-  return record_read_import (&j->sql, imp->no, imp, err);
+  imp->no = 0;
+  r = tx_end (j, insert_all (j, imp, layers, err), err);
+  if (r == -1)
+    import_lock_drop (&j->locks, imp->no);
+  return r == -1 ? -1 : record_read_import (&j->sql, imp->no, imp, err);
 }
 
 static int
@@ -221,7 +243,7 @@ journal_put_layer (struct journal *j, int64_t no, unsigned layer, const struct j
 {
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, no, DURABLE, err) == -1)
     return -1;
   return tx_end (j, record_write_layer (&j->sql, no, layer, l, err), err);
 }

@@ -138,12 +138,13 @@ struct journal_import {
   uint64_t attempts;
   char error_code[32], error_message[1024];    /* "" if none */
   int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  char holder[128];                            /* "" or who works on it: "pid 123 on HOST" */
+  uint64_t target_run, target_epoch; /* the target's marker, as of the last commit; 0: none yet */
+  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
 };
 
-/* Insert a new import (state PROBING) with its layers, held by this process; fills no, id and
- * times.  ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import.
- * A complete import over the same target stays as history. */
+/* Insert a new import (state PROBING) with its layers, held by J; fills no, id and times.
+ * ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import. A
+ * complete import over the same target stays as history. */
 int journal_begin (struct journal *j, struct journal_import *imp,
                    const struct journal_layer *layers, struct error *err);
 
@@ -162,13 +163,18 @@ typedef int (*journal_each) (void *ctx, const struct journal_import *imp,
                              const struct journal_layer *layer, struct error *err);
 int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
 
-/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed".  What a
- * killed process left of an unsealed map is removed.  1: it is complete, perhaps only since IMP
- * was read, and was not taken.  ERR_IMPORT_HELD, naming the process, when a live one holds it.
- * Atomic between processes; a holder that died holds nothing. */
+/* Who works on an import holds it: a lock, by import and struct journal, that ends with the
+ * process and that no other process, container or thread can have meanwhile.  What changes an
+ * import is called by who holds it (else an assertion fails), and returns ERR_JOURNAL_FAILED
+ * where its lock does not count any more because the lock's file was removed.
+ *
+ * Take IMP: attempts + 1, state as its phase is, event "resumed".  What a killed process left
+ * of an unsealed map is removed.  1: it is complete, perhaps only since IMP was read, and was
+ * not taken.  ERR_IMPORT_HELD, naming the process, when somebody holds it, this journal too. */
 int journal_hold (struct journal *j, struct journal_import *imp, struct error *err);
 /* Give it back: state, the last error (NULL: none), event "interrupted" with the reason (not
- * for COMPLETE).  What this process does not hold is left alone. */
+ * for COMPLETE).  Nobody holds it afterwards, whatever is returned.  What J does not hold is
+ * left alone. */
 int journal_release (struct journal *j, int64_t no, enum import_state state,
                      const struct error *why, struct error *err);
 /* Take IMP, whatever its state, to look at it: nothing changes but who has it. */
@@ -176,6 +182,8 @@ int journal_hold_audit (struct journal *j, struct journal_import *imp, struct er
 int journal_release_audit (struct journal *j, int64_t no, struct error *err);
 /* Remove, with map and events; held ones are refused. */
 int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+/* Remove what is held by J, as if it had never begun. */
+int journal_discard (struct journal *j, int64_t no, struct error *err);
 
 /* Its options and what is expected of its image. */
 int journal_set_options (struct journal *j, const struct journal_import *imp,
@@ -272,14 +280,19 @@ int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
                       struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
- * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, or
- * whose stored bytes are not among those that SEG needs: rows are used beside the journal's
- * check, not after it. */
+ * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, is of
+ * more than a cluster, or whose stored bytes are not among those that SEG needs: rows are used
+ * beside the journal's check, not after it. */
 int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
                      uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
-/* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes?  ERR_JOURNAL_CORRUPT. */
+/* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes, as the image itself says
+ * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                            uint64_t cluster_size, struct error *err);
+/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there is
+ * memory for them.  ERR_JOURNAL_CORRUPT. */
+int journal_check_need (const struct journal_reader *r, const struct segment *seg,
+                        uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
 int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
                    size_t max, size_t *n, struct error *err);
@@ -295,8 +308,8 @@ struct segment_progress {
   size_t hash_len;
 };
 
-/* Bytes for the first MiB of a device, which is written last (target.h): they are kept here, so
- * that they may be committed. */
+/* Bytes for where the marker stands, and of a device its first MiB, which are written last
+ * (target.h): they are kept here, so that they may be committed. */
 struct held_piece {
   unsigned piece; /* at most 255 */
   const void *bytes;
@@ -311,9 +324,14 @@ struct import_progress {
   uint8_t image_hash[HASH_STATE_MAX];
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
+  uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */
   const struct held_piece *held; /* those that changed */
   size_t n_held;
 };
+
+/* Pieces that are held back, before the target is claimed: what it held there (J9).  FULL. */
+int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *held, size_t n,
+                       struct error *err);
 
 /* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
  * first error it is rolled back and nothing counts.  ERR_IMPORT_HELD if this process no longer

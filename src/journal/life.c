@@ -1,141 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * life: what becomes of an import: held and given back, its target named, begun again,
- * completed, forgotten; and its events.  The map and the work on it are elsewhere.
+ * life: what becomes of an import that is held: its target named, begun again, completed,
+ * forgotten; and its events.  The map and the work on it are elsewhere.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "journal/hold.h"
 #include "journal/map.h"
 #include "journal/record.h"
 #include "journal/witness.h"
-
-/* ---- Who works on it --------------------------------------------------------------------- */
-
-static int
-refuse_held (const struct journal_import *imp, struct error *err)
-{
-#ifdef SEEDED_BUG_NO_LOCK
-  return 0;
-#endif
-  if (imp->holder[0] == '\0')
-    return 0;
-  return fail (err, ERR_IMPORT_HELD,
-               "import %s is being worked on by %s; wait for it, or stop that process", imp->id,
-               imp->holder);
-}
-
-/* A process that was killed could not say so itself. */
-static int
-note_killed (struct journal *j, int64_t no, struct error *err)
-{
-  char detail[96];
-  int64_t pid;
-
-  if (sql_get (&j->sql, SQL_IMPORT_HOLDER, 0, &pid, err, "i", no) == -1)
-    return -1;
-  if (pid == 0)
-    return 0;
-  snprintf (detail, sizeof detail,
-            "pid %" PRId64 " ended without a word (killed, or a power cut)", pid);
-  return record_event (&j->sql, no, "interrupted", detail, err);
-}
-
-/* In a transaction: nobody can come between the question and the answer.  1: it is complete. */
-static int
-hold (struct journal *j, struct journal_import *imp, struct error *err)
-{
-  if (record_read_import (&j->sql, imp->no, imp, err) == -1)
-    return -1;
-  if (imp->state == IMPORT_COMPLETE)
-    return 1;
-  if (refuse_held (imp, err) == -1 || note_killed (j, imp->no, err) == -1
-      || sql_run (&j->sql, SQL_IMPORT_HOLD, err, "ititiit", imp->no,
-                  import_state_word (record_phase (imp)), wall_ms (), j->self.text, j->self.pid,
-                  j->self.start, j->self.boot)
-             == -1)
-    return -1;
-  return record_event (&j->sql, imp->no, "resumed", j->self.text, err);
-}
-
-int
-journal_hold (struct journal *j, struct journal_import *imp, struct error *err)
-{
-  int rc;
-  LOCKED (j);
-
-  if (tx_begin (j, PROGRESS, err) == -1)
-    return -1;
-  rc = tx_end (j, hold (j, imp, err), err);
-  if (rc != 0)
-    return rc;
-  if (!imp->sealed && !imp->stream && map_purge (j, imp->no, err) == -1)
-    return -1;
-  return record_read_import (&j->sql, imp->no, imp, err);
-}
-
-static int
-release (struct journal *j, int64_t no, enum import_state state, const struct error *why,
-         struct error *err)
-{
-  const char *code = why == NULL ? "" : error_word (why->code);
-  char message[1024];
-
-  sql_clean (message, sizeof message, why == NULL ? "" : why->text, 0);
-  if (sql_run (&j->sql, SQL_IMPORT_RELEASE, err, "itttiii", no, import_state_word (state), code,
-               message, wall_ms (), j->self.pid, j->self.start)
-      == -1)
-    return -1;
-  if (sql_changed (&j->sql) == 0 || state == IMPORT_COMPLETE)
-    return 0;
-  return record_event (&j->sql, no, "interrupted", message[0] == '\0' ? "stopped" : message,
-                       err);
-}
-
-int
-journal_release (struct journal *j, int64_t no, enum import_state state,
-                 const struct error *why, struct error *err)
-{
-  LOCKED (j);
-
-  if (tx_begin (j, PROGRESS, err) == -1)
-    return -1;
-  return tx_end (j, release (j, no, state, why, err), err);
-}
-
-static int
-hold_audit (struct journal *j, struct journal_import *imp, struct error *err)
-{
-  if (record_read_import (&j->sql, imp->no, imp, err) == -1 || refuse_held (imp, err) == -1)
-    return -1;
-  return sql_run (&j->sql, SQL_IMPORT_HOLD_AUDIT, err, "itiit", imp->no, j->self.text,
-                  j->self.pid, j->self.start, j->self.boot);
-}
-
-int
-journal_hold_audit (struct journal *j, struct journal_import *imp, struct error *err)
-{
-  LOCKED (j);
-
-  if (tx_begin (j, PROGRESS, err) == -1)
-    return -1;
-  return tx_end (j, hold_audit (j, imp, err), err);
-}
-
-int
-journal_release_audit (struct journal *j, int64_t no, struct error *err)
-{
-  LOCKED (j);
-
-  if (tx_begin (j, PROGRESS, err) == -1)
-    return -1;
-  return tx_end (
-      j,
-      sql_run (&j->sql, SQL_IMPORT_RELEASE_AUDIT, err, "iii", no, j->self.pid, j->self.start),
-      err);
-}
 
 /* ---- What it is -------------------------------------------------------------------------- */
 
@@ -145,7 +21,7 @@ journal_set_options (struct journal *j, const struct journal_import *imp, struct
   char clean[sizeof imp->options];
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, imp->no, DURABLE, err) == -1)
     return -1;
   return tx_end (j,
                  sql_run (&j->sql, SQL_IMPORT_SET_OPTIONS, err, "itit", imp->no,
@@ -160,7 +36,7 @@ journal_set_target (struct journal *j, int64_t no, const char *identity, struct 
   char clean[sizeof ((struct journal_import *)NULL)->target_identity];
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, no, DURABLE, err) == -1)
     return -1;
   return tx_end (j,
                  sql_run (&j->sql, SQL_IMPORT_SET_TARGET, err, "iti", no,
@@ -188,7 +64,7 @@ journal_audited (struct journal *j, int64_t no, const char *kind, const char *ve
 {
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, no, DURABLE, err) == -1)
     return -1;
   return tx_end (j, audited (j, no, kind, verdict, root_hex, err), err);
 }
@@ -197,7 +73,7 @@ static int
 unseal (struct journal *j, int64_t no, struct error *err)
 {
   if (sql_run (&j->sql, SQL_IMPORT_RESTART, err, "ii", no, wall_ms ()) == -1
-      || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
+      || sql_run (&j->sql, SQL_IMPORT_DROP_HELD, err, "i", no) == -1)
     return -1;
   return sql_run (&j->sql, SQL_IMPORT_UNSEAL, err, "i", no);
 }
@@ -207,7 +83,7 @@ journal_unseal (struct journal *j, int64_t no, struct error *err)
 {
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1 || tx_end (j, unseal (j, no, err), err) == -1)
+  if (tx_begin_of (j, no, DURABLE, err) == -1 || tx_end (j, unseal (j, no, err), err) == -1)
     return -1;
   return map_purge (j, no, err);
 }
@@ -217,7 +93,9 @@ journal_set_stream (struct journal *j, int64_t no, bool stream, struct error *er
 {
   LOCKED (j);
 
-  return sql_run (&j->sql, SQL_IMPORT_STREAM, err, "ii", no, (int64_t)stream);
+  if (tx_begin_of (j, no, PROGRESS, err) == -1)
+    return -1;
+  return tx_end (j, sql_run (&j->sql, SQL_IMPORT_STREAM, err, "ii", no, (int64_t)stream), err);
 }
 
 /* Best effort: a reader must never be able to block "done". */
@@ -257,9 +135,10 @@ journal_complete (struct journal *j, int64_t no, const char *image_sha256, struc
   /* Before the transaction, which others would have to wait for: the import is ours. */
   if (witness_segments (&j->sql, no, NULL, segments, err) == -1)
     return -1;
-  if (tx_begin (j, DURABLE, err) == -1
+  if (tx_begin_of (j, no, DURABLE, err) == -1
       || tx_end (j, complete (j, no, image_sha256, segments, err), err) == -1)
     return -1;
+  import_lock_drop (&j->locks, no);
   checkpoint (j);
   return 0;
 }
@@ -270,10 +149,7 @@ journal_complete (struct journal *j, int64_t no, const char *image_sha256, struc
 static int
 forget (struct journal *j, int64_t no, struct error *err)
 {
-  struct journal_import imp;
-
-  if (record_read_import (&j->sql, no, &imp, err) == -1 || refuse_held (&imp, err) == -1
-      || sql_run (&j->sql, SQL_IMPORT_DELETE, err, "i", no) == -1
+  if (sql_run (&j->sql, SQL_IMPORT_DELETE, err, "i", no) == -1
       || sql_run (&j->sql, SQL_LAYER_DELETE, err, "i", no) == -1
       || sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1
       || sql_run (&j->sql, SQL_SAMPLE_DELETE, err, "i", no) == -1)
@@ -317,16 +193,44 @@ give_back (struct journal *j, struct error *err)
 }
 
 /* Once the import is gone nothing can fail any more: what cannot be swept now is later. */
+static void
+sweep_after (struct journal *j, int64_t no)
+{
+  struct error unheard;
+
+  import_lock_drop (&j->locks, no);
+  if (sweep (j, &unheard) == 0 && give_back (j, &unheard) == 0)
+    checkpoint (j);
+}
+
+static int
+forget_unheld (struct journal *j, struct journal_import *imp, bool ours, struct error *err)
+{
+  if (!ours)
+    return hold_refuse (imp, err);
+  return forget (j, imp->no, err);
+}
+
 int
 journal_forget (struct journal *j, const struct journal_import *imp, struct error *err)
 {
-  struct error unheard;
+  struct journal_import now = { .no = imp->no };
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1 || tx_end (j, forget (j, imp->no, err), err) == -1)
+  if (hold_take (j, &now, DURABLE, forget_unheld, err) == -1)
     return -1;
-  if (sweep (j, &unheard) == 0 && give_back (j, &unheard) == 0)
-    checkpoint (j);
+  sweep_after (j, imp->no);
+  return 0;
+}
+
+int
+journal_discard (struct journal *j, int64_t no, struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin_of (j, no, DURABLE, err) == -1 || tx_end (j, forget (j, no, err), err) == -1)
+    return -1;
+  sweep_after (j, no);
   return 0;
 }
 
@@ -345,7 +249,7 @@ journal_event (struct journal *j, int64_t no, const char *kind, const char *deta
 {
   LOCKED (j);
 
-  if (tx_begin (j, is_verdict (kind) ? DURABLE : PROGRESS, err) == -1)
+  if (tx_begin_of (j, no, is_verdict (kind) ? DURABLE : PROGRESS, err) == -1)
     return -1;
   return tx_end (j, record_event (&j->sql, no, kind, detail, err), err);
 }

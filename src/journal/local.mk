@@ -3,9 +3,13 @@ librooms_la_SOURCES += \
 	src/journal/check.c \
 	src/journal/file.c \
 	src/journal/file.h \
+	src/journal/hold.c \
+	src/journal/hold.h \
 	src/journal/holder.c \
 	src/journal/holder.h \
 	src/journal/import.c \
+	src/journal/import_lock.c \
+	src/journal/import_lock.h \
 	src/journal/journal.h \
 	src/journal/life.c \
 	src/journal/map.c \
@@ -21,6 +25,7 @@ librooms_la_SOURCES += \
 	src/journal/sql.c \
 	src/journal/sql.h \
 	src/journal/take.c \
+	src/journal/transaction.c \
 	src/journal/witness.c \
 	src/journal/witness.h \
 	src/journal/work.c
@@ -32,7 +37,8 @@ sql_files = \
 	sql/map.sql \
 	sql/query.sql \
 	sql/stage.sql \
-	sql/migrations/0001-journal.sql
+	sql/migrations/0001-journal.sql \
+	sql/migrations/0002-marker.sql
 sql_paths = $(sql_files:%=$(top_srcdir)/%)
 EXTRA_DIST += $(sql_files)
 BUILT_SOURCES += src/journal/sql-text.c src/journal/sql-text.h

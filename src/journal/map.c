@@ -6,6 +6,7 @@
  */
 #include "journal/map.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ start_from (struct journal_map *m, struct error *err)
   m->recorded = now.segments;
   if (now.sealed || m->stream)
     return 0;
+  assert (import_lock_have (&m->j->locks, m->no));
   return map_purge (m->j, m->no, err);
 }
 

@@ -219,23 +219,30 @@ journal_samples (struct journal *j, const struct journal_import *imp, journal_ea
   return r;
 }
 
-static void
-read_guest_extent (sqlite3_stmt *row, struct extent *e)
+static int
+read_guest_extent (struct sql *s, sqlite3_stmt *row, const struct journal_import *imp,
+                   struct extent *e, struct error *err)
 {
   static const enum extent_kind kinds[]
       = { EXTENT_DATA, EXTENT_COMPRESSED, EXTENT_ZERO, EXTENT_HOLE };
 
+  uint64_t guest = sql_u64 (row, 0), len = sql_u64 (row, 1),
+           sectors = imp->virtual_size / SECTOR;
+
+  if (len == 0 || len > sectors || guest > sectors - len || sql_u64 (row, 3) >= imp->layers)
+    return record_corrupt (s, "a part of the map lies beyond the disk", err);
   *e = (struct extent){
     .kind = kinds[sqlite3_column_int64 (row, 2) & 3],
     .layer = (uint32_t)sqlite3_column_int64 (row, 3),
-    .guest = { (uint64_t)sqlite3_column_int64 (row, 0) * SECTOR },
-    .len = (uint64_t)sqlite3_column_int64 (row, 1) * SECTOR,
+    .guest = { guest * SECTOR },
+    .len = len * SECTOR,
     .host = { (uint64_t)sqlite3_column_int64 (row, 4) },
     .stored = (uint64_t)sqlite3_column_int64 (row, 5),
     .skip = (uint32_t)sqlite3_column_int64 (row, 6),
   };
   if (e->kind == EXTENT_DATA)
     e->stored = e->len;
+  return 0;
 }
 
 struct guest_walk {
@@ -290,8 +297,8 @@ walk (struct sql *s, const struct journal_import *imp, struct guest_walk *w, str
   if (sql_start (s, SQL_MAP_EACH, &row, err, "i", imp->no) == -1)
     return -1;
   while ((r = sql_next (s, row, err)) == 0) {
-    read_guest_extent (row, &e);
-    if (walk_gap (w, e.guest.v, err) == -1 || walk_one (w, &e, err) == -1) {
+    if (read_guest_extent (s, row, imp, &e, err) == -1 || walk_gap (w, e.guest.v, err) == -1
+        || walk_one (w, &e, err) == -1) {
       sql_end (row);
       return -1;
     }

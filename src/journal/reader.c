@@ -3,6 +3,7 @@
  * reader: segments, extents and zero runs for those who do the work, on a connection that only
  * reads, so that it waits for no writer.  Every question starts at a row's key.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct journal_reader {
   int64_t no; /* whose disk has so many bytes and layers; 0: none was asked for */
   uint64_t disk;
   unsigned layers;
+  uint64_t cluster_size[JOURNAL_LAYERS_MAX];
   struct ahead ahead; /* of import NO */
 };
 
@@ -48,6 +50,22 @@ journal_reader_close (struct journal_reader *r)
   free (r);
 }
 
+static int
+know_layers (struct journal_reader *r, const struct journal_import *imp, struct error *err)
+{
+  struct journal_layer layer;
+  unsigned i;
+  int rc;
+
+  for (i = 0; i < imp->layers; i++) {
+    rc = record_read_layer (&r->sql, imp->no, i, &layer, err);
+    if (rc != 0)
+      return rc == 1 ? record_corrupt (&r->sql, "a layer of an import is missing", err) : -1;
+    r->cluster_size[i] = layer.cluster_size;
+  }
+  return 0;
+}
+
 /* Of import NO, what its rows must keep to: they are used beside the check of the journal, not
  * after it. */
 static int
@@ -57,7 +75,7 @@ know_disk (struct journal_reader *r, int64_t no, struct error *err)
 
   if (r->no == no)
     return 0;
-  if (record_read_import (&r->sql, no, &imp, err) == -1)
+  if (record_read_import (&r->sql, no, &imp, err) == -1 || know_layers (r, &imp, err) == -1)
     return -1;
   r->no = no;
   r->ahead.n = 0;
@@ -75,16 +93,6 @@ check_on_disk (struct journal_reader *r, const struct extent *e, struct error *e
   return record_corrupt (&r->sql, "a part of the map lies beyond the disk", err);
 }
 
-/* Its stored bytes are some of those that its segment needs. */
-static int
-check_extent (struct journal_reader *r, const struct segment *seg, const struct extent *e,
-              struct error *err)
-{
-  if (e->host.v < seg->need.at.v || extent_host_end (e) > host_end (seg->need))
-    return record_corrupt (&r->sql, "an extent lies outside of its segment", err);
-  return check_on_disk (r, e, err);
-}
-
 int
 journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                        uint64_t cluster_size, struct error *err)
@@ -92,6 +100,29 @@ journal_check_cluster (const struct journal_reader *r, const struct extent *e,
   if (e->skip <= cluster_size && e->len <= cluster_size - e->skip)
     return 0;
   return record_corrupt (&r->sql, "a compressed extent is larger than a cluster", err);
+}
+
+int
+journal_check_need (const struct journal_reader *r, const struct segment *seg, uint64_t most,
+                    struct error *err)
+{
+  if (seg->need.len <= most)
+    return 0;
+  return record_corrupt (&r->sql, "a segment needs more bytes than any should", err);
+}
+
+/* Its stored bytes are some of those that its segment needs. */
+static int
+check_extent (struct journal_reader *r, const struct segment *seg, const struct extent *e,
+              struct error *err)
+{
+  if (e->host.v < seg->need.at.v || extent_host_end (e) > host_end (seg->need))
+    return record_corrupt (&r->sql, "an extent lies outside of its segment", err);
+  if (check_on_disk (r, e, err) == -1)
+    return -1;
+  return e->kind == EXTENT_COMPRESSED
+             ? journal_check_cluster (r, e, r->cluster_size[e->layer], err)
+             : 0;
 }
 
 static int
@@ -201,6 +232,7 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
   const struct ahead *a = &r->ahead;
   uint64_t at = seg->first_extent + i, have;
 
+  assert (i < seg->extents || seg->extents == 0);
   *n = 0;
   if (know_disk (r, no, err) == -1)
     return -1;

@@ -78,6 +78,8 @@ static const struct column import_columns[] = {
   IMPORT (TEXT, error_message),
   IMPORT (I64, updated_at),
   IMPORT (I64, finished_at),
+  IMPORT (U64, target_run),
+  IMPORT (U64, target_epoch),
   IMPORT (TEXT, holder),
 };
 
@@ -264,6 +266,8 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
     return record_corrupt (s, "an import has a wrong number of layers", err);
   if (imp->fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->target_run > UINT32_MAX || (imp->target_run == 0) != (imp->target_epoch == 0))
+    return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
       && (imp->segments_committed > 0 || imp->guest_committed > 0 || imp->zero_ord > 0
           || imp->zero_off > 0))
@@ -273,13 +277,23 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
 
 /* A holder that died holds nothing, and what it did is interrupted. */
 static void
-show_holder (struct journal_import *imp, sqlite3_stmt *row)
+show_holder (const struct sql *s, struct journal_import *imp, sqlite3_stmt *row)
 {
   const char *boot = (const char *)sqlite3_column_text (row, IMPORT_COLUMNS + 2);
+  struct held_by by = { .pid = sqlite3_column_int64 (row, IMPORT_COLUMNS),
+                        .start = sqlite3_column_int64 (row, IMPORT_COLUMNS + 1),
+                        .boot = boot == NULL ? "" : boot };
+  size_t len = strlen (imp->holder);
 
-  if (holder_lives (sqlite3_column_int64 (row, IMPORT_COLUMNS),
-                    sqlite3_column_int64 (row, IMPORT_COLUMNS + 1), boot == NULL ? "" : boot))
+  switch (holder_of (sql_file (s), imp->no, &by)) {
+  case HELD_BY_IT:
     return;
+  case HELD_ELSEWHERE:
+    snprintf (imp->holder + len, sizeof imp->holder - len, " (not visible from here)");
+    return;
+  case HELD_BY_NOBODY:
+    break;
+  }
   imp->holder[0] = '\0';
   if (imp->state != IMPORT_COMPLETE && imp->state != IMPORT_FAILED)
     imp->state = IMPORT_INTERRUPTED;
@@ -304,7 +318,7 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
   if (r == 0)
     r = check_import_row (s, out, err);
   if (r == 0) {
-    show_holder (out, row);
+    show_holder (s, out, row);
     out->finishing = out->sealed && out->state != IMPORT_COMPLETE
                      && out->segments_committed == out->segments
                      && out->zero_ord == out->zero_runs;
@@ -397,7 +411,7 @@ record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer
   const uint64_t most = INT64_MAX / SECTOR;
 
   if (row->guest > most || row->len > most || row->host > most || row->stored > most
-      || row->skip > most || at.v > most - row->host)
+      || row->len == 0 || row->skip > UINT32_MAX || at.v > most - row->host)
     return record_corrupt (s, "an extent has an impossible number", err);
   *out = (struct extent){
     .kind = row->stored > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,

@@ -3,6 +3,7 @@
  * seal: the scanned map becomes rows of the journal, in batches, so that other imports can
  * commit between them; then one small transaction makes it the map (J2).
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,7 @@ batch (struct seal *s, struct error *err)
   if (s->m->stop != NULL && *s->m->stop)
     return fail (err, ERR_INTERRUPTED, "interrupted while the map was stored");
   pthread_mutex_lock (&s->m->j->lock);
-  if (tx_begin (s->m->j, PROGRESS, err) == -1) {
+  if (tx_begin_of (s->m->j, s->m->no, PROGRESS, err) == -1) {
     pthread_mutex_unlock (&s->m->j->lock);
     return -1;
   }
@@ -331,7 +332,7 @@ put_seal (struct seal *s, const uint8_t digest[DIGEST_SIZE], struct error *err)
   int r;
   LOCKED (j);
 
-  if (tx_begin (j, DURABLE, err) == -1)
+  if (tx_begin_of (j, s->m->no, DURABLE, err) == -1)
     return -1;
   r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibii", s->m->no, (int64_t)s->segments,
                (int64_t)s->extents, (int64_t)s->zero_runs, (int64_t)s->guest_total,
@@ -370,6 +371,7 @@ stream_totals (struct seal *s, struct error *err)
   s->image_total = now.image_total;
   if (s->m->was_sealed)
     return 0;
+  assert (import_lock_have (&s->m->j->locks, s->m->no));
   return map_purge_rows (s->m->j, SQL_ZERO_RUN_PURGE, s->m->no, err);
 }
 

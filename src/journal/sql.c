@@ -56,6 +56,12 @@ way_out (int rc, enum error_code code)
   return "";
 }
 
+const char *
+sql_file (const struct sql *s)
+{
+  return sqlite3_db_filename (s->db, "main");
+}
+
 int
 sql_fail (struct sql *s, const char *doing, struct error *err)
 {

@@ -25,6 +25,9 @@ int sql_open (struct sql *s, const char *path, const char *shown, int flags, str
 int sql_harden (struct sql *s, struct error *err);
 void sql_close (struct sql *s); /* takes empty and half-built ones */
 
+/* The file's own name, where PATH of S may be escaped. */
+const char *sql_file (const struct sql *s);
+
 /* ERR from the last error of S. */
 int sql_fail (struct sql *s, const char *doing, struct error *err);
 

@@ -186,7 +186,7 @@ take_locked (struct take *t, struct error *err)
     return compare (t, err);
   if (t->m->was_sealed)
     return changed (t->m, t->from, err);
-  if (tx_begin (j, PROGRESS, err) == -1)
+  if (tx_begin_of (j, t->m->no, PROGRESS, err) == -1)
     return -1;
   return tx_end (j, store (t, err), err);
 }

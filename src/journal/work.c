@@ -42,11 +42,11 @@ static int
 commit_import (struct journal *j, int64_t no, const struct import_progress *p,
                struct error *err)
 {
-  if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiii", no,
+  if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiiiii", no,
                (int64_t)p->segments_committed, (int64_t)p->guest_committed, (int64_t)p->fetched,
                (int64_t)p->zero_ord, (int64_t)p->zero_off, (int64_t)p->done_to,
                (int64_t)p->image_hashed_to, p->image_hash, p->image_hash_len, wall_ms (),
-               j->self.pid, j->self.start)
+               j->self.pid, j->self.start, (int64_t)p->target_run, (int64_t)p->target_epoch)
       == -1)
     return -1;
   return sql_changed (&j->sql) == 1 ? 0 : not_ours (j, no, err);
@@ -66,6 +66,31 @@ add_sample (struct journal *j, int64_t no, const struct import_progress *p, stru
 }
 
 static int
+put_held (struct journal *j, int64_t no, const struct held_piece *held, size_t n,
+          struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < n; i++)
+    if (sql_run (&j->sql, SQL_HELD_PUT, err, "iib", no, (int64_t)held[i].piece, held[i].bytes,
+                 held[i].len)
+        == -1)
+      return -1;
+  return 0;
+}
+
+int
+journal_hold_back (struct journal *j, int64_t no, const struct held_piece *held, size_t n,
+                   struct error *err)
+{
+  LOCKED (j);
+
+  if (tx_begin (j, DURABLE, err) == -1)
+    return -1;
+  return tx_end (j, put_held (j, no, held, n, err), err);
+}
+
+static int
 commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, size_t n,
             const struct import_progress *p, struct error *err)
 {
@@ -74,12 +99,7 @@ commit_all (struct journal *j, int64_t no, const struct segment_progress *segs, 
   for (i = 0; i < n; i++)
     if (commit_segment (j, no, &segs[i], err) == -1)
       return -1;
-  for (i = 0; i < p->n_held; i++)
-    if (sql_run (&j->sql, SQL_HELD_PUT, err, "iib", no, (int64_t)p->held[i].piece,
-                 p->held[i].bytes, p->held[i].len)
-        == -1)
-      return -1;
-  if (commit_import (j, no, p, err) == -1)
+  if (put_held (j, no, p->held, p->n_held, err) == -1 || commit_import (j, no, p, err) == -1)
     return -1;
   return add_sample (j, no, p, err);
 }
@@ -90,7 +110,7 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
 {
   LOCKED (j);
 
-  if (tx_begin (j, PROGRESS, err) == -1)
+  if (tx_begin_of (j, no, PROGRESS, err) == -1)
     return -1;
   return tx_end (j, commit_all (j, no, segs, n, p, err), err);
 }

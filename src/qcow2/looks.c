@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * looks: a guess at what a file that is no qcow2 image is, for the message only.  It never
- * decides anything: an image's format is given by the caller, never probed.
+ * looks: a guess at what a file that is no qcow2 image is, for the message; and whether it is a
+ * disk image of another format, so that nobody takes it for a raw disk.  It never says how to
+ * read anything.
  */
 #include <string.h>
 #include <strings.h>
@@ -14,7 +15,22 @@ struct signature {
   const char *what;
 };
 
-static const struct signature signatures[] = {
+/* Disk images, none of which qemu takes for a raw one. */
+static const struct signature formats[] = {
+  { 0, 4, "KDMV", "a VMDK image; convert it with qemu-img convert -O qcow2" },
+  { 0, 4, "COWD", "an old VMDK image; convert it with qemu-img convert -O qcow2" },
+  { 0, 21, "# Disk DescriptorFile", "a VMDK descriptor; convert it with qemu-img convert" },
+  { 0, 8, "vhdxfile", "a VHDX image; convert it with qemu-img convert -O qcow2" },
+  { 0, 8, "conectix", "a VHD image; convert it with qemu-img convert -O qcow2" },
+  { 64, 4, "\x7f\x10\xda\xbe", "a VDI image; convert it with qemu-img convert -O qcow2" },
+  { 0, 4, "QED\0", "a QED image; convert it with qemu-img convert -O qcow2" },
+  { 0, 16, "WithoutFreeSpace", "a Parallels image; convert it with qemu-img convert" },
+  { 0, 16, "WithouFreSpacExt", "a Parallels image; convert it with qemu-img convert" },
+  { 0, 6, "LUKS\xba\xbe", "a LUKS volume; it needs no import" },
+  { 0, 22, "Bochs Virtual HD Image", "a Bochs image; convert it with qemu-img convert" },
+};
+
+static const struct signature others[] = {
   { 0, 2, "\x1f\x8b", "gzip data; unpack it first" },
   { 0, 6,
     "\xfd"
@@ -25,15 +41,6 @@ static const struct signature signatures[] = {
   { 0, 4, "PK\x03\x04", "a zip archive; unpack it first" },
   { 0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first" },
   { 257, 5, "ustar", "a tar archive or an OVA; unpack it first" },
-  { 0, 4, "KDMV", "a VMDK image; convert it with qemu-img convert -O qcow2" },
-  { 0, 21, "# Disk DescriptorFile", "a VMDK descriptor; convert it with qemu-img convert" },
-  { 0, 8, "vhdxfile", "a VHDX image; convert it with qemu-img convert -O qcow2" },
-  { 0, 8, "conectix", "a VHD image; convert it with qemu-img convert -O qcow2" },
-  { 64, 4, "\x7f\x10\xda\xbe", "a VDI image; convert it with qemu-img convert -O qcow2" },
-  { 0, 4, "QED", "a QED image; convert it with qemu-img convert -O qcow2" },
-  { 0, 16, "WithoutFreeSpace", "a Parallels image; convert it with qemu-img convert" },
-  { 0, 16, "WithouFreSpacExt", "a Parallels image; convert it with qemu-img convert" },
-  { 0, 6, "LUKS\xba\xbe", "a LUKS volume; it needs no import" },
   { 512, 8, "EFI PART", "a raw disk with a GPT; it needs no import" },
   { 510, 2, "\x55\xaa", "a raw disk with a boot sector; it needs no import" },
   { 0, 1, "{", "a JSON document, perhaps an error of the server; check the URL" },
@@ -57,21 +64,38 @@ is_markup (const uint8_t *raw, size_t n)
   return false;
 }
 
+static const char *
+find (const struct signature *s, size_t n_s, const uint8_t *raw, size_t n)
+{
+  size_t i;
+
+  for (i = 0; i < n_s; i++)
+    if (s[i].at + s[i].len <= n && memcmp (raw + s[i].at, s[i].bytes, s[i].len) == 0)
+      return s[i].what;
+  return NULL;
+}
+
+const char *
+qcow2_other_format (const uint8_t *raw, size_t n)
+{
+  return find (formats, sizeof formats / sizeof formats[0], raw, n);
+}
+
 const char *
 qcow2_looks_like (const uint8_t *raw, size_t n)
 {
+  const char *what;
   size_t i;
 
   if (n == 0)
     return "an empty file; check what was uploaded";
   if (is_markup (raw, n))
     return "an HTML or XML page, perhaps an error or a login page; check the URL";
-  for (i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
-    const struct signature *s = &signatures[i];
-
-    if (s->at + s->len <= n && memcmp (raw + s->at, s->bytes, s->len) == 0)
-      return s->what;
-  }
+  what = qcow2_other_format (raw, n);
+  if (what == NULL)
+    what = find (others, sizeof others / sizeof others[0], raw, n);
+  if (what != NULL)
+    return what;
   for (i = 0; i < n && raw[i] == 0; i++)
     ;
   return i == n ? "zeros; check what was uploaded"

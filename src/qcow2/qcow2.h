@@ -76,6 +76,10 @@ struct qcow2_header {
 int qcow2_header_need (const uint8_t *raw, size_t n, uint64_t file_len, size_t *need,
                        struct error *err);
 
+/* What the first N bytes of a file that nobody called raw show: a disk image of another format,
+ * its name and what to do about it, or NULL. */
+const char *qcow2_other_format (const uint8_t *raw, size_t n);
+
 /* Parse and check header and header extensions.  RAW holds at least what qcow2_header_need
  * said.  MAX_SIZE refuses larger virtual disks (ERR_IMAGE_TOO_LARGE).  Decodes to a private
  * copy, checks everything, then publishes.  An image with a backing file is no error here:

@@ -144,6 +144,18 @@ open_jobs (struct source *s, struct error *err)
   return 0;
 }
 
+int
+source_local_path (const char *url, char **path, struct error *err)
+{
+  *path = NULL;
+  if (url_is_http (url))
+    return 0;
+  if (strncasecmp (url, "file:", 5) == 0)
+    return file_url_path (url, path, err);
+  *path = strdup (strcmp (url, "-") == 0 ? "/proc/self/fd/0" : url);
+  return *path == NULL ? fail_memory (err, "a path") : 0;
+}
+
 /* "-", a path, file: or http.  Another scheme is refused, a path with a colon is not. */
 static int
 open_kind (struct source *s, const char *url, const char *const *mirrors, struct error *err)

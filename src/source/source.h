@@ -70,6 +70,9 @@ struct source;
 int source_open (struct source **out, const char *url, const struct source_options *options,
                  struct error *err);
 void source_close (struct source *s);
+/* The path by which what URL names on this machine can be looked at, the caller's to free: of a
+ * file: URL, a plain path, or standard input; NULL where it is elsewhere. */
+int source_local_path (const char *url, char **path, struct error *err);
 OWNABLE (source)
 
 /* The first request: a ranged GET of [0, HEAD_MAX), which settles final URL, length,

@@ -258,7 +258,7 @@ is_same (const struct target_place *p, const char *other)
 static int
 refuse_journal (const struct target_place *p, const char *journal, struct error *err)
 {
-  static const char *const companions[] = { "", "-wal", "-shm", "-journal" };
+  static const char *const companions[] = { "", "-wal", "-shm", "-journal", "-lock" };
   char name[PATH_MAX];
   size_t i;
 
@@ -287,8 +287,8 @@ target_preflight (const struct target_spec *spec, enum target_kind *kind, char *
   }
   if (r == 0 && spec->journal_path != NULL)
     r = refuse_journal (&p, spec->journal_path, err);
-  if (r == 0 && spec->source_path != NULL && is_same (&p, spec->source_path))
-    r = fail (err, ERR_TARGET_REFUSED, "%s is the source itself; name another target", p.shown);
+  if (r == 0)
+    r = target_place_refuse_sources (&p, spec, err);
   if (r == 0)
     r = p.kind == TARGET_BLOCK ? target_device_preflight (spec, &p, err)
                                : target_file_preflight (spec, &p, err);

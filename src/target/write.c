@@ -250,8 +250,8 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 
 /* The edges that share a page with other bytes are written: the kernel's zeroing of a device
  * wants whole sectors, and drops whole pages of its cache. */
-static int
-zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
+int
+target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
   uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
   uint64_t from = align_up (at, align), to = align_down (end, align);
@@ -285,7 +285,7 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
       return fail (err, ERR_INTERRUPTED,
                    "%s: interrupted while writing zeros at guest offset %" PRIu64,
                    t->place.shown, pos);
-    if (zero_span (t, pos, n, err) == -1)
+    if (target_zero_span (t, pos, n, err) == -1)
       return -1;
     pos += n;
   }
@@ -329,7 +329,16 @@ int
 target_sync (struct target *t, struct error *err)
 {
   if (target_usable (t, err) == -1
-      || (t->place.kind == TARGET_FILE && target_file_check (t, err) == -1))
+      || (t->place.kind == TARGET_FILE && target_file_check (t, err) == -1)
+#ifndef SEEDED_BUG_EPOCH_AFTER_SYNC
+      || target_marker_step (t, err) == -1
+#endif
+      || target_flush (t, false, err) == -1)
     return -1;
-  return target_flush (t, false, err);
+#ifdef SEEDED_BUG_EPOCH_AFTER_SYNC
+  if (target_marker_step (t, err) == -1)
+    return -1;
+#endif
+  target_marker_synced (t);
+  return 0;
 }

@@ -8,6 +8,7 @@ durability_tests += tests/durability/every-call-fails.sh
 durability_tests += tests/durability/failing-disk.sh
 durability_tests += tests/durability/journal-faults.sh
 durability_tests += tests/durability/kill-every-step.sh
+durability_tests += tests/durability/namespaces.sh
 durability_tests += tests/durability/order.sh
 durability_tests += tests/durability/power-loss.sh
 durability_tests += tests/durability/process.sh
@@ -36,7 +37,7 @@ control-build:
 	  $(qimport_OBJECTS) $(control_dir)/*.o .libs/librooms.a $(room_libs) $(LIBS)
 
 clean-local-controls:
-	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* || :
+	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* row-* || :
 clean-local: clean-local-controls
 
 check-durability:

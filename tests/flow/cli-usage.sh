@@ -80,6 +80,8 @@ done
 
 q --version && grep -qx 'qimport [0-9][0-9.]*' "$dir/out"
 ok $? "--version"
+grep -qx 'unpacks: .*zstd.*' "$dir/out"
+ok $? "--version says what is unpacked"
 
 q -q --journal "$dir/none/../journal.db" --version
 ok $? "options of every command stand before the command too"

@@ -106,6 +106,40 @@ END
   assert_identical "$disk" base.raw "identical"
   fresh
 done
+# Where it says nothing, qemu would see another format in these, and they are no raw disks.
+without_format () { # NAME: an overlay of the size of base.raw, whose base is of no format
+  rm -f unsaid.qcow2
+  qemu-img create -q -u -f qcow2 -F raw -b "$1" unsaid.qcow2 6M
+  python3 - unsaid.qcow2 <<'END'
+import sys
+image = bytearray(open(sys.argv[1], "rb").read())
+at = image.find(bytes.fromhex("e2792aca"))
+image[at:at + 4] = b"none"
+open(sys.argv[1], "wb").write(image)
+END
+}
+for format in vmdk vdi vhdx vpc qcow qed parallels luks cowd bochs; do
+  rm -f other.img
+  case $format in
+    luks) qemu-img create -q -f luks --object secret,id=s,data=x -o key-secret=s,iter-time=10 other.img 6M ;;
+    cowd) { printf 'COWD'; head -c 6291452 /dev/zero; } >other.img ;;
+    bochs) { printf 'Bochs Virtual HD Image'; head -c 6291434 /dev/zero; } >other.img ;;
+    *) qemu-img convert -q -O $format base.raw other.img ;;
+  esac >/dev/null 2>&1 || { skip "$format" "qemu-img makes none"; continue; }
+  truncate -s %512 other.img
+  without_format other.img
+  run qimport start -q --backing other.img unsaid.qcow2 "$disk"
+  exits 5 "a backing file that is $format, of which nothing says that it is raw, is refused"
+  check "by its name" grep -q 'other.img' err
+  check "and nothing is made" [ ! -e "$disk" -a ! -e "$disk.qimport-part" ]
+  fresh
+  qemu-img rebase -u -F raw -b other.img unsaid.qcow2
+  run qimport start -q --backing other.img unsaid.qcow2 "$disk"
+  exits 0 "where the overlay says raw, it is a raw disk"
+  qemu-img convert -q -O raw unsaid.qcow2 unsaid.raw
+  assert_identical "$disk" unsaid.raw "as qemu-img reads it"
+  fresh
+done
 head -c 9437184 /dev/urandom >long.raw
 qemu-img create -q -f qcow2 -F raw -b long.raw over.qcow2 3000832
 write over.qcow2 'write -P 9 64k 64k'

@@ -11,6 +11,11 @@ tests_unit_t_journal_import_SOURCES = tests/unit/t-journal-import.c
 tests_unit_t_journal_import_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_journal_import_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
 
+unit_tests += tests/unit/t-journal-lock
+tests_unit_t_journal_lock_SOURCES = tests/unit/t-journal-lock.c
+tests_unit_t_journal_lock_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_journal_lock_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
+
 unit_tests += tests/unit/t-journal-map
 tests_unit_t_journal_map_SOURCES = tests/unit/t-journal-map.c
 tests_unit_t_journal_map_CPPFLAGS = $(AM_CPPFLAGS)

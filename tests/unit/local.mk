@@ -5,6 +5,7 @@
 unit_tests =
 include tests/unit/base.mk
 include tests/unit/source.mk
+include tests/unit/unwrap.mk
 include tests/unit/qcow2.mk
 include tests/unit/journal.mk
 include tests/unit/target.mk

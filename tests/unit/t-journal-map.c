@@ -511,6 +511,85 @@ nor_is_one_outside_of_its_segment (void **state)
   FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, f->imp.no, 0, 0, &seg, 1, &n, &f->err));
 }
 
+static int
+read_all (struct fixture *f, uint64_t *n_compressed)
+{
+  OWN (journal_reader) r = NULL;
+  struct segment seg[16];
+  struct extent e[8];
+  size_t n, i, k, got;
+
+  OK (f, journal_reader_open (&r, f->path, &f->err));
+  if (journal_segments (r, f->imp.no, 0, seg, 16, &n, &f->err) == -1)
+    return -1;
+  for (i = 0; i < n; i++) {
+    if (journal_extents (r, f->imp.no, &seg[i], 0, e, 8, &got, &f->err) == -1)
+      return -1;
+    for (k = 0; k < got; k++)
+      *n_compressed += e[k].kind == EXTENT_COMPRESSED;
+  }
+  return 0;
+}
+
+static int
+no_extent (void *ctx, const struct extent *e, struct error *err)
+{
+  (void)ctx;
+  (void)e;
+  (void)err;
+  return 0;
+}
+
+/* Who decodes has room for a cluster. */
+static void
+nor_is_more_than_a_cluster_or_less_than_nothing (void **state)
+{
+  static const char *const spoils[] = {
+    "UPDATE extent SET skip = 65025 WHERE stored > 0",
+    "UPDATE extent SET skip = 65536 WHERE stored > 0",
+    "UPDATE extent SET skip = 4294967296 WHERE stored > 0",
+    "UPDATE extent SET skip = -1 WHERE stored > 0",
+    "UPDATE extent SET len = 129 WHERE stored > 0",
+    "UPDATE extent SET len = 0",
+    "UPDATE extent SET len = -8",
+    "UPDATE layer SET cluster_size = 512",
+    "DELETE FROM layer",
+  };
+  struct fixture *f = *state;
+  uint64_t n = 0;
+  size_t i;
+
+  seal_small_map (f);
+  OK (f, read_all (f, &n));
+  assert_true (n > 0);
+  for (i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
+    fixture_write (f, "CREATE TABLE was AS SELECT * FROM extent;"
+                      "CREATE TABLE were AS SELECT * FROM layer");
+    fixture_write (f, spoils[i]);
+    if (read_all (f, &n) == 0)
+      fail_msg ("%s: is handed out", spoils[i]);
+    assert_int_equal (f->err.code, ERR_JOURNAL_CORRUPT);
+    fixture_write (f, "DELETE FROM extent; INSERT INTO extent SELECT * FROM was; DROP TABLE was;"
+                      "DELETE FROM layer; INSERT INTO layer SELECT * FROM were;"
+                      "DROP TABLE were");
+    OK (f, read_all (f, &n));
+  }
+}
+
+static void
+nor_is_it_shown (void **state)
+{
+  struct fixture *f = *state;
+
+  seal_small_map (f);
+  OK (f, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest + (1 << 50)");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest - (1 << 50)");
+  fixture_write (f, "UPDATE zero_run SET layer = -1");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
+}
+
 static void
 an_extent_that_is_missing_is_told (void **state)
 {
@@ -828,6 +907,8 @@ main (void)
     TEST (a_changed_row_is_found),
     TEST (a_row_beyond_the_disk_is_not_handed_out),
     TEST (nor_is_one_outside_of_its_segment),
+    TEST (nor_is_more_than_a_cluster_or_less_than_nothing),
+    TEST (nor_is_it_shown),
     TEST (an_extent_that_is_missing_is_told),
     TEST (a_check_can_be_stopped),
     TEST (a_stream_is_sealed_piece_by_piece_and_found_again),
