@@ -18,7 +18,18 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                                        'checksum',
                                          CASE WHEN i.image_sha256 = '' THEN NULL
                                               WHEN instr (i.image_sha256, ':') THEN i.image_sha256
-                                              ELSE 'sha256:' || i.image_sha256 END),
+                                              ELSE 'sha256:' || i.image_sha256 END,
+                                       'checksum_from',
+                                         CASE WHEN i.expect_sha256 = '' THEN NULL
+                                              WHEN i.told LIKE 'image-signed-by=%' THEN 'signature'
+                                              WHEN i.told IS NOT NULL THEN 'file'
+                                              ELSE 'option' END,
+                                       'signed_by',
+                                         iif (i.told LIKE 'signed-by=%'
+                                              OR i.told LIKE 'image-signed-by=%',
+                                              substr (i.told, instr (i.told, '=') + 1,
+                                                      instr (i.told, ' ') - instr (i.told, '=') - 1),
+                                              NULL)),
                  'clusters', json_object ('total', s.clusters_total,
                                           'committed', s.clusters_committed),
                  'bytes', json_object ('guest_total', s.guest_total,
@@ -33,9 +44,16 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                  'started_at', s.started_at,
                  'updated_at', s.updated_at,
                  'finished_at', s.finished_at) AS object
-          FROM import AS i
+          FROM (SELECT *,
+                       (SELECT substr (detail, length (expect_sha256) + 2) FROM event
+                         WHERE key >= no << 40 AND key < (no << 40) + 64 AND kind = 'checksum'
+                           AND expect_sha256 <> ''
+                           AND substr (detail, 1, length (expect_sha256) + 1) = expect_sha256 || ' '
+                         ORDER BY key DESC LIMIT 1) AS told
+                  FROM import
+                 WHERE ?1 IS NULL OR no = ?1) AS i
                CROSS JOIN import_summary AS s
-         WHERE s.id = i.id AND (?1 IS NULL OR i.no = ?1)
+         WHERE s.id = i.id
          ORDER BY i.no);
 -- :log_json
 SELECT json_object ('id', i.id, 'events',
@@ -44,7 +62,7 @@ SELECT json_object ('id', i.id, 'events',
                    WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 ORDER BY key)))
   FROM import AS i
  WHERE i.no = ?1;
--- :receipt_json
+-- :receipt_json  told: by import_checksums, of what is expected now
 SELECT json_object (
          'receipt', 1,
          'id', i.id,
@@ -162,10 +180,10 @@ SELECT json_object (
                              ORDER BY key)))
   FROM (SELECT *,
                (SELECT substr (detail, length (expect_sha256) + 2) FROM event
-                 WHERE key >= no << 40 AND key < (no + 1) << 40 AND kind = 'checksum'
+                 WHERE key >= no << 40 AND key < (no << 40) + 64 AND kind = 'checksum'
                    AND expect_sha256 <> ''
                    AND substr (detail, 1, length (expect_sha256) + 1) = expect_sha256 || ' '
-                 ORDER BY key DESC LIMIT 1) AS told -- by import_checksums, of what is expected
+                 ORDER BY key DESC LIMIT 1) AS told
           FROM import
          WHERE no = ?1) AS i
        CROSS JOIN import_summary AS s

@@ -44,6 +44,7 @@ flow_tests += tests/flow/layers.sh
 flow_tests += tests/flow/no-journal.sh
 flow_tests += tests/flow/own-source.sh
 flow_tests += tests/flow/restart.sh
+flow_tests += tests/flow/signed.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
 flow_tests += tests/flow/streams-spool.sh

@@ -16,6 +16,7 @@
 
 #include "cli/human.h"
 #include "cli/json.h"
+#include "cli/publisher.h"
 #include "cli/output.h"
 
 enum column { ID, STATE, PERCENT, SIZE, UPDATED, RATE, TARGET, URL, COLUMNS };
@@ -253,9 +254,9 @@ print_image (struct qimport_journal *j, const char *id)
 {
   static const char *const lines[][2] = { { "image-etag:", "image.etag" },
                                           { "image-date:", "image.last_modified" },
-                                          { "image-sha256:", "image.sha256" } };
+                                          { "image-checksum:", "image.checksum" } };
+  char *json, value[4096], publisher[PUBLISHER_SIZE];
   struct qimport_error err;
-  char *json, value[4096];
   size_t i;
 
   if (qimport_status_json (j, id, &json, &err) == -1)
@@ -263,6 +264,8 @@ print_image (struct qimport_journal *j, const char *id)
   for (i = 0; i < sizeof lines / sizeof *lines; i++)
     if (json_find (json, lines[i][1], value, sizeof value))
       print_line (lines[i][0], value);
+  if (publisher_words (publisher, json, "image"))
+    print_line ("checked-against:", publisher);
   qimport_free (json);
 }
 

@@ -68,21 +68,28 @@ import_tell_early (struct qimport *q, struct error *err)
   return rc;
 }
 
-static void
-on_event (void *ctx, const char *kind, const char *detail)
+void
+import_event (struct qimport *q, const char *kind, const char *detail)
 {
-  struct qimport *q = ctx;
   struct error ignored;
 
-  if (strcmp (kind, "warning") == 0)
-    import_warn (q, "%s", detail);
-  else
-    import_note (q, "%s: %s", kind, detail);
   /* The event is for people; that it cannot be kept must not end the import. */
   if (q->in_journal)
     journal_event (q->journal, q->imp.no, kind, detail, &ignored);
   else
     keep_early (q, kind, detail);
+}
+
+static void
+on_event (void *ctx, const char *kind, const char *detail)
+{
+  struct qimport *q = ctx;
+
+  if (strcmp (kind, "warning") == 0)
+    import_warn (q, "%s", detail);
+  else
+    import_note (q, "%s: %s", kind, detail);
+  import_event (q, kind, detail);
 }
 
 int
@@ -451,6 +458,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
     return -1;
   for (k = 0; k < q->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)q->options->mirror.item : NULL;
+    so.credentials_url = q->urls[0];
     if (open_layer (q, k, &so, recorded, err) == -1)
       return -1;
   }

@@ -105,6 +105,8 @@ int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 /* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
 int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
+/* An event for the journal, as soon as the import is there. */
+void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
 /* For the log: what came of each mirror. */
@@ -127,7 +129,7 @@ int import_check_identity (struct qimport *q, bool validator_changed, struct err
 /* run.c: read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
-/* checksums.c: --checksums becomes --sha256. */
+/* checksums.c: what --checksums and --signed-by say becomes --checksum. */
 int import_checksums (struct qimport *q, struct error *err);
 
 /* audit.c: --verify, before the import is called complete. */

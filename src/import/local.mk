@@ -4,6 +4,7 @@ librooms_la_SOURCES += \
 	src/import/audit.h \
 	src/import/chain.c \
 	src/import/checksums.c \
+	src/import/checksums.h \
 	src/import/commit.c \
 	src/import/committed.c \
 	src/import/committed.h \
@@ -42,6 +43,7 @@ librooms_la_SOURCES += \
 	src/import/resume.c \
 	src/import/run.c \
 	src/import/sample.c \
+	src/import/signed.c \
 	src/import/slot.h \
 	src/import/snapshot.c \
 	src/import/snapshot.h \

@@ -56,6 +56,7 @@ struct story {
   char verdict[sizeof ((struct journal_event_row *)NULL)->detail]; /* of the last audit */
   bool repaired;
   unsigned retries, interruptions;
+  char checksum[sizeof ((struct journal_event_row *)NULL)->detail]; /* the last one's origin */
 };
 
 static bool
@@ -90,6 +91,8 @@ add_event (void *ctx, const struct journal_event_row *e, struct error *err)
   (void)err;
   if (strcmp (e->kind, "committed") == 0)
     return 0;
+  if (strcmp (e->kind, "checksum") == 0)
+    snprintf (s->checksum, sizeof s->checksum, "%s", e->detail);
   s->retries += strcmp (e->kind, "retry") == 0;
   s->interruptions += strcmp (e->kind, "interrupted") == 0;
   if (strcmp (e->kind, "audited") == 0 || strcmp (e->kind, "repaired") == 0) {
@@ -274,18 +277,30 @@ print_facts (FILE *out, const struct journal_import *imp, const struct journal_l
   fputs ("</dl></section>\n", out);
 }
 
+/* From whom it is known what the image must be: import_expect's words behind the checksum. */
+static const char *
+publisher (const struct journal_import *imp, const struct story *s)
+{
+  size_t n = strlen (imp->expect_sha256);
+
+  if (strncmp (s->checksum, imp->expect_sha256, n) != 0 || s->checksum[n] != ' ')
+    return "as it was given by hand";
+  return s->checksum + n + 1;
+}
+
 static void
-print_digests (FILE *out, const struct journal_import *imp)
+print_digests (FILE *out, const struct journal_import *imp, const struct story *s)
 {
   char hex[DIGEST_HEX];
 
-  fputs ("<section><h2>Digests (SHA-256)</h2><dl>\n", out);
+  fputs ("<section><h2>Digests (SHA-256 where nothing else is said)</h2><dl>\n", out);
   fact_hex (out, "image file", imp->image_sha256);
-  if (imp->expect_sha256[0] != '\0')
+  if (imp->expect_sha256[0] != '\0') {
     fact (out, "checked",
-          strcmp (imp->expect_sha256, imp->image_sha256) == 0
-              ? "it is what was asked for with --sha256 or --checksums"
-              : "not yet");
+          strcmp (imp->expect_sha256, imp->image_sha256) == 0 ? "it is what it must be"
+                                                              : "not yet");
+    fact (out, "must be", publisher (imp, s));
+  }
   fact_hex (out, "root of the disk", imp->root_digest);
   fact_hex (out, "map", imp->sealed ? digest_hex (hex, imp->map_digest) : "");
   fputs ("</dl></section>\n", out);
@@ -384,7 +399,7 @@ print_page (FILE *out, struct journal *j, const struct journal_import *imp,
   if (report_map (out, j, imp, err) == -1 || report_rate (out, j, imp, err) == -1)
     return -1;
   print_facts (out, imp, l, s);
-  print_digests (out, imp);
+  print_digests (out, imp, s);
   print_events (out, s);
   fprintf (
       out,

@@ -50,6 +50,7 @@ struct place {
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
   bool own;         /* the credentials of the options are meant for its origin */
+  bool home;        /* its origin is that of the source's URL */
   bool origin_ours; /* the origin is this machine or its link */
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */

@@ -181,12 +181,12 @@ set_credentials (struct setter *t, const struct source *s, const struct place *p
          : place->password != NULL ? place->password
                                    : "");
   }
+  if (place->home && (o->netrc || o->netrc_file != NULL))
+    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+  if (place->home && o->netrc_file != NULL)
+    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
   if (!place->own)
     return;
-  if (o->netrc || o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-  if (o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
   if (o->cert != NULL)
     SET (t, CURLOPT_SSLCERT, o->cert);
   if (o->key != NULL)

@@ -72,6 +72,29 @@ count (const char *const *list)
   return n;
 }
 
+/* J8: which places may get the credentials of the options. */
+static int
+share_credentials (struct source *s, const char *url, struct error *err)
+{
+  struct place whose = { 0 };
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    struct place *p = &s->places[i];
+
+    p->home = strcmp (p->origin, s->places[0].origin) == 0;
+    p->own = url == NULL && p->home;
+  }
+  if (url == NULL || !url_is_http (url))
+    return 0;
+  if (place_init (&whose, url, err) == -1)
+    return -1;
+  for (i = 0; i < s->n_places; i++)
+    s->places[i].own = strcmp (s->places[i].origin, whose.origin) == 0;
+  place_release (&whose);
+  return 0;
+}
+
 static int
 open_places (struct source *s, const char *url, const char *const *mirrors, struct error *err)
 {
@@ -90,9 +113,21 @@ open_places (struct source *s, const char *url, const char *const *mirrors, stru
     s->n_places++;
     if (place_init (&s->places[i], text, err) == -1)
       return -1;
-    s->places[i].own = strcmp (s->places[i].origin, s->places[0].origin) == 0;
   }
-  return 0;
+  return share_credentials (s, s->options.credentials_url, err);
+}
+
+/* Those that are sent nowhere are not read either: a file of secrets may be a pipe, which can
+ * be read once. */
+static bool
+needs_credentials (const struct source *s)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++)
+    if (s->places[i].own)
+      return true;
+  return false;
 }
 
 static int
@@ -151,7 +186,8 @@ open_all (struct source *s, const char *url, const struct source_options *option
   if (options_copy (&s->options, options, err) == -1
       || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1)
     return -1;
-  return s->kind == SOURCE_HTTP ? credentials_read (s, err) : 0;
+  s->options.credentials_url = NULL; /* the caller's */
+  return needs_credentials (s) ? credentials_read (s, err) : 0;
 }
 
 int

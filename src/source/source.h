@@ -37,6 +37,9 @@ struct source_options {
   unsigned connect_timeout_s;
   const char *header_file, *netrc_file, *user_file, *bearer_file;
   bool netrc; /* ~/.netrc */
+  /* Whose these are (a netrc names its hosts itself): they are sent to the origin of this URL
+   * and to no other; NULL: of the source's own.  Not kept. */
+  const char *credentials_url;
   const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
   bool insecure;
   const char *const *mirrors; /* NULL-terminated; may be NULL */

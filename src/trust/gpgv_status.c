@@ -13,6 +13,7 @@
 struct verdict {
   bool good; /* of the signature that is told of now */
   bool signed_once, bad;
+  unsigned texts;   /* that came with a signature */
   const char *flaw; /* of a signature that does not count */
   char key[64];     /* whose */
   struct signer *signer;
@@ -93,6 +94,8 @@ take_line (struct verdict *v, struct span line)
     v->good = true;
   else if (span_is (word, "VALIDSIG"))
     valid (v, line);
+  else if (span_is (word, "PLAINTEXT"))
+    v->texts++;
   for (i = 0; i < sizeof flaws / sizeof *flaws; i++)
     if (span_is (word, flaws[i].word))
       flawed (v, flaws[i].flaw, field (&line));
@@ -100,7 +103,7 @@ take_line (struct verdict *v, struct span line)
 }
 
 int
-gpgv_status_read (struct span status, struct signer *out, struct error *err)
+gpgv_status_read (struct span status, bool detached, struct signer *out, struct error *err)
 {
   struct verdict v = { .signer = out };
   struct span line;
@@ -108,9 +111,11 @@ gpgv_status_read (struct span status, struct signer *out, struct error *err)
   memset (out, 0, sizeof *out);
   while (span_line (&status, &line))
     take_line (&v, line);
-  if (v.signed_once && !v.bad)
+  if (v.signed_once && !v.bad && v.texts == !detached)
     return 0;
   memset (out, 0, sizeof *out);
+  if (v.signed_once && !v.bad)
+    return fail (err, ERR_SOURCE_SIGNATURE, "its signature is of another text");
   if (v.flaw == NULL)
     return fail (err, ERR_SOURCE_SIGNATURE, "has no OpenPGP signature that gpgv can read");
   return fail (err, ERR_SOURCE_SIGNATURE, "its signature %s: %s", v.flaw, v.key);

@@ -16,8 +16,9 @@ struct signer {
   char fingerprint[FINGERPRINT_MAX];
 };
 
-/* One good signature of a key that is neither expired nor revoked, and no bad one:
- * ERR_SOURCE_SIGNATURE otherwise, saying why. */
-int gpgv_status_read (struct span status, struct signer *out, struct error *err);
+/* One good signature of a key that is neither expired nor revoked, and no bad one, of bytes
+ * that it was DETACHED from, or of one text that came with it: ERR_SOURCE_SIGNATURE otherwise,
+ * saying why. */
+int gpgv_status_read (struct span status, bool detached, struct signer *out, struct error *err);
 
 #endif

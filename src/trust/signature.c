@@ -28,7 +28,7 @@ enum { INPUT, OUTPUT, MESSAGES, STATUS, KEYRING, SIGNATURE, FIRST_OF_OURS };
 struct signature_check {
   int fds[FIRST_OF_OURS]; /* what gpgv has, our side: INPUT is where it is written to */
   pid_t pid;              /* 0: not running */
-  bool ended_early;
+  bool detached, ended_early;
 };
 
 /* ---- What gpgv gets ---------------------------------------------------------------------- */
@@ -218,7 +218,7 @@ spawn (pid_t *pid, const int fds[FIRST_OF_OURS], bool detached)
 }
 
 static int
-start (struct signature_check *c, bool detached, struct error *err)
+start (struct signature_check *c, struct error *err)
 {
   int pair[2], fds[FIRST_OF_OURS], rc;
 
@@ -231,7 +231,7 @@ start (struct signature_check *c, bool detached, struct error *err)
     close (pair[1]);
     return -1;
   }
-  rc = spawn (&c->pid, fds, detached);
+  rc = spawn (&c->pid, fds, c->detached);
   close (fds[INPUT]);
   if (rc == 0)
     return 0;
@@ -244,9 +244,10 @@ start (struct signature_check *c, bool detached, struct error *err)
 }
 
 int
-signature_begin (struct signature_check **out, const char *keyring, struct span signature,
-                 struct error *err)
+signature_begin (struct signature_check **out, const char *keyring,
+                 const struct span *signature, struct error *err)
 {
+  static const struct span none = { "", 0 };
   OWN (signature_check) c = calloc (1, sizeof *c);
   int i;
 
@@ -255,15 +256,20 @@ signature_begin (struct signature_check **out, const char *keyring, struct span 
     return fail_memory (err, "a signature");
   for (i = 0; i < FIRST_OF_OURS; i++)
     c->fds[i] = -1;
+  c->detached = signature != NULL;
+  if (signature == NULL)
+    signature = &none;
+  else if (signature->len == 0) /* gpgv would look for one within the bytes */
+    return fail (err, ERR_SOURCE_SIGNATURE, "its signature is empty");
   if (open_keyring (&c->fds[KEYRING], keyring, err) == -1
-      || make_memory (&c->fds[SIGNATURE], signature.at, signature.len, err) == -1
+      || make_memory (&c->fds[SIGNATURE], signature->at, signature->len, err) == -1
       || make_memory (&c->fds[OUTPUT], NULL, 0, err) == -1
       || make_memory (&c->fds[STATUS], NULL, 0, err) == -1)
     return -1;
   for (i = OUTPUT; i < FIRST_OF_OURS; i++)
     if (c->fds[i] != -1 && move_up (&c->fds[i], err) == -1)
       return -1;
-  if (start (c, signature.len > 0, err) == -1)
+  if (start (c, err) == -1)
     return -1;
   *out = c;
   c = NULL;
@@ -323,7 +329,7 @@ signature_end (struct signature_check *c, struct signer *out, struct error *err)
   wait_for_end (c);
   if (read_memory (c->fds[STATUS], &status, &len, SIGNATURE_MAX, err) == -1)
     return -1;
-  return gpgv_status_read ((struct span){ status, len }, out, err);
+  return gpgv_status_read ((struct span){ status, len }, c->detached, out, err);
 }
 
 int

@@ -17,11 +17,11 @@ enum { SIGNATURE_MAX = 1 << 20, KEYRING_MAX = 16 << 20 };
 /* A check that is going on. */
 struct signature_check;
 
-/* Bytes are to be checked against SIGNATURE, or, where that is of no bytes, against what is
- * within them: a clear-signed block.  KEYRING is a file of OpenPGP keys, binary or armored.
- * ERR_USAGE where it cannot be read, or gpgv is not installed. */
-int signature_begin (struct signature_check **out, const char *keyring, struct span signature,
-                     struct error *err);
+/* Bytes are to be checked against a detached SIGNATURE, or, where that is NULL, against what is
+ * within them: they are a clear-signed block.  KEYRING is a file of OpenPGP keys, binary or
+ * armored.  ERR_USAGE where it cannot be read, or gpgv is not installed. */
+int signature_begin (struct signature_check **out, const char *keyring,
+                     const struct span *signature, struct error *err);
 /* The next LEN bytes.  Waits for gpgv to take them; one that has ended says why at the end. */
 int signature_write (struct signature_check *c, const void *buf, size_t len, struct error *err);
 /* There are no more.  ERR_SOURCE_SIGNATURE: they are not signed by a key that counts. */

@@ -117,11 +117,12 @@ static const char *
 signer_of (const char *keyring, const char *signature, struct span bytes, struct error *err)
 {
   static struct signer s;
+  struct span sig = text_of (signature);
   OWN (signature_check) c = NULL;
   size_t i;
 
   s.fingerprint[0] = '\0';
-  if (signature_begin (&c, keyring, text_of (signature), err) == -1)
+  if (signature_begin (&c, keyring, &sig, err) == -1)
     return "";
   for (i = 0; i < bytes.len; i++) /* a byte at a time is a stream too */
     assert_int_equal (signature_write (c, bytes.at + i, 1, err), 0);
@@ -171,7 +172,7 @@ a_clear_signed_block_gives_its_text (void **state)
 
   if (!gpgv_is_here ())
     skip ();
-  assert_int_equal (signature_begin (&c, f->armored, text_of (""), &err), 0);
+  assert_int_equal (signature_begin (&c, f->armored, NULL, &err), 0);
   assert_int_equal (signature_write (c, clear, sizeof clear - 1, &err), 0);
   assert_int_equal (signature_end (c, &signer, &err), 0);
   assert_string_equal (signer.fingerprint, SIGNER);
@@ -257,13 +258,37 @@ status_lines_decide (void **state)
 
   (void)state;
   for (i = 0; i < sizeof said / sizeof *said; i++) {
-    int rc = gpgv_status_read (text_of (said[i].status), &signer, &err);
+    int rc = gpgv_status_read (text_of (said[i].status), true, &signer, &err);
 
     assert_string_equal (signer.fingerprint, said[i].signer);
     assert_int_equal (rc, said[i].why == NULL ? 0 : -1);
     if (said[i].why != NULL && strstr (err.text, said[i].why) == NULL)
       fail_msg ("%s: does not say \"%s\"", err.text, said[i].why);
   }
+}
+
+static void
+a_signature_is_of_the_bytes_it_came_for (void **state)
+{
+  static const char text[] = "[GNUPG:] PLAINTEXT 74 0\n[GNUPG:] GOODSIG 89AB N\n" VALID;
+  static const char two[] = "[GNUPG:] PLAINTEXT 74 0\n[GNUPG:] PLAINTEXT 74 0\n"
+                            "[GNUPG:] GOODSIG 89AB N\n" VALID;
+  struct fixture *f = *state;
+  struct signer signer;
+  struct error err;
+
+  assert_int_equal (gpgv_status_read (text_of (text), false, &signer, &err), 0);
+  assert_int_equal (gpgv_status_read (text_of (text), true, &signer, &err), -1);
+  assert_int_equal (gpgv_status_read (text_of (two), false, &signer, &err), -1);
+  assert_int_equal (gpgv_status_read (text_of (text + 24), false, &signer, &err), -1);
+  assert_string_equal (signer.fingerprint, "");
+  if (!gpgv_is_here ())
+    skip ();
+  /* a clear-signed text is no signature of something else, and an empty one is none at all */
+  assert_string_equal (signer_of (f->armored, clear, text_of (data), &err), "");
+  assert_int_equal (err.code, ERR_SOURCE_SIGNATURE);
+  assert_string_equal (signer_of (f->armored, "", text_of (clear), &err), "");
+  assert_int_equal (err.code, ERR_SOURCE_SIGNATURE);
 }
 
 static void
@@ -302,6 +327,7 @@ main (void)
     cmocka_unit_test (what_is_no_keyring_is_wrong_usage),
     cmocka_unit_test (without_gpgv_it_says_so),
     cmocka_unit_test (status_lines_decide),
+    cmocka_unit_test (a_signature_is_of_the_bytes_it_came_for),
     cmocka_unit_test (damaged_armor_is_refused),
   };
 
