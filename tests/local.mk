@@ -49,6 +49,7 @@ flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
 flow_tests += tests/flow/streams-spool.sh
 flow_tests += tests/flow/terminal.sh
+flow_tests += tests/flow/waits.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk
@@ -70,7 +71,7 @@ long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
 	tests/flow/mutations.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
-	tests/tools/differential.py tests/tools/qcow2-scatter.py
+	tests/tools/differential.py tests/tools/qcow2-scatter.py tests/tools/slow-shim.c
 
 include tests/durability/local.mk
 

@@ -83,6 +83,7 @@ struct qimport {
   pthread_t checker;
   bool checker_runs;
   atomic_bool check_done, may_commit;
+  pthread_cond_t check_over; /* with the lock below */
   int check_result;
   struct error check_error;
 
@@ -171,6 +172,9 @@ void import_close_stream (struct qimport *q);
 
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
+
+/* The journal's check has ended, and not well: -1. */
+int import_check_failed (struct qimport *q, struct error *err);
 
 /* A row that was altered makes a sound image look damaged, source or target changed, the memory
  * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has

@@ -19,13 +19,17 @@ check_main (void *ctx)
       = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check, &q->check_error);
   if (q->check_result == 0)
     atomic_store (&q->may_commit, true);
+  pthread_mutex_lock (&q->lock);
   atomic_store (&q->check_done, true);
+  pthread_cond_broadcast (&q->check_over);
+  pthread_mutex_unlock (&q->lock);
   return NULL;
 }
 
 static int
 start_check (struct qimport *q, struct error *err)
 {
+  atomic_store (&q->check_done, false);
   atomic_store (&q->may_commit, false);
   if (pthread_create (&q->checker, NULL, check_main, q) != 0)
     return fail (err, ERR_NO_MEMORY, "cannot start a thread");
