@@ -9,4 +9,6 @@ librooms_la_SOURCES += \
 	src/base/extent.h \
 	src/base/own.h \
 	src/base/text.c \
-	src/base/text.h
+	src/base/text.h \
+	src/base/url.c \
+	src/base/url.h
