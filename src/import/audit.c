@@ -377,7 +377,7 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
   a->held = true;
   q->imp = a->imp;
   a->whole = a->imp.state == IMPORT_COMPLETE;
-  if (options_recall (q->options, a->imp.options, err) == -1 || open_target (q, err) == -1
+  if (import_hold_options (q, err) == -1 || open_target (q, err) == -1
       || start_check (q, err) == -1 || start_compare (q, err) == -1)
     return -1;
   q->phase = phase_compare;

@@ -53,6 +53,7 @@ struct qimport {
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
   bool validator_changed;        /* --accept-new-validator had something to accept */
+  bool ask_source; /* the URL may be another one: only its bytes tell (import_same_url) */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;
@@ -150,8 +151,26 @@ int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
 
-/* The sources as the journal has them, where the user gives none anew. */
+/* same.c: is what is asked for now the import that the journal has? */
+
+/* The options that it began with hold; what was given anew must not say that it is another one.
+ * Writes nothing. */
+int import_hold_options (struct qimport *q, struct error *err);
+/* The sources as the journal has them, where the user gives none anew.  What was dropped of
+ * them as secret and is needed is named. */
 int import_recall_sources (struct qimport *q, struct error *err);
+/* ensure: is the URL given now the one that Q->IMP has?  Of what is not stored its mark tells;
+ * if that says no, Q->ASK_SOURCE is set, and the bytes behind it must prove that they are the
+ * same. */
+int import_same_url (struct qimport *q, struct error *err);
+/* Q->IMP is complete: it is what the options ask for, or -1. */
+int import_same_disk (struct qimport *q, struct error *err);
+/* Open the sources; they have the image that the import began with, as far as must be known. */
+int import_open_same (struct qimport *q, struct error *err);
+/* The URLs in use are those that the memo has marks of. */
+int import_mark_urls (struct qimport *q, struct error *err);
+/* ensure: over a complete import, where Q->ASK_SOURCE. */
+int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);

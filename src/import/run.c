@@ -126,6 +126,7 @@ import_begin (struct qimport *q, struct error *err)
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
   if (check_target (q, true, err) == -1 /* now that its size is known */
+      || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->records, err) == -1)
     return -1;

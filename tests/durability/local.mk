@@ -37,7 +37,7 @@ control-build:
 	  $(qimport_OBJECTS) $(control_dir)/*.o .libs/librooms.a $(room_libs) $(LIBS)
 
 clean-local-controls:
-	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* row-* || :
+	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* row-* option-* || :
 clean-local: clean-local-controls
 
 check-durability:
