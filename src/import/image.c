@@ -358,7 +358,8 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   if (recorded
       && (strcmp (before.etag, found.etag) != 0
           || strcmp (before.last_modified, found.last_modified) != 0))
-    q->validator_changed = q->options->accept_new_validator;
+    q->validator_changed = true;
+  q->unproven |= recorded && !found.proven;
   q->layers[k].source = q->sources[k];
   q->layers[k].file_len = found.length;
   record_identity (q->sources[k], &found, r);

@@ -52,8 +52,9 @@ struct qimport {
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
-  bool validator_changed;        /* --accept-new-validator had something to accept */
-  bool ask_source; /* the URL may be another one: only its bytes tell (import_same_url) */
+  bool ask_source;        /* the URL may be another one: only its bytes tell (import_same_url) */
+  bool validator_changed; /* and may be the same image all the same */
+  bool unproven;          /* validators do not prove that it is the same image */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * sample: is it still the image that the import began with, where validators prove nothing (C3,
- * C5, C6) or have changed (C7)?  Some committed segments are fetched again and must have the
- * digests of the journal; for a changed validator all tables are read again and must make the
- * sealed map.  Writes nothing to the target.
+ * C5, C6) or have changed (C7)?  All tables are read again and must make the sealed map, and
+ * some committed segments are fetched again and must have the digests of the journal.  Writes
+ * nothing to the target.
  */
 #include "import/import.h"
 
@@ -93,18 +93,15 @@ check_samples (struct qimport *q, struct error *err)
   return rc;
 }
 
+/* A tag tells apart only what one URL has served.  (A stream: stream_check.c.) */
 int
 import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
 {
-  bool weak = q->options->url != NULL; /* a tag tells apart only what one URL has served */
-  unsigned k;
+  bool proven = !q->unproven && !validator_changed && q->options->url == NULL;
 
-  for (k = 0; k < q->n_layers; k++)
-    weak |= q->records[k].trust != SOURCE_TRUST_STRONG;
-  if (!q->imp.sealed || q->stream
-      || (!weak && !validator_changed)) /* stream_check.c for those */
+  if (!q->imp.sealed || q->stream || proven)
     return 0;
-  if (validator_changed && import_map_again (q, err) == -1)
+  if (import_map_again (q, err) == -1)
     return -1;
   return check_samples (q, err);
 }
