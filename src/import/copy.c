@@ -127,7 +127,7 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
         "%s: segment %llu is not where it should be, or too long; restore the journal, or "
         "forget the import and start again",
         journal_path (c->spec.journal), (unsigned long long)seg->ord);
-  if (seg->committed || seg->hash_len == 0 || !imp->digests)
+  if (seg->committed || seg->hash_len == 0)
     digest_init (&s->digest);
   else if (!digest_load (&s->digest, seg->hash, seg->hash_len))
     return fail (err, ERR_JOURNAL_CORRUPT,

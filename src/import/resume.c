@@ -361,7 +361,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
       || start_check (q, err) == -1 || import_check_target (q, err) == -1)
     return -1;
   if (all_committed (&q->imp) && !q->ask_source) {
-    q->options->verify = q->options->verify || (already && q->imp.digests);
+    q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
     if (!already && import_claim_target (q, err) == -1)
       return -1;
     q->phase = phase_finish;

@@ -120,7 +120,7 @@ import_begin (struct qimport *q, struct error *err)
 
   imp->stream = q->stream;
   imp->keep_holes = o->unallocated_keep;
-  imp->digests = o->digest;
+  imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
   imp->hash_image = o->checksum != NULL && !q->stream; /* a stream is hashed as it comes */
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");

@@ -334,8 +334,6 @@ import_open_same (struct qimport *q, struct error *err)
     return import_open_image (q, true, err) == -1
                ? -1
                : import_check_identity (q, q->validator_changed, err);
-  if (!q->imp.digests && q->imp.guest_committed > 0)
-    return cannot_compare (q, "--digest is off", err);
   if (!has_strong_tags (q))
     return cannot_compare (q, "its server gave no strong ETag", err);
   if (import_open_image (q, true, err) == -1 || import_check_identity (q, true, err) == -1)

@@ -49,7 +49,7 @@ static const struct column import_columns[] = {
   IMPORT (UNSIGNED, layers),
   IMPORT (BOOL, stream),
   IMPORT (BOOL, keep_holes),
-  IMPORT (BOOL, digests),
+  IMPORT (UNSIGNED, digests),
   IMPORT (BOOL, hash_image),
   IMPORT (TEXT, expect_sha256),
   IMPORT (U64, virtual_size),
@@ -266,6 +266,8 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
     return record_corrupt (s, "an import has a wrong number of layers", err);
   if (imp->fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->digests > DIGESTS_SAMPLE)
+    return record_corrupt (s, "an import has digests of no kind that there is", err);
   if (imp->target_run > UINT32_MAX || (imp->target_run == 0) != (imp->target_epoch == 0))
     return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */

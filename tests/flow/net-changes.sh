@@ -73,7 +73,7 @@ finishes "  the old image ends it"
 # swapped LIES TRUST IF_RANGE WHAT
 swapped () {
   begin_lies=$1+
-  begin
+  begin $digest
   lie "$1"
   run qimport resume "$disk"
   exits 0 "$4: the same image: goes on"
@@ -82,7 +82,7 @@ swapped () {
   check "  the receipt says how well it is known" \
     sh -c '"$QIMPORT" receipt "$1" | grep -qi "$2"' - "$disk" "$2"
   for other in third second; do
-    begin
+    begin $digest
     become $other
     lie "$1"
     run qimport resume "$disk"
@@ -96,9 +96,37 @@ swapped () {
   assert_identical "$disk" "$expected" "  every byte is right"
   begin_lies=
 }
+digest=
 swapped etag,weak weak 0 "C3: a weak ETag"
 swapped etag,none+modified,now weak 0 "C4: a date too recent"
 swapped etag,none+modified,none length 0 "C5: no validator at all"
+digest='--digest off'
+swapped etag,weak weak 0 "C3: a weak ETag, with --digest off"
+swapped etag,none+modified,none length 0 "C5: no validator at all, with --digest off"
+for how in "--accept-new-validator" "--url"; do
+  begin $digest
+  become third
+  lie 'etag,"new"'
+  [ "$how" = --url ] && how="--url http://127.0.0.1:$port/elsewhere"
+  run qimport resume $how "$disk"
+  exits 4 "C7: another image, ${how%% *}, with --digest off: 4"
+  untouched "  journal and part file are as they were"
+  become first
+  [ "$how" = --accept-new-validator ] || lie
+  run qimport resume $how "$disk"
+  exits 0 "  the same image goes on"
+  assert_identical "$disk" "$expected" "  every byte is right"
+done
+afresh
+head -c 3000000 "$scratch/first" >"$scratch/head"
+run sh -c '"$QIMPORT" start --digest off - "$1" <"$2"' - "$disk" "$scratch/head"
+exits 3 "C5: a pipe that breaks off, with --digest off: 3"
+run sh -c 'cat "$2" | "$QIMPORT" resume "$1"' - "$disk" "$scratch/third"
+exits 4 "  another image through the next one: 4"
+run sh -c 'cat "$2" | "$QIMPORT" resume "$1"' - "$disk" "$scratch/first"
+exits 0 "  the same image goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+digest=
 afresh
 lie etag,none
 run qimport start "$url" "$disk"
