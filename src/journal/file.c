@@ -289,6 +289,17 @@ create (const char *path, struct error *err)
 
 /* ---- Opening ----------------------------------------------------------------------------- */
 
+/* As it is now: a network or FUSE file system would show for a second that a new journal still
+ * has the name under which it was made. */
+static int
+stat_now (const char *path, struct stat *st)
+{
+  struct statx fresh;
+
+  statx (AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_NLINK, &fresh);
+  return stat (path, st);
+}
+
 /* *CANONICAL, for an existing file its one name without symbolic links (SQ14); *ST of it. */
 static int
 find_file (const char *path, enum journal_mode mode, char **canonical, struct stat *st,
@@ -309,7 +320,7 @@ find_file (const char *path, enum journal_mode mode, char **canonical, struct st
   *canonical = realpath (given, NULL);
   if (*canonical == NULL)
     return refuse_errno (err, path, errno, "cannot be found");
-  if (stat (*canonical, st) == -1)
+  if (stat_now (*canonical, st) == -1)
     return refuse_errno (err, path, errno, "cannot be found");
   return check_name (*canonical, st, err);
 }
