@@ -58,7 +58,7 @@ is_staging (enum sql_name name)
 static sqlite3_stmt *
 prepare (sqlite3 *db, const char *prefix, enum sql_name name)
 {
-  char text[8192];
+  char text[16384];
   sqlite3_stmt *st = NULL;
 
   snprintf (text, sizeof text, "%s%s", prefix, sql_texts[name].text);
