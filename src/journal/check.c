@@ -4,10 +4,10 @@
  * import's rows agree with one another, then the digest of its map: a page may be well formed
  * and say something else than it did (SQ3).
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "journal/file.h"
 #include "journal/map.h"
 #include "journal/record.h"
 

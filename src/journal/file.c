@@ -18,6 +18,8 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "journal/rows.h"
+#include "journal/state.h"
+#include "journal/transaction.h"
 
 enum {
   APPLICATION_ID = 0x71696d70, /* "qimp" */
@@ -377,36 +379,12 @@ set_journal_mode (struct journal *j, bool network, struct error *err)
                   : refuse (err, j->path, "it can have neither a WAL nor a rollback journal");
 }
 
-/* shown_state (state, no, holder_pid, holder_start, holder_boot) */
-static void
-shown_state (sqlite3_context *ctx, int argc, sqlite3_value **argv)
-{
-  const struct sql *s = sqlite3_user_data (ctx);
-  const char *state = (const char *)sqlite3_value_text (argv[0]);
-  const char *boot = (const char *)sqlite3_value_text (argv[4]);
-  struct held_by by = { .pid = sqlite3_value_int64 (argv[2]),
-                        .start = sqlite3_value_int64 (argv[3]),
-                        .boot = boot == NULL ? "" : boot };
-  bool active = state != NULL && strcmp (state, import_state_word (IMPORT_FAILED)) != 0
-                && strcmp (state, import_state_word (IMPORT_COMPLETE)) != 0;
-
-  (void)argc;
-  if (active && holder_of (sql_file (s), sqlite3_value_int64 (argv[1]), &by) == HELD_BY_NOBODY)
-    sqlite3_result_text (ctx, import_state_word (IMPORT_INTERRUPTED), -1, SQLITE_STATIC);
-  else
-    sqlite3_result_value (ctx, argv[0]);
-}
-
 static int
 configure (struct sql *s, struct error *err)
 {
   if (sql_harden (s, err) == -1 || sql_run (s, SQL_SET_TEMP_FILE, err, "") == -1)
     return -1;
-  if (sqlite3_create_function (s->db, "shown_state", 5, SQLITE_UTF8 | SQLITE_DIRECTONLY, s,
-                               shown_state, NULL, NULL)
-      != SQLITE_OK)
-    return sql_fail (s, "cannot be prepared", err);
-  return 0;
+  return state_register (s, err);
 }
 
 /* Once more, with what a WAL may hold: the header alone may be old. */

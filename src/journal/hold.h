@@ -7,7 +7,7 @@
 #ifndef QIMPORT_JOURNAL_HOLD_H
 #define QIMPORT_JOURNAL_HOLD_H
 
-#include "journal/file.h"
+#include "journal/transaction.h"
 
 /* In the transaction: IMP has just been read; OURS: its lock was taken for this. */
 typedef int (*hold_act) (struct journal *j, struct journal_import *imp, bool ours,

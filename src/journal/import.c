@@ -4,7 +4,6 @@
  * later is in life.c.
  */
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,9 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "journal/event.h"
 #include "journal/record.h"
+#include "journal/transaction.h"
 
 enum { PREFIX_MIN = 4, LIST_BATCH = 16 };
 
@@ -79,7 +80,7 @@ insert_all (struct journal *j, struct journal_import *imp, const struct journal_
     if (record_write_layer (&j->sql, imp->no, i, &layers[i], err) == -1)
       return -1;
   snprintf (detail, sizeof detail, "%.500s to %.500s", layers[0].url, imp->target);
-  return record_event (&j->sql, imp->no, "started", detail, err);
+  return event_add (&j->sql, imp->no, "started", detail, err);
 }
 
 int

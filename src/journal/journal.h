@@ -138,7 +138,8 @@ struct journal_import {
   uint64_t attempts;
   char error_code[32], error_message[1024];    /* "" if none */
   int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  uint64_t target_run, target_epoch; /* the target's marker, as of the last commit; 0: none yet */
+  uint64_t target_run,
+      target_epoch; /* the target's marker, as of the last commit; 0: none yet */
   char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
 };
 
@@ -289,8 +290,8 @@ int journal_extents (struct journal_reader *r, int64_t no, const struct segment 
  * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                            uint64_t cluster_size, struct error *err);
-/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there is
- * memory for them.  ERR_JOURNAL_CORRUPT. */
+/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there
+ * is memory for them.  ERR_JOURNAL_CORRUPT. */
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
@@ -325,7 +326,7 @@ struct import_progress {
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
   uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */
-  const struct held_piece *held; /* those that changed */
+  const struct held_piece *held;     /* those that changed */
   size_t n_held;
 };
 

@@ -3,11 +3,11 @@
  * life: what becomes of an import that is held: its target named, begun again, completed,
  * forgotten; and its events.  The map and the work on it are elsewhere.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "journal/event.h"
 #include "journal/hold.h"
 #include "journal/map.h"
 #include "journal/record.h"
@@ -55,7 +55,7 @@ audited (struct journal *j, int64_t no, const char *kind, const char *verdict,
     return -1;
   snprintf (detail, sizeof detail, "%.800s%s%.64s", verdict,
             root_hex[0] != '\0' ? "; root=" : "", root_hex);
-  return record_event (&j->sql, no, kind, detail, err);
+  return event_add (&j->sql, no, kind, detail, err);
 }
 
 int
@@ -123,7 +123,7 @@ complete (struct journal *j, int64_t no, const char *image_sha256,
     return -1;
   if (witness_statement (&j->sql, no, segments, detail, sizeof detail, err) == -1)
     return -1;
-  return record_event (&j->sql, no, "completed", detail, err);
+  return event_add (&j->sql, no, "completed", detail, err);
 }
 
 int
@@ -232,24 +232,4 @@ journal_discard (struct journal *j, int64_t no, struct error *err)
     return -1;
   sweep_after (j, no);
   return 0;
-}
-
-/* ---- Events ------------------------------------------------------------------------------ */
-
-/* A verdict must outlast a power cut. */
-static bool
-is_verdict (const char *kind)
-{
-  return strcmp (kind, "audited") == 0 || strcmp (kind, "repaired") == 0;
-}
-
-int
-journal_event (struct journal *j, int64_t no, const char *kind, const char *detail,
-               struct error *err)
-{
-  LOCKED (j);
-
-  if (tx_begin_of (j, no, is_verdict (kind) ? DURABLE : PROGRESS, err) == -1)
-    return -1;
-  return tx_end (j, record_event (&j->sql, no, kind, detail, err), err);
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
 	src/journal/check.c \
+	src/journal/event.c \
+	src/journal/event.h \
 	src/journal/file.c \
 	src/journal/file.h \
 	src/journal/hold.c \
@@ -14,6 +16,7 @@ librooms_la_SOURCES += \
 	src/journal/life.c \
 	src/journal/map.c \
 	src/journal/map.h \
+	src/journal/map_rows.c \
 	src/journal/query.c \
 	src/journal/reader.c \
 	src/journal/record.c \
@@ -24,8 +27,11 @@ librooms_la_SOURCES += \
 	src/journal/seal.c \
 	src/journal/sql.c \
 	src/journal/sql.h \
+	src/journal/state.c \
+	src/journal/state.h \
 	src/journal/take.c \
 	src/journal/transaction.c \
+	src/journal/transaction.h \
 	src/journal/witness.c \
 	src/journal/witness.h \
 	src/journal/work.c

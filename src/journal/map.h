@@ -8,7 +8,7 @@
 #define QIMPORT_JOURNAL_MAP_H
 
 #include "base/digest.h"
-#include "journal/file.h"
+#include "journal/transaction.h"
 #include "journal/rows.h"
 
 struct map_layer {

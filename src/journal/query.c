@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/file.h"
 #include "journal/record.h"
+#include "journal/transaction.h"
 
 /* The first column of a statement, with a newline. */
 static int

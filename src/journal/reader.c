@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/file.h"
 #include "journal/record.h"
 
 enum { AHEAD = 256, AHEAD_LEAST = 32 };

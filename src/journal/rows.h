@@ -20,9 +20,9 @@ struct rows {
   int64_t row[ROWS_MAX][ROWS_COLUMNS];
 };
 
-/* On connection S statements may select from extent_rows (?), a struct rows bound as 'r'. */
+/* On connection S statements may select from extent_rows (?), a struct rows bound as 'p' with
+ * rows_pointer. */
 int rows_register (struct sql *s, struct error *err);
-/* What 'r' binds. */
-int rows_bind (sqlite3_stmt *st, int i, const struct rows *rows);
+extern const char rows_pointer[];
 
 #endif

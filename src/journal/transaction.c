@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * transaction: see file.h.  How durable one is, and what must be so when it begins.
+ * transaction: see transaction.h.
  */
-#include <assert.h>
+#include "journal/transaction.h"
 
-#include "journal/file.h"
+#include <assert.h>
 
 /* SQ12: synchronous is read back. */
 int

@@ -5,47 +5,14 @@
 #include "journal/witness.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "journal/event.h"
+#include "journal/file.h"
 #include "journal/record.h"
 
 enum { AT_ONCE = 256 };
-
-/* ---- The chain of events ------------------------------------------------------------------
- */
-
-int
-witness_last (struct sql *s, int64_t no, uint8_t chain[DIGEST_SIZE], struct error *err)
-{
-  sqlite3_stmt *row;
-  int r;
-
-  memset (chain, 0, DIGEST_SIZE);
-  if (sql_start (s, SQL_EVENT_LAST, &row, err, "i", no) == -1)
-    return -1;
-  r = sql_next (s, row, err);
-  if (r != 0)
-    return r == 1 ? 0 : -1;
-  if (sqlite3_column_bytes (row, 0) == DIGEST_SIZE)
-    memcpy (chain, sqlite3_column_blob (row, 0), DIGEST_SIZE);
-  sql_end (row);
-  return 0;
-}
-
-void
-witness_link (uint8_t chain[DIGEST_SIZE], const char *at, const char *kind, const char *detail)
-{
-  struct digest d;
-
-  digest_init (&d);
-  digest_update (&d, chain, DIGEST_SIZE);
-  digest_update (&d, at, strlen (at) + 1);
-  digest_update (&d, kind, strlen (kind) + 1);
-  digest_update (&d, detail, strlen (detail) + 1);
-  digest_peek (&d, chain);
-}
 
 /* ---- What never changes after -------------------------------------------------------------
  */
@@ -240,7 +207,7 @@ check_chain (struct sql *s, const struct journal_import *imp, struct story *stor
   if (sql_start (s, SQL_EVENT_CHAIN, &row, err, "i", imp->no) == -1)
     return -1;
   while (same && (r = sql_next (s, row, err)) == 0) {
-    witness_link (chain, text_of (row, 0), text_of (row, 1), text_of (row, 2));
+    event_link (chain, text_of (row, 0), text_of (row, 1), text_of (row, 2));
     follow (story, text_of (row, 1), text_of (row, 2));
     same = sqlite3_column_bytes (row, 3) == DIGEST_SIZE
            && memcmp (chain, sqlite3_column_blob (row, 3), DIGEST_SIZE) == 0;

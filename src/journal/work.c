@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "journal/record.h"
+#include "journal/transaction.h"
 
 enum { SAMPLES_BETWEEN = 64 };
 

@@ -6,6 +6,7 @@
 #include "journal-fixture.h"
 
 #include "journal/file.h"
+#include "journal/transaction.h"
 
 /* A line is added with each migration; none is ever changed. */
 static const char *const pinned[] = {
