@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "journal/map.h"
+#include "journal/map_build.h"
 
 /* ---- The digest -------------------------------------------------------------------------- */
 

@@ -77,3 +77,11 @@ tx_end (struct journal *j, int result, struct error *err)
     sql_run (&j->sql, SQL_ROLLBACK, &unheard, "");
   return result;
 }
+
+void
+tx_checkpoint (struct journal *j)
+{
+  sqlite3_busy_timeout (j->sql.db, 0);
+  sqlite3_wal_checkpoint_v2 (j->sql.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  sqlite3_busy_timeout (j->sql.db, 10000);
+}

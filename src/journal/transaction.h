@@ -58,5 +58,8 @@ int tx_begin (struct journal *j, enum durability d, struct error *err);
 int tx_begin_of (struct journal *j, int64_t no, enum durability d, struct error *err);
 /* RESULT 0: commit; else roll back, ERR stays.  Returns RESULT, or -1. */
 int tx_end (struct journal *j, int result, struct error *err);
+/* The WAL goes into the file, as far as readers let it: best effort, for a reader must never be
+ * able to block "done". */
+void tx_checkpoint (struct journal *j);
 
 #endif

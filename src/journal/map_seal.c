@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * seal: the scanned map becomes rows of the journal, in batches, so that other imports can
+ * map_seal: the scanned map becomes rows of the journal, in batches, so that other imports can
  * commit between them; then one small transaction makes it the map (J2).
  */
 #include <assert.h>
@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "journal/map.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 enum { BATCH = 20000 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hold: see hold.h.
+ * import_hold: see import_hold.h.
  */
-#include "journal/hold.h"
+#include "journal/import_hold.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "journal/event.h"
-#include "journal/map.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 int

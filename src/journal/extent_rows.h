@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * rows: extents on their way into the journal, many to a statement.  An array in memory is a
- * table that SQLite can select from, so that one statement stores all of it: a statement a row
- * takes twice as long.  The table is SQLite's own kind of such a thing, a table-valued function
- * of a bound pointer (https://sqlite.org/vtab.html, https://sqlite.org/bindptr.html).
+ * extent_rows: extents on their way into the journal, many to a statement.  An array in memory
+ * is a table that SQLite can select from, so that one statement stores all of it: a statement a
+ * row takes twice as long.  The table is SQLite's own kind of such a thing, a table-valued
+ * function of a bound pointer (https://sqlite.org/vtab.html, https://sqlite.org/bindptr.html).
  */
-#ifndef QIMPORT_JOURNAL_ROWS_H
-#define QIMPORT_JOURNAL_ROWS_H
+#ifndef QIMPORT_JOURNAL_EXTENT_ROWS_H
+#define QIMPORT_JOURNAL_EXTENT_ROWS_H
 
 #include <stdint.h>
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * witness: see witness.h; doc/digests.md says what is hashed, to the byte.
+ * tamper: see tamper.h; doc/digests.md says what is hashed, to the byte.
  */
-#include "journal/witness.h"
+#include "journal/tamper.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "journal/event.h"
-#include "journal/file.h"
+#include "journal/database.h"
 #include "journal/record.h"
 
 enum { AT_ONCE = 256 };
@@ -93,8 +93,8 @@ add_rows (struct sql *s, enum sql_name name, int64_t no, const atomic_bool *stop
 }
 
 int
-witness_segments (struct sql *s, int64_t no, const atomic_bool *stop, uint8_t out[DIGEST_SIZE],
-                  struct error *err)
+tamper_digest_segments (struct sql *s, int64_t no, const atomic_bool *stop,
+                        uint8_t out[DIGEST_SIZE], struct error *err)
 {
   struct journal_import imp;
   struct digest d;
@@ -141,8 +141,8 @@ facts (struct sql *s, int64_t no, uint8_t out[DIGEST_SIZE], struct error *err)
 }
 
 int
-witness_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE], char *out,
-                   size_t size, struct error *err)
+tamper_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE], char *out,
+                  size_t size, struct error *err)
 {
   char map[DIGEST_HEX], rows[DIGEST_HEX], about[DIGEST_HEX];
   struct journal_import imp;
@@ -257,8 +257,8 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
     return 0;
   if (story->completed[0] == '\0')
     return altered (s, imp, "the list of events", err);
-  if (witness_segments (s, imp->no, stop, segments, err) == -1
-      || witness_statement (s, imp->no, segments, found, sizeof found, err) == -1
+  if (tamper_digest_segments (s, imp->no, stop, segments, err) == -1
+      || tamper_statement (s, imp->no, segments, found, sizeof found, err) == -1
       || compare_statements (s, imp, story->completed, found, err) == -1)
     return -1;
   if (strcmp (story->root, imp->root_digest) != 0)
@@ -274,7 +274,7 @@ journal_check_witness (const char *path, int64_t no, const atomic_bool *stop, st
   struct sql s;
   int r = -1;
 
-  if (file_open_reader (&s, path, err) == -1)
+  if (database_open_reader (&s, path, err) == -1)
     return -1;
   if (record_read_import (&s, no, &imp, err) == 0 && check_chain (&s, &imp, &story, err) == 0)
     r = check_complete (&s, &imp, &story, stop, err);

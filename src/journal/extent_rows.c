@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * rows: see rows.h.  The methods are called by SQLite, as its manual says.
+ * extent_rows: see extent_rows.h.  The methods are called by SQLite, as its manual says.
  */
-#include "journal/rows.h"
+#include "journal/extent_rows.h"
 
 /* The hidden column is the function's argument. */
 static const char declaration[]
