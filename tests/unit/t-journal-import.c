@@ -446,8 +446,8 @@ status_has_the_keys_of_the_contract (void **state)
       "attempts error started_at updated_at finished_at");
   assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .error, .state]"),
                        "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
-                       "\"last_modified\":null,\"sha256\":null,\"checksum\":null,\"checksum_"
-                       "from\":null,\"signed_by\":null},"
+                       "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
+                       "\"checksum_from\":null,\"signed_by\":null},"
                        "{\"total\":2,\"committed\":2},"
                        "{\"guest_total\":131072,\"guest_committed\":131072,"
                        "\"image_total\":65536,\"fetched\":65546},"

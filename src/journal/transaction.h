@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * file: the journal's file: made, checked, opened, migrated; and transactions on it.  What the
- * tables mean is known elsewhere in the room.
- *
- * Nobody but SQLite opens the file once it has its name: a close(2) of another descriptor
- * would drop the locks that SQLite holds for the whole process.
+ * transaction: a journal that is open - one connection, under one lock, with the locks of the
+ * imports that are held - and the transactions on it: how durable each is, and what must be so
+ * when it begins.
  */
-#ifndef QIMPORT_JOURNAL_FILE_H
-#define QIMPORT_JOURNAL_FILE_H
+#ifndef QIMPORT_JOURNAL_TRANSACTION_H
+#define QIMPORT_JOURNAL_TRANSACTION_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -60,12 +58,8 @@ int tx_begin (struct journal *j, enum durability d, struct error *err);
 int tx_begin_of (struct journal *j, int64_t no, enum durability d, struct error *err);
 /* RESULT 0: commit; else roll back, ERR stays.  Returns RESULT, or -1. */
 int tx_end (struct journal *j, int result, struct error *err);
-
-/* SHA-256 of the schema as `sqlite3 .schema` shows it, and what it is after all migrations. */
-int file_schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err);
-extern const char file_schema_sha256[DIGEST_HEX];
-
-/* A connection of its own that only reads, hardened and checked. */
-int file_open_reader (struct sql *s, const char *path, struct error *err);
+/* The WAL goes into the file, as far as readers let it: best effort, for a reader must never be
+ * able to block "done". */
+void tx_checkpoint (struct journal *j);
 
 #endif

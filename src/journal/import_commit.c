@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * work: progress is recorded.
+ * import_commit: progress is recorded.
  *
  *   J1  The caller has synced the target before; this room records what it is told, all of it
  *       in one transaction, or nothing.
@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "journal/record.h"
+#include "journal/transaction.h"
 
 enum { SAMPLES_BETWEEN = 64 };
 

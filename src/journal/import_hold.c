@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hold: see hold.h.
+ * import_hold: see import_hold.h.
  */
-#include "journal/hold.h"
+#include "journal/import_hold.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "journal/map.h"
+#include "journal/event.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 int
@@ -57,7 +58,7 @@ note_killed (struct journal *j, int64_t no, struct error *err)
     return 0;
   snprintf (detail, sizeof detail,
             "pid %" PRId64 " ended without a word (killed, or a power cut)", pid);
-  return record_event (&j->sql, no, "interrupted", detail, err);
+  return event_add (&j->sql, no, "interrupted", detail, err);
 }
 
 /* 1: it is complete. */
@@ -74,7 +75,7 @@ hold (struct journal *j, struct journal_import *imp, bool ours, struct error *er
                   j->self.start, j->self.boot)
              == -1)
     return -1;
-  return record_event (&j->sql, imp->no, "resumed", j->self.text, err);
+  return event_add (&j->sql, imp->no, "resumed", j->self.text, err);
 }
 
 int
@@ -110,8 +111,7 @@ release (struct journal *j, int64_t no, enum import_state state, const struct er
     return -1;
   if (sql_changed (&j->sql) == 0 || state == IMPORT_COMPLETE)
     return 0;
-  return record_event (&j->sql, no, "interrupted", message[0] == '\0' ? "stopped" : message,
-                       err);
+  return event_add (&j->sql, no, "interrupted", message[0] == '\0' ? "stopped" : message, err);
 }
 
 /* The lock goes whether or not that could be written. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * take: the map of a stream, sealed a segment at a time (J2), because its tables come when they
- * come.  What a later run takes must be what an earlier one took: the same bytes give the same
- * segments in the same order.
+ * map_seal_piece: the map of a stream, sealed a segment at a time (J2), because its tables come
+ * when they come.  What a later run takes must be what an earlier one took: the same bytes give
+ * the same segments in the same order.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "journal/map.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 struct take {

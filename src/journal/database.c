@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * file: see file.h.  A journal is made whole in memory and appears under its name at once, so
- * that a half-made one is never seen; an empty or foreign file is never touched.
+ * database: see database.h.  A journal is made whole in memory and appears under its name at
+ * once, so that a half-made one is never seen; an empty or foreign file is never touched.
  */
-#include "journal/file.h"
+#include "journal/database.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,10 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "journal/rows.h"
+#include "journal/extent_rows.h"
+#include "journal/schema.h"
+#include "journal/state.h"
+#include "journal/transaction.h"
 
 enum {
   APPLICATION_ID = 0x71696d70, /* "qimp" */
@@ -46,70 +49,8 @@ refuse_errno (struct error *err, const char *path, int errnum, const char *doing
   return fail_errno (err, code, errnum, "journal %s: %s", words, doing);
 }
 
-/* ---- The schema -------------------------------------------------------------------------- */
-
-/* Run the migrations that S lacks; each sets user_version itself, and all commit together. */
-static int
-migrate (struct sql *s, struct error *err)
-{
-  int64_t version, after;
-
-  if (sql_get (s, SQL_GET_USER_VERSION, 0, &version, err, "") == -1)
-    return -1;
-  for (; version < SQL_MIGRATIONS; version = after) {
-    if (sqlite3_exec (s->db, sql_migrations[version], NULL, NULL, NULL) != SQLITE_OK)
-      return sql_fail (s, "cannot be migrated", err);
-    if (sql_get (s, SQL_GET_USER_VERSION, 0, &after, err, "") == -1)
-      return -1;
-    if (after != version + 1)
-      return fail (err, ERR_INTERNAL, "a migration of the journal set the wrong version");
-  }
-  return 0;
-}
-
-/* A new journal in memory: what the migrations make. */
-static int
-open_model (struct sql *s, struct error *err)
-{
-  if (sql_open (s, ":memory:", "(in memory)", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err)
-      == -1)
-    return -1;
-  if (sql_run (s, SQL_SET_PAGE_SIZE, err, "") == -1
-      || sql_run (s, SQL_SET_AUTO_VACUUM, err, "") == -1 || migrate (s, err) == -1) {
-    sql_close (s);
-    return -1;
-  }
-  return 0;
-}
-
-const char file_schema_sha256[DIGEST_HEX]
-    = "3abe2acc3707501c4d73aa380c49cfea0b93b0ef65a6baab4c245167a63933e7";
-
-int
-file_schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err)
-{
-  uint8_t digest[DIGEST_SIZE];
-  struct digest d;
-  sqlite3_stmt *row;
-  int i, r;
-
-  if (sql_start (s, SQL_SCHEMA, &row, err, "") == -1)
-    return -1;
-  digest_init (&d);
-  while ((r = sql_next (s, row, err)) == 0)
-    for (i = 0; i < 4; i++) {
-      const char *text = (const char *)sqlite3_column_text (row, i);
-
-      if (text == NULL) /* no text of SQLite's has this byte */
-        text = "\xff";
-      digest_update (&d, text, strlen (text) + 1);
-    }
-  if (r == -1)
-    return -1;
-  digest_peek (&d, digest);
-  digest_hex (hex, digest);
-  return 0;
-}
+/* ---- Is it one ----------------------------------------------------------------------------
+ */
 
 /* Literally what the migrations make: no trigger or view of anybody else's (SQ17). */
 static int
@@ -117,9 +58,9 @@ check_schema (struct sql *s, struct error *err)
 {
   char hex[DIGEST_HEX];
 
-  if (file_schema_digest (s, hex, err) == -1)
+  if (schema_digest (s, hex, err) == -1)
     return -1;
-  if (strcmp (hex, file_schema_sha256) != 0)
+  if (strcmp (hex, schema_sha256) != 0)
     return refuse (err, s->path, "its tables are not those of a qimport journal");
   return 0;
 }
@@ -271,7 +212,7 @@ create (const char *path, struct error *err)
   uint8_t *image;
   int r = -1;
 
-  if (open_model (&model, err) == -1)
+  if (schema_open_model (&model, err) == -1)
     return -1;
   image = sqlite3_serialize (model.db, "main", &len, 0);
   if (image == NULL || len < HEADER_LEN)
@@ -288,6 +229,17 @@ create (const char *path, struct error *err)
 }
 
 /* ---- Opening ----------------------------------------------------------------------------- */
+
+/* As it is now: a network or FUSE file system would show for a second that a new journal still
+ * has the name under which it was made. */
+static int
+stat_now (const char *path, struct stat *st)
+{
+  struct statx fresh;
+
+  statx (AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_NLINK, &fresh);
+  return stat (path, st);
+}
 
 /* *CANONICAL, for an existing file its one name without symbolic links (SQ14); *ST of it. */
 static int
@@ -309,7 +261,7 @@ find_file (const char *path, enum journal_mode mode, char **canonical, struct st
   *canonical = realpath (given, NULL);
   if (*canonical == NULL)
     return refuse_errno (err, path, errno, "cannot be found");
-  if (stat (*canonical, st) == -1)
+  if (stat_now (*canonical, st) == -1)
     return refuse_errno (err, path, errno, "cannot be found");
   return check_name (*canonical, st, err);
 }
@@ -366,36 +318,12 @@ set_journal_mode (struct journal *j, bool network, struct error *err)
                   : refuse (err, j->path, "it can have neither a WAL nor a rollback journal");
 }
 
-/* shown_state (state, no, holder_pid, holder_start, holder_boot) */
-static void
-shown_state (sqlite3_context *ctx, int argc, sqlite3_value **argv)
-{
-  const struct sql *s = sqlite3_user_data (ctx);
-  const char *state = (const char *)sqlite3_value_text (argv[0]);
-  const char *boot = (const char *)sqlite3_value_text (argv[4]);
-  struct held_by by = { .pid = sqlite3_value_int64 (argv[2]),
-                        .start = sqlite3_value_int64 (argv[3]),
-                        .boot = boot == NULL ? "" : boot };
-  bool active = state != NULL && strcmp (state, import_state_word (IMPORT_FAILED)) != 0
-                && strcmp (state, import_state_word (IMPORT_COMPLETE)) != 0;
-
-  (void)argc;
-  if (active && holder_of (sql_file (s), sqlite3_value_int64 (argv[1]), &by) == HELD_BY_NOBODY)
-    sqlite3_result_text (ctx, import_state_word (IMPORT_INTERRUPTED), -1, SQLITE_STATIC);
-  else
-    sqlite3_result_value (ctx, argv[0]);
-}
-
 static int
 configure (struct sql *s, struct error *err)
 {
   if (sql_harden (s, err) == -1 || sql_run (s, SQL_SET_TEMP_FILE, err, "") == -1)
     return -1;
-  if (sqlite3_create_function (s->db, "shown_state", 5, SQLITE_UTF8 | SQLITE_DIRECTONLY, s,
-                               shown_state, NULL, NULL)
-      != SQLITE_OK)
-    return sql_fail (s, "cannot be prepared", err);
-  return 0;
+  return state_register (s, err);
 }
 
 /* Once more, with what a WAL may hold: the header alone may be old. */
@@ -427,7 +355,7 @@ migrate_file (struct journal *j, struct error *err)
     return 0;
   if (tx_begin (j, DURABLE, err) == -1)
     return -1;
-  return tx_end (j, migrate (&j->sql, err), err);
+  return tx_end (j, schema_migrate (&j->sql, err), err);
 }
 
 /* The file under PATH is still the one that was checked. */
@@ -476,7 +404,7 @@ open_checked (struct sql *s, const char *path, struct error *err)
 }
 
 int
-file_open_reader (struct sql *s, const char *path, struct error *err)
+database_open_reader (struct sql *s, const char *path, struct error *err)
 {
   if (open_checked (s, path, err) == 0)
     return 0;
@@ -507,7 +435,8 @@ journal_open (struct journal **out, const char *path, enum journal_mode mode, st
   holder_self (&j->self);
   if (find_file (path, mode, &j->path, &st, err) == -1 || peek (j->path, err) == -1)
     return -1;
-  if ((mode == JOURNAL_READ ? file_open_reader (&j->sql, j->path, err) : open_writable (j, err))
+  if ((mode == JOURNAL_READ ? database_open_reader (&j->sql, j->path, err)
+                            : open_writable (j, err))
           == -1
       || check_same (j->path, &st, err) == -1 || check_schema (&j->sql, err) == -1)
     return -1;

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 
-#include "journal/file.h"
+#include "journal/database.h"
 
 static void
 make_and_close (struct fixture *f)

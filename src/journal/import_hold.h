@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hold: an import is taken and given back.  The lock is taken within the transaction that reads
- * and changes the row, and dropped after the one that clears it: what the row says of who works
- * on it is so whenever somebody has the lock.
+ * import_hold: an import is taken and given back.  The lock is taken within the transaction
+ * that reads and changes the row, and dropped after the one that clears it: what the row says
+ * of who works on it is so whenever somebody has the lock.
  */
-#ifndef QIMPORT_JOURNAL_HOLD_H
-#define QIMPORT_JOURNAL_HOLD_H
+#ifndef QIMPORT_JOURNAL_IMPORT_BEGIN_HOLD_H
+#define QIMPORT_JOURNAL_IMPORT_BEGIN_HOLD_H
 
-#include "journal/file.h"
+#include "journal/transaction.h"
 
 /* In the transaction: IMP has just been read; OURS: its lock was taken for this. */
 typedef int (*hold_act) (struct journal *j, struct journal_import *imp, bool ours,

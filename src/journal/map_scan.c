@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * scan: the staged map in the order in which it is stored, and the search for overlaps, in one
- * pass: of what came before only the furthest end is kept.
+ * map_scan: the staged map in the order in which it is stored, and the search for overlaps, in
+ * one pass: of what came before only the furthest end is kept.
  *
  * A table of the image may overlap nothing.  Guest data may share host clusters with guest
  * data, and a compressed cluster's last sector is counted whole although it may be padding.
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "journal/map.h"
+#include "journal/map_build.h"
 
 /* What reaches furthest so far. */
 struct reach {

@@ -1,51 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * witness: see witness.h; doc/digests.md says what is hashed, to the byte.
+ * tamper: see tamper.h; doc/digests.md says what is hashed, to the byte.
  */
-#include "journal/witness.h"
+#include "journal/tamper.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "journal/event.h"
+#include "journal/database.h"
 #include "journal/record.h"
 
 enum { AT_ONCE = 256 };
-
-/* ---- The chain of events ------------------------------------------------------------------
- */
-
-int
-witness_last (struct sql *s, int64_t no, uint8_t chain[DIGEST_SIZE], struct error *err)
-{
-  sqlite3_stmt *row;
-  int r;
-
-  memset (chain, 0, DIGEST_SIZE);
-  if (sql_start (s, SQL_EVENT_LAST, &row, err, "i", no) == -1)
-    return -1;
-  r = sql_next (s, row, err);
-  if (r != 0)
-    return r == 1 ? 0 : -1;
-  if (sqlite3_column_bytes (row, 0) == DIGEST_SIZE)
-    memcpy (chain, sqlite3_column_blob (row, 0), DIGEST_SIZE);
-  sql_end (row);
-  return 0;
-}
-
-void
-witness_link (uint8_t chain[DIGEST_SIZE], const char *at, const char *kind, const char *detail)
-{
-  struct digest d;
-
-  digest_init (&d);
-  digest_update (&d, chain, DIGEST_SIZE);
-  digest_update (&d, at, strlen (at) + 1);
-  digest_update (&d, kind, strlen (kind) + 1);
-  digest_update (&d, detail, strlen (detail) + 1);
-  digest_peek (&d, chain);
-}
 
 /* ---- What never changes after -------------------------------------------------------------
  */
@@ -126,8 +93,8 @@ add_rows (struct sql *s, enum sql_name name, int64_t no, const atomic_bool *stop
 }
 
 int
-witness_segments (struct sql *s, int64_t no, const atomic_bool *stop, uint8_t out[DIGEST_SIZE],
-                  struct error *err)
+tamper_digest_segments (struct sql *s, int64_t no, const atomic_bool *stop,
+                        uint8_t out[DIGEST_SIZE], struct error *err)
 {
   struct journal_import imp;
   struct digest d;
@@ -174,8 +141,8 @@ facts (struct sql *s, int64_t no, uint8_t out[DIGEST_SIZE], struct error *err)
 }
 
 int
-witness_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE], char *out,
-                   size_t size, struct error *err)
+tamper_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE], char *out,
+                  size_t size, struct error *err)
 {
   char map[DIGEST_HEX], rows[DIGEST_HEX], about[DIGEST_HEX];
   struct journal_import imp;
@@ -240,7 +207,7 @@ check_chain (struct sql *s, const struct journal_import *imp, struct story *stor
   if (sql_start (s, SQL_EVENT_CHAIN, &row, err, "i", imp->no) == -1)
     return -1;
   while (same && (r = sql_next (s, row, err)) == 0) {
-    witness_link (chain, text_of (row, 0), text_of (row, 1), text_of (row, 2));
+    event_link (chain, text_of (row, 0), text_of (row, 1), text_of (row, 2));
     follow (story, text_of (row, 1), text_of (row, 2));
     same = sqlite3_column_bytes (row, 3) == DIGEST_SIZE
            && memcmp (chain, sqlite3_column_blob (row, 3), DIGEST_SIZE) == 0;
@@ -290,8 +257,8 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
     return 0;
   if (story->completed[0] == '\0')
     return altered (s, imp, "the list of events", err);
-  if (witness_segments (s, imp->no, stop, segments, err) == -1
-      || witness_statement (s, imp->no, segments, found, sizeof found, err) == -1
+  if (tamper_digest_segments (s, imp->no, stop, segments, err) == -1
+      || tamper_statement (s, imp->no, segments, found, sizeof found, err) == -1
       || compare_statements (s, imp, story->completed, found, err) == -1)
     return -1;
   if (strcmp (story->root, imp->root_digest) != 0)
@@ -307,7 +274,7 @@ journal_check_witness (const char *path, int64_t no, const atomic_bool *stop, st
   struct sql s;
   int r = -1;
 
-  if (file_open_reader (&s, path, err) == -1)
+  if (database_open_reader (&s, path, err) == -1)
     return -1;
   if (record_read_import (&s, no, &imp, err) == 0 && check_chain (&s, &imp, &story, err) == 0)
     r = check_complete (&s, &imp, &story, stop, err);

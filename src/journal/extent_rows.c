@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * rows: see rows.h.  The methods are called by SQLite, as its manual says.
+ * extent_rows: see extent_rows.h.  The methods are called by SQLite, as its manual says.
  */
-#include "journal/rows.h"
+#include "journal/extent_rows.h"
 
 /* The hidden column is the function's argument. */
 static const char declaration[]
     = "CREATE TABLE x (key, guest, len, host, stored, skip, rows HIDDEN)";
-static const char type[] = "extent rows";
+
+const char rows_pointer[] = "extent rows";
 
 struct cursor {
   sqlite3_vtab_cursor base;
@@ -89,7 +90,7 @@ rows_filter (sqlite3_vtab_cursor *cursor, int plan, const char *name, int argc,
   (void)plan;
   (void)name;
   (void)argc;
-  c->rows = sqlite3_value_pointer (argv[0], type);
+  c->rows = sqlite3_value_pointer (argv[0], rows_pointer);
   c->i = 0;
   return c->rows == NULL ? SQLITE_MISUSE : SQLITE_OK;
 }
@@ -145,10 +146,4 @@ rows_register (struct sql *s, struct error *err)
   if (sqlite3_create_module (s->db, "extent_rows", &module, NULL) != SQLITE_OK)
     return sql_fail (s, "cannot be prepared", err);
   return 0;
-}
-
-int
-rows_bind (sqlite3_stmt *st, int i, const struct rows *rows)
-{
-  return sqlite3_bind_pointer (st, i, (void *)(uintptr_t)rows, type, NULL);
 }

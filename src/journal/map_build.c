@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: staging.  While the network is slow nothing of the journal is locked: the map is kept in
- * memory first, and when it becomes large, in a temporary database, whose size in memory is its
- * small cache.
+ * map_build: staging.  While the network is slow nothing of the journal is locked: the map is
+ * kept in memory first, and when it becomes large, in a temporary database, whose size in
+ * memory is its small cache.
  */
-#include "journal/map.h"
+#include "journal/map_build.h"
 
 #include <assert.h>
 #include <inttypes.h>

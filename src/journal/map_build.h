@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: a map on its way into the journal.  It is staged in memory, a large one in a temporary
- * database of this process (map.c), read back in host order and checked (scan.c), and stored
- * (seal.c; of a stream piece by piece, take.c).
+ * map_build: a map on its way into the journal.  It is staged in memory, a large one in a
+ * temporary database of this process (map_build.c), read back in host order and checked
+ * (map_scan.c), and stored (map_seal.c; of a stream piece by piece, map_seal_piece.c).
  */
-#ifndef QIMPORT_JOURNAL_MAP_H
-#define QIMPORT_JOURNAL_MAP_H
+#ifndef QIMPORT_JOURNAL_MAP_BUILD_H
+#define QIMPORT_JOURNAL_MAP_BUILD_H
 
 #include "base/digest.h"
-#include "journal/file.h"
-#include "journal/rows.h"
+#include "journal/transaction.h"
+#include "journal/extent_rows.h"
 
 struct map_layer {
   uint64_t segment_size, length;
