@@ -31,6 +31,9 @@ some_value (const struct option_row *row)
     return "http://h/a\\b";
   case TYPE_FILE:
     return "/a\\x41\xff b";
+  case TYPE_CHECKSUM:
+    return "sha512:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+           "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
   case TYPE_SHA256:
     return "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
   case TYPE_LIST:
