@@ -190,6 +190,8 @@ def arguments():
 
 def main():
     o = arguments()
+    if not os.access(os.environ.get("QIMPORT", ""), os.X_OK):
+        sys.exit("identity-model: QIMPORT must name the program")
     report = Report(o.tap)
     shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     report.directory = tempfile.mkdtemp(prefix="qimport-model.", dir=shm)

@@ -214,10 +214,15 @@ class History:
         self.ended(c, process)
         for _path, disk in self.world.known():  # those that came meanwhile
             c.held.setdefault(id(disk), b"")
+        before = {i for o in self.meanwhile for i in o.done if o.journal == c.journal}
         self.rules.check(c, self.meanwhile)
         self.expected(c)
-        forced = any("force" in o.flags for o in self.meanwhile)
-        if self.undisturbed and not forced and c.status != 0:
+        if before - set(self.world.rows(c.journal)):
+            raise Broken("journal", f"{c.verb} removed {before}, complete since it began")
+        # whoever came first, or was told to, may have taken the target
+        other = any("force" in o.flags or o.status not in (2, 6, 7) for o in self.meanwhile
+                    if o.verb in MAKERS)
+        if self.undisturbed and not other and c.status != 0:
             raise Broken("running", f"{c.verb} was disturbed by other commands and ended with "
                                     f"{c.status}: {c.said}")
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import struct
 import subprocess
 
@@ -31,6 +32,13 @@ def run(*words):
     subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
+def allocated(path):
+    """[(start, length)] of what the image has something for."""
+    out = subprocess.run(["qemu-img", "map", "--output=json", path], check=True,
+                         stdout=subprocess.PIPE).stdout
+    return [(e["start"], e["length"]) for e in json.loads(out) if e["present"]]
+
+
 class Version:
     """The bytes of an image and, by the name of the snapshot ("": the disk), of its guest."""
 
@@ -44,9 +52,13 @@ class Version:
         if FAMILIES[family][3]:
             self.guest["old"] = self.read_as("-l", "snapshot.name=old")
         self.size = len(self.guest[""])
-        out = subprocess.run(["qemu-img", "map", "--output=json", path], check=True,
-                             stdout=subprocess.PIPE).stdout
-        self.allocated = [(e["start"], e["length"]) for e in json.loads(out) if e["present"]]
+        self.allocated = {"": allocated(path)}
+        if "old" in self.guest:  # qemu-img map knows no snapshots
+            copy = path + ".old"
+            shutil.copyfile(path, copy)
+            run("qemu-img", "snapshot", "-a", "old", copy)
+            self.allocated["old"] = allocated(copy)
+            os.unlink(copy)
 
     def read_as(self, *more):
         raw = self.path + ".raw"
@@ -58,8 +70,9 @@ class Version:
 
     def over(self, before, snapshot=""):
         """What a target reads as that held BEFORE and keeps it where the image has nothing."""
-        out, guest = bytearray(before[:self.size].ljust(self.size, b"\0")), self.guest[snapshot]
-        for at, length in self.allocated:
+        out = bytearray(before[:self.size].ljust(self.size, b"\0"))
+        guest = self.guest.get(snapshot, self.guest[""])
+        for at, length in self.allocated.get(snapshot, self.allocated[""]):
             out[at:at + length] = guest[at:at + length]
         return bytes(out)
 

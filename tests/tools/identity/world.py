@@ -245,7 +245,7 @@ class World:
                 f.write(content)
 
     def rows(self, j):
-        """{UUID: (state, target)}, read from a copy: the journal itself is left alone."""
+        """{UUID: (state, target)}, the newest first; read from a copy: the journal itself is left alone."""
         if not os.path.exists(self.journal(j)):
             return {}
         copy = f"{self.directory}/look.db"
@@ -254,7 +254,8 @@ class World:
                 shutil.copyfile(self.journal(j) + suffix, copy + suffix)
         db = sqlite3.connect(copy)
         try:
-            found = db.execute("SELECT id, state, target FROM import_summary").fetchall()
+            found = db.execute("SELECT id, state, target FROM import_summary "
+                               "ORDER BY started_at DESC").fetchall()
         except sqlite3.Error:
             found = []
         db.close()
