@@ -192,6 +192,9 @@ void import_close_stream (struct qimport *q);
 
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
+/* *THERE: something of what was imported and is complete is on q->target still; a guest may have
+ * changed the rest.  Of another disk nothing is. */
+int import_is_there (struct qimport *q, bool *there, struct error *err);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);

@@ -12,7 +12,7 @@
 
 #include "import/committed.h"
 
-enum { PIECE = 256 << 10, NEWEST = 6, SCAN = 96 };
+enum { PIECE = 256 << 10, NEWEST = 6, SCAN = 96, THERE_TRIES = 8 };
 
 struct spot {
   struct qimport *q;
@@ -49,13 +49,22 @@ hash_guest (void *spot, const struct extent *e, uint64_t len, struct error *err)
   return 0;
 }
 
+/* 1: it reads otherwise. */
 static int
-look_at (struct spot *s, const struct segment *seg, struct error *err)
+compare_segment (struct spot *s, const struct segment *seg, struct error *err)
 {
   digest_init (&s->digest);
   if (committed_walk (s->committed, seg, hash_guest, s, err) == -1)
     return -1;
-  return committed_is_same (seg, &s->digest) ? 0 : changed (s, seg, err);
+  return committed_is_same (seg, &s->digest) ? 0 : 1;
+}
+
+static int
+look_at (struct spot *s, const struct segment *seg, struct error *err)
+{
+  int rc = compare_segment (s, seg, err);
+
+  return rc == 1 ? changed (s, seg, err) : rc;
 }
 
 /* MOST of the segments from ORD on that have something committed. */
@@ -89,6 +98,53 @@ look_at_some (struct spot *s, struct error *err)
   if (look_from (s, 0, 1, err) == -1 || look_from (s, newest / 2, 1, err) == -1)
     return -1;
   return look_from (s, newest, NEWEST, err);
+}
+
+/* Segments from all over the disk, until one agrees. */
+static int
+find_same (struct spot *s, bool *there, struct error *err)
+{
+  uint64_t n = s->q->imp.segments, ord;
+  unsigned i, compared = 0;
+
+  for (i = 0; i < THERE_TRIES; i++)
+    for (ord = n / THERE_TRIES * i; ord < n && ord < n / THERE_TRIES * i + SCAN; ord++) {
+      struct segment seg;
+      size_t got;
+      int rc;
+
+      if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &got, err) == -1)
+        return -1;
+      if (got == 0 || seg.extents == 0 || seg.hash_len == 0)
+        continue;
+      rc = compare_segment (s, &seg, err);
+      *there = rc == 0;
+      if (rc != 1)
+        return rc;
+      compared++;
+      break;
+    }
+  *there = compared == 0;
+  return 0;
+}
+
+int
+import_is_there (struct qimport *q, bool *there, struct error *err)
+{
+  OWN (journal_reader) reader = NULL;
+  OWN_MEM uint8_t *buf = malloc (PIECE);
+  struct committed c;
+  struct spot s = { .q = q, .committed = &c, .buf = buf };
+  int rc;
+
+  if (buf == NULL)
+    return fail_memory (err, "a look at the target");
+  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+    return -1;
+  committed_init (&c, reader, &q->imp, NULL);
+  rc = find_same (&s, there, err);
+  committed_release (&c);
+  return rc;
 }
 
 int
