@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
-#include "import/copy.h"
-#include "import/map.h"
+#include "copy/copy.h"
+#include "image/map.h"
 #include "import/options.h"
 #include "journal/journal.h"
 #include "qimport.h"
