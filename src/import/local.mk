@@ -29,6 +29,7 @@ librooms_la_SOURCES += \
 	src/import/map.h \
 	src/import/memo.c \
 	src/import/memo.h \
+	src/import/mirrors.c \
 	src/import/merkle.c \
 	src/import/merkle.h \
 	src/import/options.c \
