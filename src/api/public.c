@@ -257,6 +257,7 @@ qimport_close (struct qimport *q)
   import_close_audit (q);
   options_close (q->options);
   free (q->extents);
+  free (q->tables);
   free (q->records);
   free (q->url);
   free (q->target_path);

@@ -66,6 +66,8 @@ struct qimport {
   struct early_event early[EARLY_MAX];
   unsigned n_early;
   bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
+  struct host_range *tables; /* of the image, for its mirrors; NULL: none */
+  size_t n_tables;
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
   struct target *target;
@@ -129,6 +131,9 @@ int import_check_chain (struct qimport *q, struct error *err);
 
 /* sample.c: is it still the same image, where validators cannot tell? */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
+/* mirrors.c: a table of the image, and, of a sealed map, what its mirrors must prove to have. */
+int import_note_table (struct qimport *q, struct host_range r, struct error *err);
+int import_prove_mirrors (struct qimport *q, struct error *err);
 /* run.c: read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 

@@ -8,6 +8,7 @@ librooms_la_SOURCES += \
 	src/verify/look.c \
 	src/verify/merkle.c \
 	src/verify/merkle.h \
+	src/verify/mirrors.c \
 	src/verify/repair.c \
 	src/verify/sample.c \
 	src/verify/spot.c

@@ -117,15 +117,16 @@ check_samples (struct qimport *q, struct error *err)
   return rc == 0 && !found.compared && found.unknown ? cannot_tell (q, err) : rc;
 }
 
-/* A tag tells apart only what one URL has served.  (A stream: stream_check.c.) */
+/* A tag tells apart only what one URL has served.  Where there are mirrors the tables are
+ * wanted in any case.  (A stream: stream_check.c.) */
 int
 import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
 {
   bool proven = !q->unproven && !validator_changed && q->options->url == NULL;
 
-  if (!q->imp.sealed || q->stream || proven)
+  if (!q->imp.sealed || q->stream || (proven && q->options->mirror.item[0] == NULL))
     return 0;
   if (import_map_again (q, err) == -1)
     return -1;
-  return check_samples (q, err);
+  return proven ? 0 : check_samples (q, err);
 }
