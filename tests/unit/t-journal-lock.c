@@ -249,7 +249,7 @@ what_lost_its_import_changes_nothing_of_it (void **state)
   assert_non_null (strstr (f->err.text, "lock file"));
   FAILS (f, ERR_JOURNAL_FAILED, journal_event (f->j, got.no, "retry", "", &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_set_target (f->j, got.no, "kind=other", &f->err));
-  FAILS (f, ERR_JOURNAL_FAILED, journal_set_options (f->j, got.no, "memory=1M", &f->err));
+  FAILS (f, ERR_JOURNAL_FAILED, journal_set_options (f->j, &got, &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_put_layer (f->j, got.no, 0, &f->layers[1], &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_unseal (f->j, got.no, &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_complete (f->j, got.no, "", &f->err));
