@@ -199,12 +199,14 @@ struct qimport;
 int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
                    const char *target, const struct qimport_options *options,
                    struct qimport_error *err);
-/* Go on with an interrupted import; options given at start hold unless given anew.  A complete
- * one is QIMPORT_USAGE. */
+/* Go on with an interrupted import; options given at start hold unless given anew.  One that says
+ * what the import is (snapshot, backing, unallocated, digest, target-is-zero), and another value,
+ * is QIMPORT_USAGE; so is a complete import. */
 int qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
                     const struct qimport_options *options, struct qimport_error *err);
 /* Start it, resume it, or (complete and the target still there) do nothing: then the first
- * qimport_step returns 0. */
+ * qimport_step returns 0.  Another URL, or another value of an option that says what the import
+ * is, is QIMPORT_TARGET; where only the query differs, the server is asked. */
 int qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url,
                     const char *target, const struct qimport_options *options,
                     struct qimport_error *err);

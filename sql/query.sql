@@ -135,7 +135,7 @@ SELECT json_object (
            'signed_by', iif (i.told LIKE 'signed-by=%' OR i.told LIKE 'image-signed-by=%',
                              substr (i.told, instr (i.told, '=') + 1,
                                      instr (i.told, ' ') - instr (i.told, '=') - 1), NULL),
-           'segment_digests', json (iif (i.digests, 'true', 'false')),
+           'segment_digests', json (iif (i.digests = 1, 'true', 'false')),
            'target_audited', json (iif (i.root_digest <> '', 'true', 'false'))),
          'mirrors', (SELECT json_group_array (detail)
                        FROM (SELECT DISTINCT detail FROM event

@@ -11,4 +11,6 @@ librooms_la_SOURCES += \
 	src/base/hash.h \
 	src/base/own.h \
 	src/base/text.c \
-	src/base/text.h
+	src/base/text.h \
+	src/base/url.c \
+	src/base/url.h

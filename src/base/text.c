@@ -78,6 +78,25 @@ escape_text (char *out, size_t out_size, const void *in, size_t len)
   return out;
 }
 
+char *
+unescape_text (char *text)
+{
+  char *in = text, *out = text;
+  unsigned byte;
+
+  while (*in != '\0') {
+    if (in[0] == '\\' && in[1] == 'x' && isxdigit ((unsigned char)in[2])
+        && isxdigit ((unsigned char)in[3]) && sscanf (in + 2, "%2x", &byte) == 1 && byte != 0) {
+      *out++ = (char)byte;
+      in += 4;
+    } else {
+      *out++ = *in++;
+    }
+  }
+  *out = '\0';
+  return text;
+}
+
 bool
 text_is_printable (const char *text)
 {

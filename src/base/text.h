@@ -17,6 +17,9 @@
  * with "..." so that it fits OUT_SIZE (>= 8) with its NUL.  Returns OUT. */
 char *escape_text (char *out, size_t out_size, const void *in, size_t len);
 
+/* The other way: \xNN in TEXT becomes the byte, in place.  Returns TEXT. */
+char *unescape_text (char *text);
+
 /* Is all of TEXT printable, valid UTF-8, so that the journal keeps it as it is? */
 bool text_is_printable (const char *text);
 

@@ -78,7 +78,7 @@ start_compare (struct qimport *q, struct error *err)
     .journal_path = journal_path (q->journal),
     .imp = &a->imp,
     .target = q->target,
-    .whole = a->whole && a->imp.digests,
+    .whole = a->whole && a->imp.digests == DIGESTS_ALL,
     .threads = (unsigned)min_u64 (threads, THREADS_MAX),
     .memory = q->options->memory,
     .stop = &q->stop,
@@ -316,7 +316,7 @@ phase_compare (struct qimport *q, int timeout_ms, struct error *err)
     return rc == -1 ? -1 : PHASE_MORE;
   if (differs (a))
     return after_difference (q, err);
-  if (a->imp.digests) {
+  if (a->imp.digests == DIGESTS_ALL) {
     if (vouch (q, err) == -1
         || record_verdict (q, a->found_bytes > 0 ? VERDICT_REPAIRED : VERDICT_SAME, err) == -1)
       return -1;
@@ -377,7 +377,7 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
   a->held = true;
   q->imp = a->imp;
   a->whole = a->imp.state == IMPORT_COMPLETE;
-  if (options_recall (q->options, a->imp.options, err) == -1 || open_target (q, err) == -1
+  if (import_hold_options (q, err) == -1 || open_target (q, err) == -1
       || start_check (q, err) == -1 || start_compare (q, err) == -1)
     return -1;
   q->phase = phase_compare;
@@ -392,7 +392,7 @@ begin_verify (struct qimport *q, struct error *err)
 {
   struct audit *a;
 
-  if (!q->imp.digests)
+  if (q->imp.digests != DIGESTS_ALL)
     return fail (err, ERR_USAGE,
                  "import %.8s was begun with --digest off and cannot be verified; resume it "
                  "without --verify",

@@ -16,7 +16,8 @@
 enum {
   SLOTS_MAX = 4096,
   ARENA_MOST = 4 << 20,
-  DRAIN_MS = 1000 /* of what a stop may take, for what has come but is not written */
+  DRAIN_MS = 1000, /* of what a stop may take, for what has come but is not written */
+  LOOK_MS = 100    /* a stop may come from a signal handler, and wakes nobody */
 };
 
 /* ---- Slots ------------------------------------------------------------------------------ */
@@ -126,7 +127,7 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
         "%s: segment %llu is not where it should be, or too long; restore the journal, or "
         "forget the import and start again",
         journal_path (c->spec.journal), (unsigned long long)seg->ord);
-  if (seg->committed || seg->hash_len == 0 || !imp->digests)
+  if (seg->committed || seg->hash_len == 0)
     digest_init (&s->digest);
   else if (!digest_load (&s->digest, seg->hash, seg->hash_len))
     return fail (err, ERR_JOURNAL_CORRUPT,
@@ -256,7 +257,7 @@ copy_step (struct copy *c, int timeout_ms, struct error *err)
     *err = c->error;
   finished = plan_done (c) && all_written (c);
   if (!finished && !failed && c->spec.sources == NULL)
-    wait_done (c, 1000);
+    wait_done (c, timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
   pthread_mutex_unlock (&c->lock);
   if (failed)
     return -1;
@@ -301,6 +302,24 @@ copy_stop (struct copy *c, struct error *err)
   return failed ? copy_commit (c, err) : settle (c, err);
 }
 
+/* With the lock held: until a slot is free. */
+static int
+wait_for_slot (struct copy *c, struct error *err)
+{
+  while (!c->failed && slots_free (c) == 0) {
+    if (atomic_load (c->spec.stop))
+      return fail (err, ERR_INTERRUPTED, "interrupted");
+    if (atomic_load (c->spec.check_over) && !atomic_load (c->spec.may_commit))
+      return fail (err, ERR_INTERRUPTED, "the journal cannot be believed");
+    if (c->spec.deadline_ms > 0 && monotonic_ms () >= c->spec.deadline_ms)
+      return fail (err, ERR_MAX_TIME, "--max-time is over");
+    wait_done (c, LOOK_MS);
+  }
+  if (c->failed)
+    *err = c->error;
+  return c->failed ? -1 : 0;
+}
+
 int
 copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, struct error *err)
 {
@@ -308,13 +327,7 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
   int rc = -1;
 
   pthread_mutex_lock (&c->lock);
-  while (!c->failed && !atomic_load (c->spec.stop) && slots_free (c) == 0)
-    pthread_cond_wait (&c->done, &c->lock);
-  if (c->failed)
-    *err = c->error;
-  else if (atomic_load (c->spec.stop) && slots_free (c) == 0)
-    fail (err, ERR_INTERRUPTED, "interrupted");
-  else if ((s = slot_take (c, seg, err)) != NULL) {
+  if (wait_for_slot (c, err) == 0 && (s = slot_take (c, seg, err)) != NULL) {
     s->hashed = true; /* a stream is hashed as it comes */
     memcpy (s->buf, bytes + (s->base.v - seg->need.at.v), s->len);
     s->part[0].asked = true;

@@ -43,8 +43,10 @@ struct copy_spec {
   unsigned connections, workers;
   uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;
+  int64_t deadline_ms;           /* monotonic; 0: none */
   const atomic_bool *stop;       /* set: wait for nothing that can take long */
   const atomic_bool *may_commit; /* the journal's check has passed */
+  const atomic_bool *check_over; /* and if it is not so then, it never will be */
 };
 
 struct copy;
@@ -62,7 +64,9 @@ int copy_step (struct copy *c, int timeout_ms, struct error *err);
 /* Stop fetching, write what has come, sync and commit it. */
 int copy_stop (struct copy *c, struct error *err);
 
-/* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer. */
+/* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer, until
+ * the copy has failed, the stop or the deadline has come, or the journal's check has failed
+ * (ERR_INTERRUPTED, for the caller to say why). */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,
                  struct error *err);
 /* No more segments will be submitted. */

@@ -34,12 +34,26 @@ decoders_check (const struct decoders *d, const struct journal_reader *reader,
       reader, e, d->formats[e->layer].raw ? 0 : decoders_cluster (d, e->layer), err);
 }
 
+/* That of the first layer which is like LAYER: there need not be more of them than that. */
+static struct qcow2_decoder **
+decoder_of (struct decoders *d, unsigned layer)
+{
+  const struct layer_format *f = &d->formats[layer];
+  unsigned k = 0;
+
+  while (k < layer
+         && (d->formats[k].raw || d->formats[k].compression != f->compression
+             || d->formats[k].cluster_bits != f->cluster_bits))
+    k++;
+  return &d->of[k];
+}
+
 int
 decoders_decode (struct decoders *d, const struct extent *e, const uint8_t *stored,
                  uint8_t *cluster, struct error *err)
 {
   const struct layer_format *f = &d->formats[e->layer];
-  struct qcow2_decoder **of = &d->of[e->layer];
+  struct qcow2_decoder **of = decoder_of (d, e->layer);
 
   assert (e->kind == EXTENT_COMPRESSED && !f->raw
           && e->skip + e->len <= decoders_cluster (d, e->layer));

@@ -13,7 +13,7 @@
 #include "journal/journal.h"
 #include "qcow2/qcow2.h"
 
-/* One a layer, made when it is needed first; for one thread. */
+/* One for all layers of a kind, made when it is needed first; for one thread. */
 struct decoders {
   const struct layer_format *formats; /* of the layers of the import */
   struct qcow2_decoder *of[JOURNAL_LAYERS_MAX];

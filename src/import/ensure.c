@@ -11,20 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
-/* What the journal would remember of the URL that was given now. */
-static int
-given_url (struct qimport *q, char *out, size_t size, struct error *err)
-{
-  OWN_MEM char *absolute = NULL;
-
-  if (import_absolute_url (q->url, &absolute, err) == -1)
-    return -1;
-  redact_url (out, size, absolute);
-  return 0;
-}
-
 /* Is what was imported still there? */
 static bool
 still_there (struct qimport *q)
@@ -63,34 +49,31 @@ check_expected (struct qimport *q, struct error *err)
 }
 
 static int
+is_complete (struct qimport *q, struct error *err)
+{
+  if (import_same_url (q, err) == -1 || import_same_disk (q, err) == -1
+      || check_expected (q, err) == -1)
+    return -1;
+  /* with a digest that was asked for, and that nobody can forge, it is the image, whatever its
+   * URL */
+  if (!q->ask_source
+      || (q->options->checksum != NULL
+          && !hash_is_weak (checksum_text_algorithm (q->options->checksum))))
+    return PHASE_OVER;
+  q->phase = phase_ask_source;
+  return PHASE_MORE;
+}
+
+static int
 decide (struct qimport *q, struct error *err)
 {
-  struct journal_layer *layer = &q->records[0];
-  char url[sizeof layer->url];
-
-  if (journal_get_layer (q->journal, q->imp.no, 0, layer, err) == -1
-      || given_url (q, url, sizeof url, err) == -1)
-    return -1;
   if (q->imp.state != IMPORT_COMPLETE) {
-    if (strcmp (url, layer->url) != 0)
-      return fail (err, ERR_TARGET_EXISTS,
-                   "%s: has an interrupted import from another URL, %s; `qimport resume %.8s` "
-                   "goes on with it, `qimport forget %.8s` drops it",
-                   q->imp.target, layer->url, q->imp.id, q->imp.id);
     q->phase = phase_resume;
-    return PHASE_MORE;
+    return import_same_url (q, err) == -1 ? -1 : PHASE_MORE;
   }
-  if (still_there (q)) {
-    if (strcmp (url, layer->url) == 0)
-      return check_expected (q, err);
-    return fail (
-        err, ERR_TARGET_EXISTS,
-        "%s: was imported from another URL, %s; give another target, or `qimport start "
-        "--force`",
-        q->imp.target, layer->url);
-  }
+  if (still_there (q))
+    return is_complete (q, err);
   memset (&q->imp, 0, sizeof q->imp);
-  memset (layer, 0, sizeof *layer);
   q->phase = phase_start;
   return PHASE_MORE;
 }

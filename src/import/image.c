@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/url.h"
 #include "import/snapshot.h"
 
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
@@ -137,11 +138,8 @@ record_identity (const struct source *s, const struct source_identity *id,
 static void
 record_url (const char *url, struct journal_layer *r)
 {
-  char escaped[sizeof r->url];
-
   redact_url (r->url, sizeof r->url, url);
-  escape_text (escaped, sizeof escaped, url, strlen (url));
-  r->url_had_secret = strcmp (escaped, r->url) != 0;
+  r->url_had_secret = url_has_secret (url);
 }
 
 /* The first bytes of a layer: all that its header needs. */
@@ -360,7 +358,8 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
   if (recorded
       && (strcmp (before.etag, found.etag) != 0
           || strcmp (before.last_modified, found.last_modified) != 0))
-    q->validator_changed = q->options->accept_new_validator;
+    q->validator_changed = true;
+  q->unproven |= recorded && !found.proven;
   q->layers[k].source = q->sources[k];
   q->layers[k].file_len = found.length;
   record_identity (q->sources[k], &found, r);

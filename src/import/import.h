@@ -52,7 +52,9 @@ struct qimport {
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
-  bool validator_changed;        /* --accept-new-validator had something to accept */
+  bool ask_source;        /* the URL may be another one: only its bytes tell (import_same_url) */
+  bool validator_changed; /* and may be the same image all the same */
+  bool unproven;          /* validators do not prove that it is the same image */
   bool stream;
   bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;
@@ -83,6 +85,7 @@ struct qimport {
   pthread_t checker;
   bool checker_runs;
   atomic_bool check_done, may_commit;
+  pthread_cond_t check_over; /* with the lock below */
   int check_result;
   struct error check_error;
 
@@ -149,8 +152,26 @@ int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
 
-/* The sources as the journal has them, where the user gives none anew. */
+/* same.c: is what is asked for now the import that the journal has? */
+
+/* The options that it began with hold; what was given anew must not say that it is another one.
+ * Writes nothing. */
+int import_hold_options (struct qimport *q, struct error *err);
+/* The sources as the journal has them, where the user gives none anew.  What was dropped of
+ * them as secret and is needed is named. */
 int import_recall_sources (struct qimport *q, struct error *err);
+/* ensure: is the URL given now the one that Q->IMP has?  Of what is not stored its mark tells;
+ * if that says no, Q->ASK_SOURCE is set, and the bytes behind it must prove that they are the
+ * same. */
+int import_same_url (struct qimport *q, struct error *err);
+/* Q->IMP is complete: it is what the options ask for, or -1. */
+int import_same_disk (struct qimport *q, struct error *err);
+/* Open the sources; they have the image that the import began with, as far as must be known. */
+int import_open_same (struct qimport *q, struct error *err);
+/* The URLs in use are those that the memo has marks of. */
+int import_mark_urls (struct qimport *q, struct error *err);
+/* ensure: over a complete import, where Q->ASK_SOURCE. */
+int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);
@@ -171,6 +192,9 @@ void import_close_stream (struct qimport *q);
 
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
+
+/* The journal's check has ended, and not well: -1. */
+int import_check_failed (struct qimport *q, struct error *err);
 
 /* A row that was altered makes a sound image look damaged, source or target changed, the memory
  * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has

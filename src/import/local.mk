@@ -27,10 +27,14 @@ librooms_la_SOURCES += \
 	src/import/look.c \
 	src/import/map.c \
 	src/import/map.h \
+	src/import/memo.c \
+	src/import/memo.h \
 	src/import/merkle.c \
 	src/import/merkle.h \
 	src/import/options.c \
 	src/import/options.h \
+	src/import/options_inner.h \
+	src/import/options_lines.c \
 	src/import/plan.c \
 	src/import/progress.c \
 	src/import/public.c \
@@ -42,6 +46,7 @@ librooms_la_SOURCES += \
 	src/import/report_rate.c \
 	src/import/resume.c \
 	src/import/run.c \
+	src/import/same.c \
 	src/import/sample.c \
 	src/import/signed.c \
 	src/import/slot.h \

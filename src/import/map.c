@@ -12,8 +12,17 @@
 #include "base/bytes.h"
 #include "qimport.h"
 
-/* A round trip for each, one after the other: a large L1 table must not be many of them. */
-enum { L1_CHUNK = 1 << 17, BATCH_TABLES = 256, BATCH_BYTES = 8 << 20 };
+/* A round trip for each, one after the other: a large L1 table must not be many of them.  What
+ * all layers of a chain have in memory together is bounded: the more there are, the less each.
+ */
+enum {
+  L1_CHUNK = 1 << 17,
+  L1_CHUNK_LEAST = 1 << 13,
+  L1_CHUNKS = 2 * L1_CHUNK,
+  BATCH_TABLES = 256,
+  BATCH_BYTES = 8 << 20,
+  BATCHES_BYTES = 16 << 20
+};
 
 /* A window over one layer's tables, which moves forward. */
 struct window {
@@ -21,12 +30,14 @@ struct window {
   host_off *l2;    /* L1 entries L1_FIRST.. */
   uint32_t *place; /* which of BYTES' tables is theirs */
   uint64_t l1_first;
-  size_t l1_n;
+  size_t l1_n, l1_chunk;
   uint8_t
-      *bytes; /* the L2 tables of L1 entries FIRST.. behind one another, each STRIDE bytes */
+      *bytes; /* the L2 tables of L1 entries FIRST.., each STRIDE bytes, BYTES_MOST at most */
   uint64_t first;
   size_t n;
-  uint64_t stride;
+  uint64_t stride, bytes_most;
+  /* Of a table that is larger than that, a part: its entries PART.. */
+  uint64_t part, part_n;
 };
 
 struct walk {
@@ -60,7 +71,7 @@ load_l1 (struct window *v, uint64_t idx, struct error *err)
   const struct map_layer *layer = v->layer;
   OWN_MEM uint8_t *raw = NULL;
   struct source_want want;
-  size_t n = (size_t)min_u64 (L1_CHUNK, layer->disk.l1.n - idx);
+  size_t n = (size_t)min_u64 (v->l1_chunk, layer->disk.l1.n - idx);
 
   raw = malloc (n * 8);
   if (raw == NULL)
@@ -104,7 +115,7 @@ load_batch (struct walk *w, unsigned depth, uint64_t idx, struct error *err)
   struct window *v = &w->windows[depth];
   const struct map_layer *l = v->layer;
   struct source_want wants[BATCH_TABLES];
-  uint64_t most = max_u64 (1, BATCH_BYTES / v->stride);
+  uint64_t most = v->bytes_most / v->stride;
   size_t n = 0;
   uint64_t i;
 
@@ -126,16 +137,47 @@ load_batch (struct walk *w, unsigned depth, uint64_t idx, struct error *err)
   return source_read (l->source, wants, n, err);
 }
 
-/* The L2 table of L1 entry IDX, which has one. */
+/* Read of the table at AT, of L1 entry IDX, what fits, from ENTRY on. */
 static int
-l2_table (struct walk *w, unsigned depth, uint64_t idx, const uint8_t **raw, struct error *err)
+load_part (struct walk *w, unsigned depth, uint64_t idx, host_off at, uint64_t entry,
+           struct error *err)
 {
   struct window *v = &w->windows[depth];
+  uint32_t size = qcow2_l2_entry_size (&v->layer->header);
+  struct source_want want = { .buf = v->bytes };
 
+  if ((v->n == 0 || v->first != idx)
+      && note_table (w, depth, at, v->layer->header.cluster_size, "L2 table", err) == -1)
+    return -1;
+  v->first = idx;
+  v->n = 1;
+  v->part = entry;
+  v->part_n = min_u64 (v->bytes_most, l2_used_bytes (v->layer, idx) - entry * size) / size;
+  want.range.at.v = at.v + entry * size;
+  want.range.len = v->part_n * size;
+  return source_read (v->layer->source, &want, 1, err);
+}
+
+/* The L2 table at AT, of L1 entry IDX: *RAW its entries from ENTRY on, *N of them at most. */
+static int
+l2_table (struct walk *w, unsigned depth, uint64_t idx, host_off at, uint64_t entry,
+          const uint8_t **raw, size_t *n, struct error *err)
+{
+  struct window *v = &w->windows[depth];
+  uint32_t size = qcow2_l2_entry_size (&v->layer->header);
+
+  if (v->stride > v->bytes_most) {
+    if ((v->n == 0 || v->first != idx || entry < v->part || entry >= v->part + v->part_n)
+        && load_part (w, depth, idx, at, entry, err) == -1)
+      return -1;
+    *raw = v->bytes + (entry - v->part) * size;
+    *n = (size_t)min_u64 (*n, v->part + v->part_n - entry);
+    return 0;
+  }
   if ((v->n == 0 || idx < v->first || idx >= v->first + v->n)
       && load_batch (w, depth, idx, err) == -1)
     return -1;
-  *raw = v->bytes + v->place[idx - v->l1_first] * v->stride;
+  *raw = v->bytes + v->place[idx - v->l1_first] * v->stride + entry * size;
   return 0;
 }
 
@@ -204,7 +246,8 @@ used_entries (const struct walk *w, const struct map_layer *l, uint64_t idx, uin
   uint64_t used = qcow2_l2_used (&l->header, &l->disk, idx);
 
   *first = w->clip.at.v > start ? (w->clip.at.v - start) / size : 0;
-  *n = (size_t)(min_u64 (used, align_up (end - start, size) / size) - *first);
+  used = min_u64 (used, align_up (end - start, size) / size);
+  *n = *first < used ? (size_t)(used - *first) : 0;
 }
 
 static int
@@ -215,17 +258,20 @@ walk_l1_entry (struct walk *w, unsigned depth, uint64_t idx, struct error *err)
   const uint8_t *raw;
   uint64_t first;
   host_off at;
-  size_t n;
+  size_t left, n;
 
   if (l2_offset (v, idx, &at, err) == -1)
     return -1;
   if (at.v == 0)
     return qcow2_l1_hole (&l->header, &l->disk, idx, take_extent, w, err);
-  if (l2_table (w, depth, idx, &raw, err) == -1)
-    return -1;
-  used_entries (w, l, idx, &first, &n);
-  return qcow2_l2_walk (&l->header, &l->disk, idx, at, first,
-                        raw + first * qcow2_l2_entry_size (&l->header), n, take_extent, w, err);
+  for (used_entries (w, l, idx, &first, &left); left > 0; first += n, left -= n) {
+    n = left;
+    if (l2_table (w, depth, idx, at, first, &raw, &n, err) == -1
+        || qcow2_l2_walk (&l->header, &l->disk, idx, at, first, raw, n, take_extent, w, err)
+               == -1)
+      return -1;
+  }
+  return 0;
 }
 
 /* The words of what failed name the image of that layer; it is seen by those above it, too. */
@@ -300,11 +346,15 @@ note_header_tables (struct walk *w, unsigned depth, struct error *err)
                      "refcount table", err);
 }
 
+/* One of LAYERS. */
 static int
-open_window (struct window *v, struct map_layer *layer, struct error *err)
+open_window (struct window *v, struct map_layer *layer, unsigned layers, struct error *err)
 {
-  size_t l1_n = (size_t)min_u64 (L1_CHUNK, max_u64 (layer->disk.l1.n, 1));
+  size_t l1_n;
 
+  v->l1_chunk = (size_t)max_u64 (min_u64 (L1_CHUNK, L1_CHUNKS / layers), L1_CHUNK_LEAST);
+  l1_n = (size_t)min_u64 (v->l1_chunk, max_u64 (layer->disk.l1.n, 1));
+  v->bytes_most = align_down (min_u64 (BATCH_BYTES, BATCHES_BYTES / layers), SECTOR);
   v->layer = layer;
   if (layer->raw)
     return 0;
@@ -312,7 +362,7 @@ open_window (struct window *v, struct map_layer *layer, struct error *err)
                        max_u64 (layer->disk.l1.n > 0 ? l2_used_bytes (layer, 0) : 0, 16));
   v->l2 = malloc (l1_n * sizeof *v->l2);
   v->place = calloc (l1_n, sizeof *v->place);
-  v->bytes = malloc (max_u64 (BATCH_BYTES, v->stride));
+  v->bytes = malloc (v->bytes_most);
   if (v->l2 == NULL || v->place == NULL || v->bytes == NULL)
     return fail_memory (err, "the tables of the image");
   return 0;
@@ -331,7 +381,7 @@ map_walk (struct map_layer *layers, unsigned n, uint64_t virtual_size,
   if (w.windows == NULL)
     return fail_memory (err, "the map");
   for (i = 0; i < n && rc == 0; i++) {
-    rc = open_window (&w.windows[i], &layers[i], err);
+    rc = open_window (&w.windows[i], &layers[i], n, err);
     if (rc == 0)
       rc = note_header_tables (&w, i, err);
   }

@@ -63,6 +63,18 @@ qimport_options_set (struct qimport_options *o, const char *name, const char *va
   return options_set (o, name, value, &err) == -1 ? publish_error (out, &err) : 0;
 }
 
+static void
+init_lock (struct qimport *q)
+{
+  pthread_condattr_t monotonic;
+
+  pthread_mutex_init (&q->lock, NULL);
+  pthread_condattr_init (&monotonic);
+  pthread_condattr_setclock (&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init (&q->check_over, &monotonic);
+  pthread_condattr_destroy (&monotonic);
+}
+
 static struct qimport *
 qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_options *options)
 {
@@ -70,7 +82,7 @@ qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_opt
 
   if (q == NULL)
     return NULL;
-  pthread_mutex_init (&q->lock, NULL);
+  init_lock (q);
   q->job = job;
   q->journal = j->journal;
   q->progress.eta_seconds = -1;
@@ -250,6 +262,7 @@ qimport_close (struct qimport *q)
   free (q->target_path);
   free (q->id);
   free (q->warnings);
+  pthread_cond_destroy (&q->check_over);
   pthread_mutex_destroy (&q->lock);
   free (q);
 }

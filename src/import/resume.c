@@ -19,45 +19,21 @@ check_main (void *ctx)
       = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check, &q->check_error);
   if (q->check_result == 0)
     atomic_store (&q->may_commit, true);
+  pthread_mutex_lock (&q->lock);
   atomic_store (&q->check_done, true);
+  pthread_cond_broadcast (&q->check_over);
+  pthread_mutex_unlock (&q->lock);
   return NULL;
 }
 
 static int
 start_check (struct qimport *q, struct error *err)
 {
+  atomic_store (&q->check_done, false);
   atomic_store (&q->may_commit, false);
   if (pthread_create (&q->checker, NULL, check_main, q) != 0)
     return fail (err, ERR_NO_MEMORY, "cannot start a thread");
   q->checker_runs = true;
-  return 0;
-}
-
-int
-import_recall_sources (struct qimport *q, struct error *err)
-{
-  struct qimport_options *o = q->options;
-  unsigned k;
-
-  for (k = 0; k < q->imp.layers; k++) {
-    if (journal_get_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
-      return -1;
-    if (k > 0 && o->backing.item[k - 1] == NULL
-        && options_set (o, "backing", q->records[k].url, err) == -1)
-      return -1;
-  }
-  if (q->url == NULL)
-    q->url = strdup (o->url != NULL ? o->url : q->records[0].url);
-  if (q->url == NULL)
-    return fail_memory (err, "the URL");
-  if (o->url == NULL && strcmp (q->url, q->records[0].url) == 0 && q->records[0].url_had_secret
-      && o->user_file == NULL && o->bearer_file == NULL && o->header_file == NULL
-      && o->netrc_file == NULL && !o->netrc)
-    return fail (err, ERR_SOURCE_DENIED,
-                 "%s: the secret part of its URL is never stored; give it again: `qimport %s "
-                 "--url URL %.8s`",
-                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume",
-                 q->imp.id);
   return 0;
 }
 
@@ -201,7 +177,7 @@ hold (struct qimport *q, struct error *err)
 
   if (q->imp.state == IMPORT_COMPLETE)
     return 1;
-  if (options_recall (q->options, q->imp.options, err) == -1)
+  if (import_hold_options (q, err) == -1)
     return -1;
   rc = journal_hold (q->journal, &q->imp, err);
   q->in_journal = rc == 0;
@@ -237,7 +213,9 @@ record_sources (struct qimport *q, struct error *err)
   for (k = 0; k < q->n_layers; k++)
     if (journal_put_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
       return -1;
-  return 0;
+  if (q->options->url == NULL)
+    return 0;
+  return import_mark_urls (q, err) == -1 ? -1 : remember_options (q, err);
 }
 
 /* Where it goes on. */
@@ -339,7 +317,7 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
   if (!q->stream
       && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
-  options_clear (q->options, "target-is-zero");
+  options_void_promises (q->options);
   if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
       || journal_unseal (q->journal, q->imp.no, err) == -1
       || journal_find (q->journal, q->imp.id, &q->imp, err) == -1
@@ -382,15 +360,14 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
       || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
       || start_check (q, err) == -1 || import_check_target (q, err) == -1)
     return -1;
-  if (all_committed (&q->imp)) {
-    q->options->verify = q->options->verify || (already && q->imp.digests);
+  if (all_committed (&q->imp) && !q->ask_source) {
+    q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
     if (!already && import_claim_target (q, err) == -1)
       return -1;
     q->phase = phase_finish;
     return PHASE_MORE;
   }
-  if (import_recall_sources (q, err) == -1 || import_open_image (q, true, err) == -1
-      || import_check_identity (q, q->validator_changed, err) == -1
+  if (import_recall_sources (q, err) == -1 || import_open_same (q, err) == -1
       || record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+enum { LOOK_MS = 100 };
+
 void
 import_target_spec (const struct qimport *q, struct target_spec *spec)
 {
@@ -118,12 +120,13 @@ import_begin (struct qimport *q, struct error *err)
 
   imp->stream = q->stream;
   imp->keep_holes = o->unallocated_keep;
-  imp->digests = o->digest;
+  imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
   imp->hash_image = o->checksum != NULL && !q->stream; /* a stream is hashed as it comes */
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
   if (check_target (q, true, err) == -1 /* now that its size is known */
+      || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->records, err) == -1)
     return -1;
@@ -269,8 +272,10 @@ import_open_copy (struct qimport *q, struct error *err)
                                                   : 1),
     .memory = q->options->memory,
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
+    .deadline_ms = q->deadline,
     .stop = &q->stop,
     .may_commit = &q->may_commit,
+    .check_over = &q->check_done,
   };
 
   if (create_target (q, err) == -1)
@@ -292,8 +297,8 @@ phase_target (struct qimport *q, int timeout_ms, struct error *err)
   return PHASE_MORE;
 }
 
-static int
-check_failed (struct qimport *q, struct error *err)
+int
+import_check_failed (struct qimport *q, struct error *err)
 {
   if (!atomic_load (&q->check_done) || q->check_result == 0)
     return 0;
@@ -308,7 +313,29 @@ join_check (struct qimport *q, struct error *err)
     return 0;
   pthread_join (q->checker, NULL);
   q->checker_runs = false;
-  return check_failed (q, err);
+  return import_check_failed (q, err);
+}
+
+/* Waits for the check, for at most TIMEOUT_MS and not long, for a stop wakes nobody. */
+static bool
+check_is_over (struct qimport *q, int timeout_ms)
+{
+  int64_t until = monotonic_ms () + (timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
+  struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+  bool over;
+
+  pthread_mutex_lock (&q->lock);
+  over = !q->checker_runs || atomic_load (&q->check_done);
+  if (!over)
+    pthread_cond_timedwait (&q->check_over, &q->lock, &t);
+  pthread_mutex_unlock (&q->lock);
+  return over;
+}
+
+static bool
+may_wait (const struct qimport *q)
+{
+  return !atomic_load (&q->stop) && (q->deadline == 0 || monotonic_ms () < q->deadline);
 }
 
 void
@@ -317,9 +344,13 @@ import_prefer_check (struct qimport *q, struct error *err)
   int status = error_status (err->code);
   struct error why;
 
-  if ((status == QIMPORT_IMAGE || status == QIMPORT_SOURCE || status == QIMPORT_USAGE
-       || status == QIMPORT_INTERNAL || err->code == ERR_TARGET_CHANGED)
-      && join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
+  if (status != QIMPORT_IMAGE && status != QIMPORT_SOURCE && status != QIMPORT_USAGE
+      && status != QIMPORT_INTERNAL && err->code != ERR_TARGET_CHANGED)
+    return;
+  while (!check_is_over (q, LOOK_MS))
+    if (!may_wait (q))
+      return;
+  if (join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }
 
@@ -328,7 +359,7 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
 {
   int rc;
 
-  if (check_failed (q, err) == -1)
+  if (import_check_failed (q, err) == -1)
     return -1;
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
@@ -388,6 +419,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   char checksum[HASH_TEXT];
   int rc;
 
+  if (!check_is_over (q, timeout_ms))
+    return PHASE_MORE;
   if (join_check (q, err) == -1 || image_checksum (q, checksum, err) == -1
       || check_checksum (q, checksum, err) == -1)
     return -1;

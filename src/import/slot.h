@@ -115,6 +115,9 @@ struct copy {
   _Atomic uint64_t fetched; /* over all attempts, as of now */
 
   pthread_mutex_t lock;
+  /* Whoever waits for one of these goes on when quit or failed is set: copy_fail and copy_close
+   * wake all of them.  A stop comes from a signal handler and wakes nobody: who waits on the
+   * caller's thread looks at it ten times a second, and drain passes it on to the others. */
   pthread_cond_t work;              /* something for a worker, or quit */
   pthread_cond_t done;              /* a worker or the committer finished something */
   pthread_cond_t tick;              /* the committer should look */

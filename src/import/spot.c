@@ -100,7 +100,7 @@ import_check_target (struct qimport *q, struct error *err)
   struct spot s = { .q = q, .committed = &c };
   int rc;
 
-  if (q->target == NULL || !q->imp.digests || q->imp.guest_committed == 0)
+  if (q->target == NULL || q->imp.guest_committed == 0)
     return 0;
   s.buf = buf = malloc (PIECE);
   if (buf == NULL)

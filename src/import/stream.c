@@ -323,6 +323,8 @@ step_stream (struct stream *s, struct error *err)
 
   if (atomic_load (&s->q->stop))
     return fail (err, ERR_INTERRUPTED, "interrupted");
+  if (import_check_failed (s->q, err) == -1)
+    return -1;
   if (!s->looked)
     return look (s, err) == -1 ? -1 : PHASE_MORE;
   rc = s->running ? stream_place_late (s, err) : 0;
@@ -379,10 +381,17 @@ open_stream (struct qimport *q, struct error *err)
 int
 phase_stream (struct qimport *q, int timeout_ms, struct error *err)
 {
+  struct error why;
+  int rc;
+
   (void)timeout_ms;
   if (q->stream_state == NULL && open_stream (q, err) == -1)
     return -1;
-  return step_stream (q->stream_state, err);
+  rc = step_stream (q->stream_state, err);
+  /* what could not be committed any more had a reason */
+  if (rc == -1 && import_check_failed (q, &why) == -1)
+    *err = why;
+  return rc;
 }
 
 void

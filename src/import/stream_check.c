@@ -17,7 +17,7 @@ stream_check_committed (struct stream *s, const struct segment *seg, const uint8
   struct committed c;
   int rc;
 
-  if (!q->imp.digests || (!seg->committed && seg->hash_len == 0))
+  if (seg->hash_len == 0) /* nothing of it is committed, or it is not of the sample */
     return 0;
   committed_init (&c, s->reader, &q->imp, q->formats);
   rc = committed_compare (&c, seg, bytes, err);

@@ -52,7 +52,7 @@ put (struct worker *w, struct slot *s, guest_off at, const uint8_t *buf, uint64_
   bool skip_zeros = target_reads_zero (w->c->spec.target);
 
   s->guest_put += len;
-  if (w->c->spec.imp->digests)
+  if (journal_has_digest (w->c->spec.imp, s->seg.ord))
     digest_update (&s->digest, buf, len);
   while (len > 0) {
     uint64_t n = skip_zeros ? min_u64 (len, ZERO_LOOK) : len;
@@ -200,7 +200,7 @@ write_extent (struct worker *w, struct slot *s, uint64_t have, struct error *err
 static void
 save_digest (const struct copy *c, const struct slot *s, struct segment_progress *p)
 {
-  if (!c->spec.imp->digests)
+  if (!journal_has_digest (c->spec.imp, s->seg.ord))
     return;
   if (p->committed) {
     digest_peek (&s->digest, p->hash);

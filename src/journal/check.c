@@ -4,11 +4,11 @@
  * import's rows agree with one another, then the digest of its map: a page may be well formed
  * and say something else than it did (SQ3).
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "journal/map.h"
+#include "journal/database.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 enum { STEPS = 20000, AT_ONCE = 256 };
@@ -133,7 +133,7 @@ journal_check (const char *path, int64_t no, const atomic_bool *stop, struct err
   struct sql s;
   int r = -1;
 
-  if (file_open_reader (&s, path, err) == -1)
+  if (database_open_reader (&s, path, err) == -1)
     return -1;
   if (stop != NULL)
     sqlite3_progress_handler (s.db, STEPS, look_at_stop, (void *)(uintptr_t)stop);

@@ -98,6 +98,11 @@ struct journal_layer {
   uint8_t head_digest[DIGEST_SIZE]; /* of header and L1 table, see import/identity */
 };
 
+/* Which segments get a SHA-256 of what was written.  A sample of them always does, so that
+ * source and target can be known again; but for what the first version began with --digest off.
+ */
+enum journal_digests { DIGESTS_NONE, DIGESTS_ALL, DIGESTS_SAMPLE };
+
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
@@ -113,7 +118,7 @@ struct journal_import {
   unsigned layers;
   bool stream;                   /* began without ranges */
   bool keep_holes;               /* --unallocated keep */
-  bool digests;                  /* per-segment SHA-256 */
+  unsigned digests;              /* enum journal_digests */
   bool hash_image;               /* the image's own checksum is computed (layer 0) */
   char expect_sha256[HASH_TEXT]; /* "" or what it must be, as checksum_text () writes it */
 
@@ -138,9 +143,26 @@ struct journal_import {
   uint64_t attempts;
   char error_code[32], error_message[1024];    /* "" if none */
   int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  uint64_t target_run, target_epoch; /* the target's marker, as of the last commit; 0: none yet */
+  uint64_t target_run,
+      target_epoch; /* the target's marker, as of the last commit; 0: none yet */
   char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
 };
+
+/* Does the segment ORD of IMP get a digest?  Of a sample the first eight, every 32nd, and the
+ * last where it is known. */
+static inline bool
+journal_has_digest (const struct journal_import *imp, uint64_t ord)
+{
+  switch ((enum journal_digests)imp->digests) {
+  case DIGESTS_NONE:
+    return false;
+  case DIGESTS_ALL:
+    return true;
+  case DIGESTS_SAMPLE:
+    return ord < 8 || ord % 32 == 0 || (!imp->stream && ord + 1 == imp->segments);
+  }
+  return false;
+}
 
 /* Insert a new import (state PROBING) with its layers, held by J; fills no, id and times.
  * ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import. A
@@ -289,8 +311,8 @@ int journal_extents (struct journal_reader *r, int64_t no, const struct segment 
  * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                            uint64_t cluster_size, struct error *err);
-/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there is
- * memory for them.  ERR_JOURNAL_CORRUPT. */
+/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there
+ * is memory for them.  ERR_JOURNAL_CORRUPT. */
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
@@ -325,7 +347,7 @@ struct import_progress {
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
   uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */
-  const struct held_piece *held; /* those that changed */
+  const struct held_piece *held;     /* those that changed */
   size_t n_held;
 };
 

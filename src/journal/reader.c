@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/database.h"
 #include "journal/record.h"
 
 enum { AHEAD = 256, AHEAD_LEAST = 32 };
@@ -34,7 +35,7 @@ journal_reader_open (struct journal_reader **out, const char *path, struct error
 
   if (r == NULL)
     return fail_memory (err, "a reader of the journal");
-  if (file_open_reader (&r->sql, path, err) == -1)
+  if (database_open_reader (&r->sql, path, err) == -1)
     return -1;
   *out = r;
   r = NULL;

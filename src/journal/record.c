@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "journal/witness.h"
 
 enum column_type {
   TEXT,
@@ -49,7 +47,7 @@ static const struct column import_columns[] = {
   IMPORT (UNSIGNED, layers),
   IMPORT (BOOL, stream),
   IMPORT (BOOL, keep_holes),
-  IMPORT (BOOL, digests),
+  IMPORT (UNSIGNED, digests),
   IMPORT (BOOL, hash_image),
   IMPORT (TEXT, expect_sha256),
   IMPORT (U64, virtual_size),
@@ -94,18 +92,6 @@ static const struct column layer_columns[] = {
 };
 
 enum { LAYER_COLUMNS = sizeof layer_columns / sizeof layer_columns[0] };
-
-const char *
-import_state_word (enum import_state s)
-{
-  static const char *const words[] = {
-#define X(name, word) [IMPORT_##name] = word,
-    IMPORT_STATES (X)
-#undef X
-  };
-
-  return words[s];
-}
 
 int
 record_corrupt (const struct sql *s, const char *what, struct error *err)
@@ -266,6 +252,8 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
     return record_corrupt (s, "an import has a wrong number of layers", err);
   if (imp->fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->digests > DIGESTS_SAMPLE)
+    return record_corrupt (s, "an import has digests of no kind that there is", err);
   if (imp->target_run > UINT32_MAX || (imp->target_run == 0) != (imp->target_epoch == 0))
     return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
@@ -523,20 +511,4 @@ record_write_layer (struct sql *s, int64_t no, unsigned layer, const struct jour
   sqlite3_bind_int64 (st, LAYER_COLUMNS + 1, no);
   sqlite3_bind_int64 (st, LAYER_COLUMNS + 2, layer);
   return run_bound (s, st, err);
-}
-
-int
-record_event (struct sql *s, int64_t no, const char *kind, const char *text, struct error *err)
-{
-  char at[32], clean_kind[32], clean[1024];
-  uint8_t chain[DIGEST_SIZE];
-
-  format_time (at, wall_ms ());
-  sql_clean (clean_kind, sizeof clean_kind, kind, 0);
-  sql_clean (clean, sizeof clean, text == NULL ? "" : text, 0);
-  if (witness_last (s, no, chain, err) == -1)
-    return -1;
-  witness_link (chain, at, clean_kind, clean);
-  return sql_run (s, SQL_EVENT_ADD, err, "itttb", no, at, clean_kind, clean, chain,
-                  (size_t)DIGEST_SIZE);
 }

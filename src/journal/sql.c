@@ -7,12 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "journal/rows.h"
 
 enum { BUSY_MS = 10000 };
 
@@ -164,8 +162,9 @@ bind_one (sqlite3_stmt *st, int i, char type, va_list *ap)
   case 'u':
     u = va_arg (*ap, uint64_t);
     return u == UINT64_MAX ? sqlite3_bind_null (st, i) : sqlite3_bind_int64 (st, i, (int64_t)u);
-  case 'r':
-    return rows_bind (st, i, va_arg (*ap, const struct rows *));
+  case 'p':
+    p = va_arg (*ap, const void *);
+    return sqlite3_bind_pointer (st, i, (void *)(uintptr_t)p, va_arg (*ap, const char *), NULL);
   case 't':
     return sqlite3_bind_text (st, i, va_arg (*ap, const char *), -1, SQLITE_STATIC);
   default:

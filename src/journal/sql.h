@@ -32,8 +32,9 @@ const char *sql_file (const struct sql *s);
 int sql_fail (struct sql *s, const char *doing, struct error *err);
 
 /* Bind by TYPES, a letter for each parameter: 'i' int64_t, 'u' uint64_t (UINT64_MAX is
- * stored as NULL), 't' const char *, 'b' const void *, size_t (of 0: NULL), 'r' const struct
- * rows * (rows.h).  Text, blobs and rows must live until the statement is done. */
+ * stored as NULL), 't' const char *, 'b' const void *, size_t (of 0: NULL), 'p' const void *,
+ * const char * (what SQLite asks to be given it back by, a literal).  Text, blobs and pointers
+ * must live until the statement is done. */
 
 /* Run to the end; rows are thrown away. */
 int sql_run (struct sql *s, enum sql_name name, struct error *err, const char *types, ...);

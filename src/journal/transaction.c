@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * transaction: see file.h.  How durable one is, and what must be so when it begins.
+ * transaction: see transaction.h.
  */
-#include <assert.h>
+#include "journal/transaction.h"
 
-#include "journal/file.h"
+#include <assert.h>
 
 /* SQ12: synchronous is read back. */
 int
@@ -76,4 +76,12 @@ tx_end (struct journal *j, int result, struct error *err)
   if (result != 0 && !sqlite3_get_autocommit (j->sql.db))
     sql_run (&j->sql, SQL_ROLLBACK, &unheard, "");
   return result;
+}
+
+void
+tx_checkpoint (struct journal *j)
+{
+  sqlite3_busy_timeout (j->sql.db, 0);
+  sqlite3_wal_checkpoint_v2 (j->sql.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  sqlite3_busy_timeout (j->sql.db, 10000);
 }

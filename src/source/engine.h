@@ -58,6 +58,11 @@ struct place {
   bool resolved_again; /* since the last accepted answer */
   unsigned hops, generation;
   unsigned fails; /* since an answer was as it should be */
+  unsigned wrong; /* answers in a row that failed their checks */
+  int64_t wrong_ms;
+  char last_tag[256]; /* of those where nothing but the tag was another */
+  unsigned tags;      /* so many, each other than the one before */
+  bool no_tag;        /* its ETag is not looked at any more */
   int64_t not_before_ms;
   unsigned running; /* answers */
   unsigned http2_fails;
@@ -181,6 +186,8 @@ int place_unsettle (struct place *p, struct error *err);
 bool place_at_origin (const struct place *p);
 /* The place for JOB's next request, or NULL: none that may be asked now. */
 struct place *place_pick (struct source *s, const struct job *job, int64_t now);
+/* Is there another place than P whose bytes are known to be the image's? */
+bool place_vetted_other (const struct source *s, const struct place *p);
 /* Is there another place than P that may serve JOB, now or later? */
 bool place_other (const struct source *s, const struct job *job, const struct place *p);
 /* And that soon. */
@@ -207,7 +214,17 @@ void transfer_judge (struct job *job);
 /* Let go on what waits for the rate limit or for room in the stream. */
 void transfer_unpause (struct job *job);
 
+/* doubt.c: what becomes of an answer that failed its checks */
+int doubt_wrong (struct job *job, struct error *err);
+int doubt_changed (struct job *job, struct error *err);
+
 /* outcome.c: what becomes of a job whose request ended */
+/* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
+int place_failed (struct job *job, struct error *err);
+/* For messages: which host offset comes next, and where it is asked for. */
+uint64_t job_where (const struct job *job);
+const char *job_shown (const struct job *job);
+uint32_t source_random (struct source *s);
 int outcome_ended (struct job *job, CURLcode code, struct error *err);
 int outcome_stalled (struct job *job, struct error *err);
 /* It goes on with another request. */

@@ -2,6 +2,7 @@
 librooms_la_SOURCES += \
 	src/source/address.c \
 	src/source/credentials.c \
+	src/source/doubt.c \
 	src/source/engine.h \
 	src/source/fetch.c \
 	src/source/file.c \

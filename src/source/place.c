@@ -352,6 +352,18 @@ place_ready (const struct source *s, const struct job *job, const struct place *
 }
 
 bool
+place_vetted_other (const struct source *s, const struct place *p)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    if (&s->places[i] != p && s->places[i].vetted && !s->places[i].dead)
+      return true;
+  }
+  return false;
+}
+
+bool
 place_other (const struct source *s, const struct job *job, const struct place *p)
 {
   size_t i;

@@ -275,6 +275,8 @@ set_wire (struct setter *t, struct job *job)
   /* N12: what moved to another address is found there */
   if (job->tries > 0)
     SET (t, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+  if (job->wrong > 0)
+    SET (t, CURLOPT_FRESH_CONNECT, 1L);
   SET (t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET (t, CURLOPT_USERAGENT, "qimport/" PACKAGE_VERSION);
 }

@@ -62,6 +62,7 @@ struct source_identity {
   char last_modified[64]; /* as sent; "" if none */
   enum source_trust trust;
   bool ranges; /* ranged requests are honoured */
+  bool proven; /* found: its validators prove that it is the image that was recorded */
 };
 
 struct source;

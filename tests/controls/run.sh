@@ -25,6 +25,7 @@ no-lock two-processes.sh a second resume is refused with 7
 marker-not-checked ownership.sh with the target of the other history it is refused
 epoch-after-sync power-loss.sh of a disk apart from its journal
 row-taken-without-lock namespaces.sh a resume while the map is read from another PID namespace is refused
+option-table-ignored options-define.sh ensured with '--snapshot b' is refused
 '
 
 build () { # sets $program

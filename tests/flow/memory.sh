@@ -3,7 +3,8 @@
 #
 # Memory follows neither the virtual size nor the tables nor the clusters: a disk of 15 TiB with
 # scattered clusters, and clusters of 512 bytes under an L1 table of 32 MiB, from a server and from
-# a pipe, in less than 128 MiB (R3, R4).  All of it with QIMPORT_TEST_LONG=1.
+# a pipe, in less than 128 MiB (R3, R4); and as many layers as there may be, with the largest tables,
+# in --memory and 64 MiB.  All of it with QIMPORT_TEST_LONG=1.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 needs nginx python3 jq
 
@@ -65,5 +66,42 @@ else
   scattered "15 TiB, 6000 clusters" 400 --tables 2000 --clusters 6000
   scattered "512-byte clusters, an L1 table of 32 MiB" 400 --cluster-bits 9 --size 137438953472 \
     --tables 10000 --clusters 20000 --layout tables-last
+fi
+
+# chain CLUSTER-SIZE WRITES: 17 layers of 256 GiB, l0 over l1 ... over l16
+chain () {
+  cd "$scratch" || exit 99
+  rm -f l?*
+  for k in $(seq 16 -1 0); do
+    qemu-img create -q -f qcow2 -o cluster_size="$1" "l$k" 256G || bail "qemu-img create"
+    seq "$2" | awk -v k="$k" '{ print "write -q -P", k + 1, ($1 * 97 + k * 31) % 4096 * 64 "M 4k" }' |
+      qemu-io -f qcow2 -t unsafe "l$k" >/dev/null || bail "qemu-io"
+    [ "$k" = 16 ] || qemu-img rebase -u -F qcow2 -b "l$((k + 1))" "l$k" || bail "qemu-img rebase"
+  done
+}
+
+layered () { # WHAT URL-PREFIX MEMORY-IN-MIB
+  set -- "$1" "$2" "$3" --memory "${3}M"
+  for k in $(seq 16); do set -- "$@" --backing "${2}l$k"; done
+  what=$1 from=$2 limit=$(($3 + 64))
+  shift 3
+  [ $most = 128 ] || limit=256
+  peak_of "$QIMPORT" start -q "$@" "${from}l0" "$disk"
+  exits 0 "$what: imported"
+  check "$what: $peak MiB, at most $limit" [ "$peak" -le $limit ]
+  check "$what: as qemu-img reads it" qemu-img compare -q -f raw -F qcow2 "$disk" "$scratch/l0"
+  rm -f "$disk"
+  qimport forget "$disk" 2>/dev/null
+}
+
+if command -v qemu-io >/dev/null; then
+  chain 2M 8
+  layered "17 layers of 2 MiB clusters" "" 8
+  layered "17 layers of 2 MiB clusters, from a server" "$serve_url/" 8
+  chain 64K 140
+  layered "17 layers of 64 KiB clusters" "" 8
+  layered "17 layers of 64 KiB clusters, from a server" "$serve_url/" 16
+else
+  skip "17 layers" "qemu-io is not installed"
 fi
 done_testing

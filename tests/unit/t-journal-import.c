@@ -48,10 +48,16 @@ seal_tiny (struct fixture *f)
 static void
 commit_tiny (struct fixture *f)
 {
-  struct segment_progress s = { .committed_to = { 2 * CLUSTER }, .committed_extents = 1,
-                                .committed = true, .digest_final = true, .hash_len = 32 };
-  struct import_progress p = { .segments_committed = 1, .guest_committed = 2 * CLUSTER,
-                               .fetched = CLUSTER + 10, .zero_ord = 1, .done_to = 1 };
+  struct segment_progress s = { .committed_to = { 2 * CLUSTER },
+                                .committed_extents = 1,
+                                .committed = true,
+                                .digest_final = true,
+                                .hash_len = 32 };
+  struct import_progress p = { .segments_committed = 1,
+                               .guest_committed = 2 * CLUSTER,
+                               .fetched = CLUSTER + 10,
+                               .zero_ord = 1,
+                               .done_to = 1 };
 
   OK (f, journal_set_target (f->j, f->imp.no, "kind=file", &f->err));
   OK (f, journal_commit (f->j, f->imp.no, &s, 1, &p, &f->err));
@@ -106,8 +112,9 @@ what_is_not_there_is_not_found (void **state)
 {
   struct fixture *f = *state;
   struct journal_import got;
-  static const char *const names[] = { "zzzz", "0000000", "/srv/other", "", "abc",
-                                       "12345678-1234-1234-1234-123456789012345" };
+  static const char *const names[] = {
+    "zzzz", "0000000", "/srv/other", "", "abc", "12345678-1234-1234-1234-123456789012345"
+  };
   char three[4];
   size_t i;
 
@@ -249,8 +256,9 @@ giving_it_back_says_why (void **state)
   assert_string_equal (got.error_code, "retry-budget-spent");
   assert_string_equal (got.error_message, why.text);
   assert_string_equal (got.holder, "");
-  assert_string_equal (fixture_ask (f, "SELECT kind, detail FROM event ORDER BY key LIMIT -1 OFFSET 1"),
-                       "interrupted|no new byte for 300 s");
+  assert_string_equal (
+      fixture_ask (f, "SELECT kind, detail FROM event ORDER BY key LIMIT -1 OFFSET 1"),
+      "interrupted|no new byte for 300 s");
   OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, NULL, &f->err)); /* not ours now */
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
   assert_int_equal (got.state, IMPORT_INTERRUPTED);
@@ -438,7 +446,8 @@ status_has_the_keys_of_the_contract (void **state)
       "attempts error started_at updated_at finished_at");
   assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .error, .state]"),
                        "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
-                       "\"last_modified\":null,\"sha256\":null},"
+                       "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
+                       "\"checksum_from\":null,\"signed_by\":null},"
                        "{\"total\":2,\"committed\":2},"
                        "{\"guest_total\":131072,\"guest_committed\":131072,"
                        "\"image_total\":65536,\"fetched\":65546},"
@@ -469,10 +478,10 @@ hostile_strings_make_valid_json (void **state)
   OK (f, journal_event (f->j, f->imp.no, hostile, hostile, &f->err));
   OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, &why, &f->err));
   OK (f, journal_status_json (f->j, NULL, &json, &f->err));
-  assert_string_equal (
-      jq (f, json, ".imports[0] | [.target == .url, .url == .image.etag,"
-                   " .error.message == .url, (.url | test (\"[\\u0000-\\u001f]\"))]"),
-      "[true,true,true,false]");
+  assert_string_equal (jq (f, json,
+                           ".imports[0] | [.target == .url, .url == .image.etag,"
+                           " .error.message == .url, (.url | test (\"[\\u0000-\\u001f]\"))]"),
+                       "[true,true,true,false]");
   assert_string_equal (jq (f, json, ".imports[0].url | contains (\"\\u00e9\")"), "true");
   free (json);
   OK (f, journal_log_json (f->j, &f->imp, &json, &f->err));
@@ -502,9 +511,10 @@ a_receipt_says_what_and_how_well_it_is_known (void **state)
   OK (f, journal_complete (f->j, f->imp.no, "abcd", &f->err));
   OK (f, journal_receipt_json (f->j, &f->imp, &json, &f->err));
   assert_string_equal (
-      jq (f, json, "[.state, .attempts, .retries, .interruptions, (.source | map (.identity)),"
-                   " .digests.image_sha256, (.digests.map_sha256 | length),"
-                   " (.events | map (.kind)), .tool.name, .image.read_as_stream]"),
+      jq (f, json,
+          "[.state, .attempts, .retries, .interruptions, (.source | map (.identity)),"
+          " .digests.image_sha256, (.digests.map_sha256 | length),"
+          " (.events | map (.kind)), .tool.name, .image.read_as_stream]"),
       "[\"complete\",1,1,0,[\"strong\",\"length-only\"],\"abcd\",64,"
       "[\"started\",\"retry\",\"completed\"],\"qimport\",false]");
   free (json);

@@ -5,7 +5,7 @@
  */
 #include "journal-fixture.h"
 
-#include "journal/map.h"
+#include "journal/map_build.h"
 
 enum { GUEST = 64 << 20 };
 

@@ -110,6 +110,45 @@ several_streams (void **state)
   free (twice.p);
 }
 
+/* What comes of the first N bytes of FILE, in rooms of OUT_STEP, before any more are given. */
+static uint64_t
+given_for (enum wrapper kind, struct bytes file, size_t n, size_t out_step)
+{
+  struct unwrap_io io = { file.p, n, NULL, 0 };
+  uint8_t *out = malloc (out_step);
+  struct unwrap *u = NULL;
+  struct error err;
+  uint64_t given;
+
+  assert_non_null (out);
+  assert_int_equal (unwrap_new (&u, kind, &usual, &err), 0);
+  do {
+    io.out = out;
+    io.out_len = out_step;
+    assert_int_equal (unwrap_push (u, &io, false, &err), 1);
+  } while (io.out_len == 0 || io.in_len > 0);
+  given = unwrap_given (u);
+  unwrap_close (u);
+  free (out);
+  return given;
+}
+
+static void
+what_is_held_comes_without_more (void **state)
+{
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < WRAPPINGS; i++) {
+    struct bytes file = made_by (wrappings[i].command, plain);
+    uint64_t all = given_for (wrappings[i].kind, file, file.n - 20, 1 << 20);
+
+    assert_true (all > PLAIN / 4 || wrappings[i].kind == WRAPPER_BZIP2);
+    assert_int_equal (given_for (wrappings[i].kind, file, file.n - 20, 7), all);
+    free (file.p);
+  }
+}
+
 static void
 gzip_with_names_and_comments (void **state)
 {
@@ -312,6 +351,7 @@ main (void)
     cmocka_unit_test (every_level),
     cmocka_unit_test (an_empty_file_wrapped),
     cmocka_unit_test (several_streams),
+    cmocka_unit_test (what_is_held_comes_without_more),
     cmocka_unit_test (gzip_with_names_and_comments),
 #ifdef HAVE_LZMA
     cmocka_unit_test (xz_of_blocks_on_threads),
