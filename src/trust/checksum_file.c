@@ -164,7 +164,7 @@ nothing_found (const struct checksum_search *s, struct error *err)
   char shown[256], others[64] = "";
 
   if (s->others > 0)
-    snprintf (others, sizeof others, ", only of %zu others", s->others);
+    snprintf (others, sizeof others, " (it has %zu under other names)", s->others);
   return fail (err, ERR_SOURCE_CHECKSUM,
                "has no digest of %s that qimport knows%s; give it with --checksum",
                escape_text (shown, sizeof shown, s->name, strlen (s->name)), others);

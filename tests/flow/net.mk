@@ -11,6 +11,7 @@ flow_tests += tests/flow/net-network.sh
 flow_tests += tests/flow/net-names.sh
 flow_tests += tests/flow/net-odd.sh
 flow_tests += tests/flow/net-options.sh
+flow_tests += tests/flow/net-origins.sh
 flow_tests += tests/flow/net-random.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
