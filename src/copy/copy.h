@@ -25,12 +25,6 @@
 #include "source/source.h"
 #include "target/target.h"
 
-/* What a layer's bytes are. */
-struct layer_format {
-  bool raw;
-  enum qcow2_compression compression;
-  uint32_t cluster_bits;
-};
 
 struct copy_spec {
   struct journal *journal;

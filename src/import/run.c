@@ -118,17 +118,18 @@ import_begin (struct qimport *q, struct error *err)
   const struct qimport_options *o = q->options;
   struct journal_import *imp = &q->imp;
 
-  imp->stream = q->stream;
+  imp->stream = q->image.stream;
   imp->keep_holes = o->unallocated_keep;
   imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
-  imp->hash_image = o->checksum != NULL && !q->stream; /* a stream is hashed as it comes */
+  imp->hash_image
+      = o->checksum != NULL && !q->image.stream; /* a stream is hashed as it comes */
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
   if (check_target (q, true, err) == -1 /* now that its size is known */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
-      || journal_begin (q->journal, imp, q->records, err) == -1)
+      || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
   q->in_journal = q->fresh = true;
   return import_tell_early (q, err);
@@ -141,7 +142,7 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
   if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
-  if (q->stream) {
+  if (q->image.stream) {
     q->phase = phase_stream;
     return PHASE_MORE;
   }
@@ -177,7 +178,8 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
 
   if (layer == 0)
     m->stored += r.len;
-  if (layer == 0 && import_note_table (m->q, r, err) == -1)
+  if (layer == 0 && m->q->options->mirror.item[0] != NULL
+      && image_note_table (&m->q->image, r, err) == -1)
     return -1;
   return journal_map_table (m->map, layer, r, what, err);
 }
@@ -186,7 +188,7 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
 static bool
 fetches_nearly_all (const struct qimport *q, uint64_t stored)
 {
-  uint64_t len = q->layers[0].file_len;
+  uint64_t len = q->image.layers[0].file_len;
 
   return q->options->digest && stored >= len - len / 16;
 }
@@ -197,10 +199,28 @@ read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct e
 {
   struct mapping m = { .q = q, .map = map };
   const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
-  int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
+  int rc = map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
 
   *stored = m.stored;
   return rc;
+}
+
+void
+import_verify_spec (struct qimport *q, struct verify_spec *v)
+{
+  *v = (struct verify_spec){ .imp = &q->imp,
+                             .journal_path = journal_path (q->journal),
+                             .image = &q->image,
+                             .target = q->target };
+}
+
+static int
+prove_mirrors (struct qimport *q, struct error *err)
+{
+  struct verify_spec v;
+
+  import_verify_spec (q, &v);
+  return q->options->mirror.item[0] == NULL ? 0 : verify_mirrors (&v, err);
 }
 
 int
@@ -210,10 +230,26 @@ import_map_again (struct qimport *q, struct error *err)
   uint64_t stored;
 
   if (import_parse_image (q, err) == -1
-      || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1
       || read_map (q, map, &stored, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
     return -1;
-  return import_prove_mirrors (q, err);
+  return prove_mirrors (q, err);
+}
+
+/* A tag tells apart only what one URL has served.  Where there are mirrors the tables are
+ * wanted in any case.  (A stream: as it comes.) */
+int
+import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
+{
+  struct verify_spec v;
+  bool proven = !q->image.unproven && !validator_changed && q->options->url == NULL;
+
+  if (!q->imp.sealed || q->image.stream || (proven && q->options->mirror.item[0] == NULL))
+    return 0;
+  if (import_map_again (q, err) == -1)
+    return -1;
+  import_verify_spec (q, &v);
+  return proven ? 0 : verify_source_samples (&v, err);
 }
 
 int
@@ -223,13 +259,13 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   uint64_t stored;
 
   (void)timeout_ms;
-  if (journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
+  if (journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   journal_map_stop_when (map, &q->stop_check);
   if (read_map (q, map, &stored, err) == -1)
     return -1;
   q->imp.hash_image = q->options->checksum != NULL || fetches_nearly_all (q, stored);
-  if (journal_map_seal (map, &q->imp, err) == -1 || import_prove_mirrors (q, err) == -1)
+  if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;
   free (q->extents);
   q->extents = journal_map_keep (map, &q->n_extents);
@@ -264,10 +300,10 @@ import_open_copy (struct qimport *q, struct error *err)
   struct copy_spec spec = {
     .journal = q->journal,
     .imp = &q->imp,
-    .formats = q->formats,
+    .formats = q->image.formats,
     .extents = q->extents,
     .n_extents = q->n_extents,
-    .sources = q->stream ? NULL : q->sources,
+    .sources = q->image.stream ? NULL : q->image.sources,
     .connections = (unsigned)q->options->connections,
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
                           : cpus > 0              ? cpus
@@ -380,7 +416,7 @@ image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
   snprintf (text, HASH_TEXT, "%s", q->stream_checksum);
   if (!imp->hash_image)
     return 0;
-  if (q->copy != NULL && copy_image_checksum (q->copy, q->records[0].length, &sum)) {
+  if (q->copy != NULL && copy_image_checksum (q->copy, q->image.records[0].length, &sum)) {
     checksum_text (text, &sum);
     return 0;
   }
@@ -429,7 +465,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
-  import_tell_mirrors (q);
+  image_tell_mirrors (&q->image);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
@@ -474,7 +510,7 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
-  import_tell_mirrors (q);
+  image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->in_journal && q->fresh && !passing
       && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
