@@ -48,7 +48,7 @@ struct qimport {
   unsigned n_layers;
   struct source *sources[LAYERS_MAX];
   char *urls[LAYERS_MAX]; /* with their secrets; never stored */
-  char **local_sources;   /* paths of those, and of mirrors, that are on this machine; then NULL */
+  char **local_sources;   /* of those and of mirrors, what is on this machine; then NULL */
   struct map_layer layers[LAYERS_MAX];
   struct layer_format formats[LAYERS_MAX];
   struct journal_layer *records; /* LAYERS_MAX of them */
@@ -172,8 +172,8 @@ int import_check_target (struct qimport *q, struct error *err);
 int import_check_failed (struct qimport *q, struct error *err);
 
 /* A row that was altered makes a sound image look damaged, source or target changed, the memory
- * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has
- * its say (SQ3). */
+ * too little, or qimport broken: before they are blamed, the journal's check, where one runs,
+ * has its say (SQ3). */
 void import_prefer_check (struct qimport *q, struct error *err);
 
 /* Leave the import as it should be found after ERR: commit, release, or forget. */

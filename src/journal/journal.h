@@ -282,8 +282,8 @@ int journal_extents (struct journal_reader *r, int64_t no, const struct segment 
 /* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                            uint64_t cluster_size, struct error *err);
-/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there is
- * memory for them.  ERR_JOURNAL_CORRUPT. */
+/* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there
+ * is memory for them.  ERR_JOURNAL_CORRUPT. */
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
