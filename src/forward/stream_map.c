@@ -260,6 +260,7 @@ parse_l2 (struct stream *s, uint64_t at, uint64_t idx, struct error *err)
       || qcow2_l2_walk (&s->header, &s->disk, idx, l2, 0, s->table_buf, n, on_extent, s, err)
              == -1)
     return -1;
+  journal_map_read (s->map, n * qcow2_l2_entry_size (&s->header));
   drop_table (s, at);
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "import/import.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { LOOK_MS = 100 };
+enum { LOOK_MS = 100, LENGTH_FREE = 1 << 30 };
 
 void
 import_target_spec (const struct qimport *q, struct target_spec *spec)
@@ -156,7 +157,8 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
 struct mapping {
   struct qimport *q;
   struct journal_map *map;
-  uint64_t stored; /* bytes of layer 0 that extents and tables use */
+  uint64_t stored; /* bytes of layer 0 that extents use, shared ones as often as they do */
+  uint64_t tables; /* and its tables */
 };
 
 static int
@@ -177,32 +179,57 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
   struct mapping *m = ctx;
 
   if (layer == 0)
-    m->stored += r.len;
+    m->tables += r.len;
   if (layer == 0 && m->q->options->mirror.item[0] != NULL
       && image_note_table (&m->q->image, r, err) == -1)
     return -1;
   return journal_map_table (m->map, layer, r, what, err);
 }
 
-/* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
-static bool
-fetches_nearly_all (const struct qimport *q, uint64_t stored)
+/* J7: for --checksum every MiB of the image's file has a row, also where nothing needs it, and
+ * how long it is, is what a server says.  Each guest disk in it may take its size twice, for
+ * what is not in use any more; and 1 GiB besides. */
+static int
+check_length (const struct qimport *q, struct error *err)
 {
-  uint64_t len = q->image.layers[0].file_len;
+  const struct map_layer *l = &q->image.layers[0];
+  uint64_t len = l->file_len, most;
 
-  return q->options->digest && stored >= len - len / 16;
+  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size, &most))
+    most = INT64_MAX;
+  most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
+  if (q->options->checksum == NULL || l->raw || len <= most)
+    return 0;
+  return fail (err, ERR_IMAGE_TOO_LARGE,
+               "%s: the file has %" PRIu64 " bytes, and no more than %" PRIu64
+               " of a disk of %" PRIu64
+               " are hashed; import it without --checksum, if that is right",
+               source_url (q->image.sources[0]), len, most, l->header.virtual_size);
 }
 
-/* Read the tables into MAP; *STORED: how many bytes of the image's file they account for. */
+/* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
 static int
-read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
+decide_hash (struct qimport *q, struct mapping *m, struct error *err)
 {
-  struct mapping m = { .q = q, .map = map };
-  const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
-  int rc = map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
+  uint64_t len = q->image.layers[0].file_len, least = len - len / 16, needed;
 
-  *stored = m.stored;
-  return rc;
+  q->imp.hash_image = q->options->checksum != NULL;
+  if (q->imp.hash_image || !q->options->digest || m->stored + m->tables < least)
+    return 0;
+  if (journal_map_needs (m->map, &needed, err) == -1)
+    return -1;
+  q->imp.hash_image = needed + m->tables >= least;
+  return 0;
+}
+
+/* Read the tables into M's map. */
+static int
+read_map (struct mapping *m, struct error *err)
+{
+  struct qimport *q = m->q;
+  const struct map_sink sink = { map_extent, map_table, m, q->imp.keep_holes };
+
+  return map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
 }
 
 void
@@ -227,11 +254,13 @@ int
 import_map_again (struct qimport *q, struct error *err)
 {
   OWN (journal_map) map = NULL;
-  uint64_t stored;
+  struct mapping m = { .q = q };
 
   if (import_parse_image (q, err) == -1
-      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1
-      || read_map (q, map, &stored, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
+    return -1;
+  m.map = map;
+  if (read_map (&m, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
     return -1;
   return prove_mirrors (q, err);
 }
@@ -256,15 +285,16 @@ int
 phase_map (struct qimport *q, int timeout_ms, struct error *err)
 {
   OWN (journal_map) map = NULL;
-  uint64_t stored;
+  struct mapping m = { .q = q };
 
   (void)timeout_ms;
-  if (journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
+  if (check_length (q, err) == -1
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   journal_map_stop_when (map, &q->stop_check);
-  if (read_map (q, map, &stored, err) == -1)
+  m.map = map;
+  if (read_map (&m, err) == -1 || decide_hash (q, &m, err) == -1)
     return -1;
-  q->imp.hash_image = q->options->checksum != NULL || fetches_nearly_all (q, stored);
   if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;
   free (q->extents);
