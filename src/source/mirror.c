@@ -206,7 +206,8 @@ vet (struct source *s, struct place *p, struct error *err)
   }
   if (good != NULL)
     return advance (s, good, err);
-  dismiss (s, p, "nothing is left to compare it with");
+  if (p->vet_done) /* and it has said what its ETag is */
+    dismiss (s, p, "nothing is left to compare it with");
   return 0;
 }
 
