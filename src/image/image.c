@@ -16,15 +16,21 @@
 #include "base/url.h"
 #include "image/snapshot.h"
 
+/* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
+enum { FIRST_TIME_S = 15 };
+
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
 enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
 
 void
-import_source_options (const struct qimport_options *o, struct source_options *so)
+import_source_options (const struct qimport *q, struct source_options *so)
 {
+  const struct qimport_options *o = q->options;
+
   so->connections = (unsigned)o->connections;
   so->limit_rate = o->limit_rate;
   so->retry_time_s = (unsigned)o->retry_time_s;
+  so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
   so->stall_time_s = (unsigned)o->stall_time_s;
   so->connect_timeout_s = (unsigned)o->connect_timeout_s;
   so->header_file = o->header_file;
@@ -452,7 +458,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
       = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q };
   unsigned k;
 
-  import_source_options (q->options, &so);
+  import_source_options (q, &so);
   if (collect_urls (q, err) == -1 || (!q->describes && refuse_sources (q, err) == -1))
     return -1;
   for (k = 0; k < q->n_layers; k++) {

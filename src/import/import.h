@@ -117,7 +117,7 @@ int import_tell_early (struct qimport *q, struct error *err);
 /* For the log: what came of each mirror. */
 void import_tell_mirrors (struct qimport *q);
 void import_record_format (struct qimport *q);
-void import_source_options (const struct qimport_options *o, struct source_options *so);
+void import_source_options (const struct qimport *q, struct source_options *so);
 /* A plain path is remembered as an absolute one; the caller frees. */
 int import_absolute_url (const char *url, char **out, struct error *err);
 
