@@ -137,8 +137,12 @@ set_older_than (struct arguments *a, const char *value)
   char *end;
   double days = strtod (value, &end);
 
-  if (!isdigit ((unsigned char)value[0]) || *end != '\0' || !(days <= 1e6))
-    return usage_error (command_name (a), "--older-than: give a number of days");
+  if (strcmp (end, "h") == 0)
+    days /= 24;
+  if (!isdigit ((unsigned char)value[0]) || end[strspn (end, "dh")] != '\0' || strlen (end) > 1
+      || !(days <= 1e6))
+    return usage_error (command_name (a),
+                        "--older-than: give a number of days, or of hours as 12h");
   a->older_than_days = days;
   return 0;
 }

@@ -46,7 +46,11 @@ refused 'qimport help status' status --workers 3
 refused '--memory needs a value' start --memory
 refused '--memory' start --memory=12Q a b
 refused '--connections' start --connections=-1 a b
-refused '--max-time: give a whole number' start --max-time 0.8 a b
+refused '--max-time: give whole seconds' start --max-time 0.8 a b
+refused 'for minutes write 30m' start --max-time 30M a b
+refused 's, m, h or d' start --retry-time 5w a b
+refused 'b would be bits; give bytes, as 10M' start --limit-rate 10Mb a b
+refused '--checksum ALGO:HEX' start --sha256 sha512:00 a b
 refused '--force takes no value' start --force=yes a b
 refused '--progress' start --progress=loud a b
 refused '--jobs' resume --jobs 0
@@ -110,4 +114,11 @@ ok $? "control characters are escaped"
 [ ! -e "$QIMPORT_JOURNAL" ]
 ok $? "nothing of this made a journal"
 
+for o in '--max-time 5s' '--max-time 1.5h' '--retry-time 2d' '--commit-interval 0.5m' '--limit-rate 10MB' \
+  "--sha256 sha256:$(printf %064d 0)"; do
+  # shellcheck disable=SC2086
+  q start $o "$dir/none" "$dir/none/none"
+  [ $? -eq 6 ]
+  ok $? "taken: qimport start $o"
+done
 echo "1..$n"
