@@ -85,13 +85,37 @@ unknown_option (const struct arguments *a, const char *name, size_t len)
   return usage_error (command_name (a), "unknown option --%s", typed);
 }
 
+/* What other programs call it. */
+static const char *
+other_word (const char *word)
+{
+  static const char *const words[][2]
+      = { { "ls", "status" },    { "list", "status" },       { "ps", "status" },
+          { "rm", "forget" },    { "remove", "forget" },     { "delete", "forget" },
+          { "import", "start" }, { "download", "start" },    { "get", "start" },
+          { "fetch", "start" },  { "continue", "resume" },   { "verify", "audit" },
+          { "check", "audit" },  { "version", "--version" }, { "cancel", NULL },
+          { "stop", NULL },      { "abort", NULL },          { "pause", NULL },
+          { "kill", NULL } };
+  size_t i;
+
+  for (i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcmp (word, words[i][0]) == 0)
+      return words[i][1] != NULL ? words[i][1]
+                                 : "Ctrl-C, or kill the process: what is committed is safe";
+  return NULL;
+}
+
 static int
 unknown_command (const char *word)
 {
+  const char *other = other_word (word);
   char shown[256];
   struct near n;
   size_t i;
 
+  if (other != NULL)
+    return usage_error (NULL, "unknown command '%s' (for that: %s)", word, other);
   near_begin (&n, word);
   for (i = 0; command_at (i) != NULL; i++)
     near_try (&n, command_at (i)->name);

@@ -397,6 +397,26 @@ import_record_format (struct qimport *q)
             h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty);
 }
 
+/* A path that is not there and looks like a URL that lost its beginning. */
+static int
+check_scheme (const char *url, const char *absolute, struct error *err)
+{
+  const char *rest = url_lost_scheme (url);
+  OWN_MEM char *meant = NULL;
+  char shown[512];
+
+  if (rest == NULL || access (absolute, F_OK) == 0)
+    return 0;
+  if (asprintf (&meant, "https://%s", rest) == -1) {
+    meant = NULL;
+    return fail_memory (err, "a URL");
+  }
+  redact_url (shown, sizeof shown, meant);
+  return fail (err, ERR_SOURCE_NOT_FOUND,
+               "%s: there is no such file; if it is a URL, begin it with https:// (or http://)",
+               shown + strlen ("https://"));
+}
+
 static int
 collect_urls (struct qimport *q, struct error *err)
 {
@@ -407,7 +427,8 @@ collect_urls (struct qimport *q, struct error *err)
   while (backing[q->n_layers - 1] != NULL)
     q->n_layers++;
   for (k = 0; k < q->n_layers; k++) {
-    if (import_absolute_url (k == 0 ? q->url : backing[k - 1], &q->urls[k], err) == -1)
+    if (import_absolute_url (k == 0 ? q->url : backing[k - 1], &q->urls[k], err) == -1
+        || check_scheme (k == 0 ? q->url : backing[k - 1], q->urls[k], err) == -1)
       return -1;
     record_url (q->urls[k], &q->records[k]);
   }
