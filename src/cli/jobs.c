@@ -238,7 +238,8 @@ run_job (const struct crew *c, size_t slot, const struct job *job)
   int status;
 
   if (qimport_journal_open (&j, c->a->journal, 0, &err) == -1
-      || open_import (&q, j, job, c->a->options, &err) == -1) {
+      || open_import (&q, j, job, job->options != NULL ? job->options : c->a->options, &err)
+             == -1) {
     display_message (c->display, "%s", err.message);
     status = exit_status (&err);
   } else {
