@@ -6,6 +6,7 @@
  */
 #include "source/engine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -387,7 +388,7 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   struct answer *a = &job->answer;
   const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
   char why[320];
-  long connect_status = 0;
+  long connect_status = 0, errnum = 0;
 
   if (a->barred && code == CURLE_COULDNT_CONNECT) {
     place_barred (a->place, a->place->pinned, err);
@@ -395,6 +396,12 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   }
   escape_text (why, sizeof why, words, strlen (words));
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  curl_easy_getinfo (job->easy, CURLINFO_OS_ERRNO, &errnum);
+  if (errnum == EMFILE || errnum == ENFILE)
+    return passing (job, 0,
+                    "too many open files; raise their limit (ulimit -n), or take fewer "
+                    "--connections or --jobs",
+                    err);
   if (is_client_refused (job->s, code, words))
     code = CURLE_SSL_CLIENTCERT;
   if (code == CURLE_OUT_OF_MEMORY && began (job))
