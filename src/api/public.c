@@ -255,7 +255,7 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
         && check_stop (q, &stopped) == -1)
       err = stopped;
     import_prefer_check (q, &err);
-    if (q->n_layers == 1 && q->sources[0] != NULL)
+    if (error_status (err.code) == QIMPORT_IMAGE && q->n_layers == 1 && q->sources[0] != NULL)
       import_name_layer (q, 0, &err);
     import_leave (q, &err);
     q->failure = err;

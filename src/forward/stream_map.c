@@ -148,7 +148,7 @@ stream_find_disk (struct stream *s, struct error *err)
   if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
   if (import_found_disk (&s->search, &s->header, &s->disk, err) == -1)
-    return -1;
+    return import_name_layer (s->q, 0, err);
   s->have_disk = true;
   return 0;
 }

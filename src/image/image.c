@@ -213,6 +213,16 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
+int
+import_name_layer (const struct qimport *q, unsigned k, struct error *err)
+{
+  const char *url = source_url (q->sources[k]);
+
+  if (error_status (err->code) != QIMPORT_IMAGE && error_status (err->code) != QIMPORT_USAGE)
+    return -1;
+  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
+}
+
 static int
 find_snapshot (struct qimport *q, struct error *err)
 {
@@ -223,7 +233,9 @@ find_snapshot (struct qimport *q, struct error *err)
 
   if (import_each_snapshot (&r, &l->header, import_search_snapshot, &search, err) == -1)
     return -1;
-  return import_found_disk (&search, &l->header, &l->disk, err);
+  return import_found_disk (&search, &l->header, &l->disk, err) == -1
+             ? import_name_layer (q, 0, err)
+             : 0;
 }
 
 static int
@@ -236,16 +248,6 @@ check_raw (struct qimport *q, unsigned k, struct error *err)
   q->layers[k].raw = q->formats[k].raw = true;
   q->formats[k].cluster_bits = 16;
   return 0;
-}
-
-int
-import_name_layer (const struct qimport *q, unsigned k, struct error *err)
-{
-  const char *url = source_url (q->sources[k]);
-
-  if (error_status (err->code) != QIMPORT_IMAGE)
-    return -1;
-  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
 }
 
 static int

@@ -161,6 +161,7 @@ sleep 0.3
 kill -CONT $pid
 wait $pid
 is $? 3 "a signal that came while it was stopped counts"
+check "the log says once that it was interrupted" sh -c '"$1" log "$2" | grep -q "  interrupted$"' - "$QIMPORT" "$id"
 "$QIMPORT" resume "$id" <&- >&- 2>&-
 is $? 0 "an import runs with 0, 1 and 2 closed"
 assert_identical "$disk" "$expected" "and writes to nothing but its disk"

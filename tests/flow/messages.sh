@@ -84,7 +84,7 @@ says 5 "$u/damaged.qcow2: L2 entry" "not aligned" "; .*ask for a sound one" map 
 says 5 "$u/delta.qcow2" "has a backing file, .whole.qcow2." "; give its image with --backing" start "$u/delta.qcow2" a.img
 says 5 "$u/whole.qcow2" "has no backing file" "; leave it out" start --backing "$u/whole.qcow2" "$u/whole.qcow2" a.img
 says 5 "$u/whole.qcow2" "more than 1.00 MiB" "; --max-size allows more" start --max-size 1M "$u/whole.qcow2" a.img
-says 2 "no snapshot with the ID or name old" "" "; .qimport info. lists them" start --snapshot old "$u/whole.qcow2" a.img
+says 2 "$u/whole.qcow2: the image has no snapshot with the ID or name old" "" "; .qimport info. lists them" start --snapshot old "$u/whole.qcow2" a.img
 says 2 "memory 1.00 MiB is too little" "" ": give at least" start --memory 1M "$u/whole.qcow2" a.img
 
 # ---- the target
