@@ -14,13 +14,15 @@ static int
 default_path (char **out, struct error *err)
 {
   const char *env = getenv ("QIMPORT_JOURNAL"), *state = getenv ("XDG_STATE_HOME");
-  const char *home = getenv ("HOME");
+  const char *home = getenv ("HOME"), *unit = getenv ("STATE_DIRECTORY"); /* systemd.exec(5) */
   int n;
 
   if (env != NULL && env[0] != '\0')
     n = asprintf (out, "%s", env);
   else if (geteuid () == 0)
     n = asprintf (out, "/var/lib/qimport/journal.db");
+  else if (unit != NULL && unit[0] == '/')
+    n = asprintf (out, "%.*s/journal.db", (int)strcspn (unit, ":"), unit);
   else if (state != NULL && state[0] == '/')
     n = asprintf (out, "%s/qimport/journal.db", state);
   else if (home != NULL && home[0] == '/')

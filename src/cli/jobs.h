@@ -16,9 +16,10 @@ enum job_verb { JOB_START, JOB_ENSURE, JOB_RESUME };
 
 struct job {
   enum job_verb verb;
-  const char *url;    /* of START, ENSURE */
-  const char *target; /* or RESUME: the id */
-  int status;         /* set by jobs_run */
+  const char *url;                 /* of START, ENSURE */
+  const char *target;              /* or RESUME: the id */
+  struct qimport_options *options; /* its own; NULL: those of the arguments */
+  int status;                      /* set by jobs_run */
 };
 
 /* The exit status: the first that is not 0. */

@@ -195,7 +195,8 @@ check_length (const struct qimport *q, struct error *err)
   const struct map_layer *l = &q->image.layers[0];
   uint64_t len = l->file_len, most;
 
-  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size, &most))
+  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size,
+                              &most))
     most = INT64_MAX;
   most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
   if (q->options->checksum == NULL || l->raw || len <= most)

@@ -102,6 +102,8 @@ struct answer {
   bool judged, accepted, paused, overlong;
   bool proxied;
   bool barred; /* its redirect leads where it must not (A5) */
+  const char
+      *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or NULL */
   struct judgement j;
   int64_t started_ms;
   int64_t slow_since_ms, window_at_ms; /* pace.c's */
@@ -169,7 +171,8 @@ struct source {
   bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
   bool failed;                     /* in a callback; error says how */
   struct error error;
-  struct retry_budget budget;
+  struct retry_budget budget, first_budget;
+  bool answered, recorded; /* by anyone; in an earlier run */
   struct rate rate;
   uint64_t fetched, retries;
   int64_t round_trip_us; /* the shortest so far; 0: none yet */
