@@ -6,7 +6,7 @@
 #ifndef QIMPORT_IMPORT_AUDIT_H
 #define QIMPORT_IMPORT_AUDIT_H
 
-#include "import/compare.h"
+#include "verify/compare.h"
 #include "import/import.h"
 
 #define VERDICTS(X)                                                 \

@@ -17,12 +17,17 @@ still_there (struct qimport *q)
 {
   struct target_identity id;
   struct target_spec spec;
-  OWN (target) t = NULL;
   struct error ignored;
+  bool there = false;
 
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  return target_open_finished (&t, &spec, &id, false, &ignored) == 0;
+  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == -1
+      || import_is_there (q, &there, &ignored) == -1)
+    there = false;
+  target_close (q->target);
+  q->target = NULL;
+  return there;
 }
 
 /* Complete: but of the image that is expected now? */

@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
-#include "import/copy.h"
-#include "import/map.h"
+#include "copy/copy.h"
+#include "image/map.h"
 #include "import/options.h"
 #include "journal/journal.h"
 #include "qimport.h"
@@ -66,6 +66,8 @@ struct qimport {
   struct early_event early[EARLY_MAX];
   unsigned n_early;
   bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
+  struct host_range *tables; /* of the image, for its mirrors; NULL: none */
+  size_t n_tables;
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
   struct target *target;
@@ -129,6 +131,9 @@ int import_check_chain (struct qimport *q, struct error *err);
 
 /* sample.c: is it still the same image, where validators cannot tell? */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
+/* mirrors.c: a table of the image, and, of a sealed map, what its mirrors must prove to have. */
+int import_note_table (struct qimport *q, struct host_range r, struct error *err);
+int import_prove_mirrors (struct qimport *q, struct error *err);
 /* run.c: read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
@@ -192,6 +197,9 @@ void import_close_stream (struct qimport *q);
 
 /* spot.c: some of what is committed is read from the target again, at a resume. */
 int import_check_target (struct qimport *q, struct error *err);
+/* *THERE: something of what was imported and is complete is on q->target still; a guest may have
+ * changed the rest.  Of another disk nothing is. */
+int import_is_there (struct qimport *q, bool *there, struct error *err);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);

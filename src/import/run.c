@@ -177,6 +177,8 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
 
   if (layer == 0)
     m->stored += r.len;
+  if (layer == 0 && import_note_table (m->q, r, err) == -1)
+    return -1;
   return journal_map_table (m->map, layer, r, what, err);
 }
 
@@ -209,9 +211,9 @@ import_map_again (struct qimport *q, struct error *err)
 
   if (import_parse_image (q, err) == -1
       || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1
-      || read_map (q, map, &stored, err) == -1)
+      || read_map (q, map, &stored, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
     return -1;
-  return journal_map_seal (map, &q->imp, err);
+  return import_prove_mirrors (q, err);
 }
 
 int
@@ -227,7 +229,7 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   if (read_map (q, map, &stored, err) == -1)
     return -1;
   q->imp.hash_image = q->options->checksum != NULL || fetches_nearly_all (q, stored);
-  if (journal_map_seal (map, &q->imp, err) == -1)
+  if (journal_map_seal (map, &q->imp, err) == -1 || import_prove_mirrors (q, err) == -1)
     return -1;
   free (q->extents);
   q->extents = journal_map_keep (map, &q->n_extents);

@@ -33,7 +33,6 @@ enum {
   HTTP2_FAILS = 3, /* after so many it is not tried any more */
   POLL_MS = 100,   /* the longest that the stop flag goes unseen */
   OVERLAP = 4096,  /* compared again where the identity is weak */
-  SAMPLE = 65536,  /* of a mirror, at its head and at its tail */
   STREAM_BUFFER = 1 << 20,
   SHOWN_MAX = 512
 };
@@ -73,9 +72,19 @@ struct place {
   uint64_t requests, bytes, failures; /* all of them, for the log */
   struct source_identity id;          /* if known: what every answer is held against (J4) */
   struct job *scout;
-  struct job *vet;  /* sample in flight */
-  uint8_t *samples; /* head, tail: 2 * SAMPLE bytes; NULL: none yet */
-  size_t sampled;   /* how many are there */
+  /* mirror.c's */
+  struct job *vet;       /* in flight: the piece after those that were compared */
+  size_t proven;         /* so many were */
+  struct digest vetting; /* of what came of it, */
+  uint64_t vet_left;     /* but for so many bytes, */
+  bool vet_done;         /* or all of it */
+};
+
+/* What must read the same at a mirror. */
+struct piece {
+  struct host_range range;
+  bool known;
+  uint8_t digest[DIGEST_SIZE]; /* once it is */
 };
 
 enum job_kind { JOB_PROBE, JOB_DATA, JOB_META, JOB_STREAM, JOB_VET };
@@ -154,7 +163,10 @@ struct source {
   struct place *places;
   size_t n_places, next_place;
   struct place *reference; /* the place that was probed */
-  bool failed;             /* in a callback; error says how */
+  struct piece *proof;     /* mirror.c's */
+  size_t n_proof;
+  bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
+  bool failed;                     /* in a callback; error says how */
   struct error error;
   struct retry_budget budget;
   struct rate rate;
@@ -186,6 +198,8 @@ int place_unsettle (struct place *p, struct error *err);
 bool place_at_origin (const struct place *p);
 /* The place for JOB's next request, or NULL: none that may be asked now. */
 struct place *place_pick (struct source *s, const struct job *job, int64_t now);
+/* One whose bytes are known to be the image's, the one that was probed first; or NULL. */
+struct place *place_known (struct source *s);
 /* Is there another place than P whose bytes are known to be the image's? */
 bool place_vetted_other (const struct source *s, const struct place *p);
 /* Is there another place than P that may serve JOB, now or later? */

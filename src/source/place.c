@@ -161,7 +161,6 @@ place_release (struct place *p)
   free (p->pinned);
   free (p->user);
   free (p->password);
-  free (p->samples);
   *p = (struct place){ 0 };
 }
 
@@ -349,6 +348,20 @@ place_ready (const struct source *s, const struct job *job, const struct place *
       return true;
   }
   return false;
+}
+
+struct place *
+place_known (struct source *s)
+{
+  size_t i;
+
+  if (s->reference != NULL && !s->reference->dead)
+    return s->reference;
+  for (i = 0; i < s->n_places; i++) {
+    if (s->places[i].vetted && !s->places[i].dead)
+      return &s->places[i];
+  }
+  return NULL;
 }
 
 bool

@@ -238,6 +238,7 @@ source_close (struct source *s)
   credentials_release (&s->credentials);
   options_release (&s->options);
   free (s->places);
+  free (s->proof);
   free (s->jobs);
   free (s->stream.buf);
   free (s->buf);

@@ -100,6 +100,11 @@ double source_first_rate (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
 
+/* A mirror that does not show the same strong ETag is used once all of RANGES (the image's
+ * tables, and some of its data) read the same there; before this call, or with N 0, it is not.
+ * RANGES are put in order.  Compared beside the other work. */
+int source_prove_by (struct source *s, struct host_range *ranges, size_t n, struct error *err);
+
 /* Where there are mirrors, tell of each what came of it: an event of kind "mirror" with its
  * requests, bytes and failures so far. */
 void source_tell_mirrors (struct source *s);

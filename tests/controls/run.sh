@@ -26,6 +26,8 @@ marker-not-checked ownership.sh with the target of the other history it is refus
 epoch-after-sync power-loss.sh of a disk apart from its journal
 row-taken-without-lock namespaces.sh a resume while the map is read from another PID namespace is refused
 option-table-ignored options-define.sh ensured with '--snapshot b' is refused
+mirror-vetted-by-64k net-twins.sh every byte is right
+weak-tag-trusted net-twins.sh C11: two clusters exchanged, etag,weak: 4
 '
 
 build () { # sets $program

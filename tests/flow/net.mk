@@ -16,5 +16,6 @@ flow_tests += tests/flow/net-random.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
 flow_tests += tests/flow/net-tls.sh
+flow_tests += tests/flow/net-twins.sh
 EXTRA_DIST += tests/flow/net.sh tests/flow/net-faults.tsv tests/tools/delay-proxy.py tests/tools/proxy.py \
 	tests/tools/h2-meddler.py
