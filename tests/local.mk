@@ -45,6 +45,7 @@ flow_tests += tests/flow/no-journal.sh
 flow_tests += tests/flow/options-define.sh
 flow_tests += tests/flow/options-url.sh
 flow_tests += tests/flow/own-source.sh
+flow_tests += tests/flow/newer.sh
 flow_tests += tests/flow/published.sh
 flow_tests += tests/flow/restart.sh
 flow_tests += tests/flow/signed.sh
