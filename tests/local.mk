@@ -24,6 +24,7 @@ flow_tests += tests/units.sh
 flow_tests += tests/flow/accessible.sh
 flow_tests += tests/flow/altered-rows.sh
 flow_tests += tests/flow/bad-input.sh
+flow_tests += tests/flow/bounds.sh
 flow_tests += tests/flow/device-full.sh
 flow_tests += tests/flow/device-import.sh
 flow_tests += tests/flow/ownership.sh

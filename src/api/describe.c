@@ -21,19 +21,20 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
 {
   pthread_mutex_init (&q->lock, NULL);
   q->describes = true;
-  q->records = calloc (LAYERS_MAX, sizeof *q->records);
   q->options = options_copy (options);
   q->url = strdup (url);
-  if (q->records == NULL || q->options == NULL || q->url == NULL)
+  if (q->options == NULL || q->url == NULL)
     return fail_memory (err, "an image");
+  if (image_init (&q->image, err) == -1)
+    return -1;
   if (import_open_image (q, false, err) == -1)
     return -1;
-  if (q->stream)
+  if (q->image.stream)
     return fail (
         err, ERR_SOURCE_FAILED,
         "%s: the server does not honour ranges, so that its tables cannot be read alone; "
         "fetch the image first",
-        source_url (q->sources[0]));
+        source_url (q->image.sources[0]));
   return 0;
 }
 
@@ -99,8 +100,8 @@ tell_image (struct qimport *q, const char *url, const struct qimport_options *op
 
   if (open_described (q, url, options, err) == -1)
     return -1;
-  t->depth = q->n_layers - 1;
-  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err) == -1)
+  t->depth = q->image.n_layers - 1;
+  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1)
     return -1;
   return tell_last (t, err);
 }
@@ -281,26 +282,28 @@ print_verdict (FILE *out, const struct sums *s, const struct error *why)
 static int
 print_info (struct qimport *q, FILE *out, struct error *err)
 {
-  const struct qcow2_header *h = &q->layers[0].header;
-  struct image_reader reader = source_reader (q->sources[0], h->file_len);
+  const struct qcow2_header *h = &q->image.layers[0].header;
+  struct image_reader reader = source_reader (q->image.sources[0], h->file_len);
   struct snapshot_printer snapshots = { out, false };
   struct error why = { .code = ERR_NONE };
   struct sums sums = { 0 };
   const struct map_sink sink = { sum_extent, sum_table, &sums, false };
+  struct image_spec spec;
 
   fputs ("{\n    \"filename\": ", out);
-  json_string (out, source_url (q->sources[0]));
+  json_string (out, source_url (q->image.sources[0]));
   fputs (",\n", out);
   print_format (out, h);
   print_backing (out, h);
   if (h->snapshots > 0) {
     fputs ("    \"snapshots\": [", out);
-    if (import_each_snapshot (&reader, h, print_snapshot, &snapshots, err) == -1)
+    if (image_each_snapshot (&reader, h, print_snapshot, &snapshots, err) == -1)
       return -1;
     fputs ("\n    ],\n", out);
   }
-  import_check_chain (q, &why);
-  if (map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, &why) == -1
+  import_image_spec (q, false, &spec);
+  image_check_chain (&q->image, &spec, &why);
+  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, &why) == -1
       && error_status (why.code) != QIMPORT_IMAGE) {
     *err = why;
     return -1;

@@ -63,11 +63,11 @@ print_findings (FILE *out, const struct audit *a)
   fprintf (out, "  \"zero_bytes\": %" PRIu64 ",\n", r->zero_bytes);
   print_differences (out, r);
   fprintf (out, "  \"repaired\": ");
-  if (a->repaired_segments + a->repaired_zeros > 0)
+  if (a->repaired.segments + a->repaired.zeros > 0)
     fprintf (out,
              "{\"segments\": %" PRIu64 ", \"zero_bytes\": %" PRIu64 ", \"fetched\": %" PRIu64
              "}\n}\n",
-             a->repaired_segments, a->repaired_zeros, a->repair_fetched);
+             a->repaired.segments, a->repaired.zeros, a->repaired.fetched);
   else
     fprintf (out, "null\n}\n");
 }

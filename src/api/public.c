@@ -79,6 +79,7 @@ static struct qimport *
 qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_options *options)
 {
   struct qimport *q = calloc (1, sizeof *q);
+  struct error ignored;
 
   if (q == NULL)
     return NULL;
@@ -88,9 +89,8 @@ qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_opt
   q->progress.eta_seconds = -1;
   atomic_store (&q->may_commit, true);
   snprintf (q->progress.state, sizeof q->progress.state, "probing");
-  q->records = calloc (LAYERS_MAX, sizeof *q->records);
   q->options = options_copy (options);
-  if (q->options == NULL || q->records == NULL) {
+  if (q->options == NULL || image_init (&q->image, &ignored) == -1) {
     qimport_close (q);
     return NULL;
   }
@@ -218,8 +218,8 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
         && check_stop (q, &stopped) == -1)
       err = stopped;
     import_prefer_check (q, &err);
-    if (q->n_layers == 1 && q->sources[0] != NULL)
-      import_name_layer (q, 0, &err);
+    if (q->image.n_layers == 1 && q->image.sources[0] != NULL)
+      image_name_error (&q->image, 0, &err);
     import_leave (q, &err);
     q->failure = err;
   }
@@ -247,7 +247,7 @@ qimport_close (struct qimport *q)
 
   if (q == NULL)
     return;
-  if (!q->over && q->journal != NULL && q->records != NULL) {
+  if (!q->over && q->journal != NULL && q->image.records != NULL) {
     fail (&closed, ERR_INTERRUPTED, "closed before it was complete");
     atomic_store (&q->stop, true);
     import_leave (q, &closed);
@@ -257,8 +257,7 @@ qimport_close (struct qimport *q)
   import_close_audit (q);
   options_close (q->options);
   free (q->extents);
-  free (q->tables);
-  free (q->records);
+  image_release (&q->image);
   free (q->url);
   free (q->target_path);
   free (q->id);

@@ -80,5 +80,7 @@ int fail_memory (struct error *err, const char *what) __attribute__ ((cold));
 
 const char *error_word (enum error_code code);
 int error_status (enum error_code code);
+/* Is it the image that is refused? */
+bool error_blames_image (enum error_code code);
 
 #endif

@@ -29,7 +29,7 @@ fill (struct stream *s, struct error *err)
   while (!s->ended && s->have < 2 * s->piece) {
     size_t got;
 
-    if (source_stream_read (s->q->sources[0], s->buf + s->have,
+    if (source_stream_read (s->q->image.sources[0], s->buf + s->have,
                             (size_t)(2 * s->piece - s->have), &got, err)
         == -1)
       return -1;
@@ -84,7 +84,7 @@ ended_early (const struct stream *s, struct error *err)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
                  " bytes; publish it again, whole",
-                 source_url (q->sources[0]), s->pos);
+                 source_url (q->image.sources[0]), s->pos);
   if (!q->in_journal)
     return fail (err, ERR_SOURCE_ENDED,
                  "the pipe ended after %" PRIu64 " bytes, before the image did; nothing was "
@@ -116,7 +116,7 @@ check_end (struct stream *s, struct error *err)
                "%s: has %" PRIu64 " bytes, not the %" PRIu64
                " that the import began with; give "
                "the same image, or begin anew with `qimport resume --restart %.8s`",
-               source_url (s->q->sources[0]), s->pos, s->known_len, s->q->imp.id);
+               source_url (s->q->image.sources[0]), s->pos, s->known_len, s->q->imp.id);
 }
 
 static void
@@ -140,9 +140,9 @@ finish_stream (struct stream *s, struct error *err)
     hash_peek (&s->hash, &sum);
     checksum_text (q->stream_checksum, &sum);
   }
-  q->records[0].length = s->pos;
+  q->image.records[0].length = s->pos;
   journal_map_stop_when (s->map, &q->stop_check);
-  if (journal_put_layer (q->journal, q->imp.no, 0, &q->records[0], err) == -1
+  if (journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1
       || journal_map_seal (s->map, &q->imp, err) == -1)
     return -1;
   if (q->imp.segments != s->segments)
@@ -167,13 +167,13 @@ refuse_other (const struct stream *s, struct error *err)
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: these are not the bytes that the import began with (the header differs); "
                "give the same image, or begin anew with `qimport resume --restart %.8s`",
-               source_url (s->q->sources[0]), s->q->imp.id);
+               source_url (s->q->image.sources[0]), s->q->imp.id);
 }
 
 static uint64_t
 image_len (const struct stream *s)
 {
-  return s->pipe ? QCOW2_LEN_UNKNOWN : s->q->records[0].length;
+  return s->pipe ? QCOW2_LEN_UNKNOWN : s->q->image.records[0].length;
 }
 
 /* The first bytes, of which the header is parsed, and parsed again at the end; the same as
@@ -198,9 +198,9 @@ take_head (struct stream *s, struct error *err)
   digest_update (&d, s->buf, need);
   digest_peek (&d, digest);
   if (q->in_journal && !q->options->restart
-      && memcmp (digest, q->records[0].head_digest, DIGEST_SIZE) != 0)
+      && memcmp (digest, q->image.records[0].head_digest, DIGEST_SIZE) != 0)
     return refuse_other (s, err);
-  memcpy (q->records[0].head_digest, digest, DIGEST_SIZE);
+  memcpy (q->image.records[0].head_digest, digest, DIGEST_SIZE);
   s->head = malloc (need);
   if (s->head == NULL)
     return fail_memory (err, "the image's header");
@@ -215,16 +215,16 @@ check_layers (const struct stream *s, struct error *err)
 {
   const struct qimport *q = s->q;
 
-  if (q->n_layers > 1 || (s->header.has_backing && !q->options->unallocated_keep))
+  if (q->image.n_layers > 1 || (s->header.has_backing && !q->options->unallocated_keep))
     return fail (err, ERR_IMAGE_UNSUPPORTED,
                  "%s: an image with a backing file cannot be imported from a stream; publish a "
                  "flattened image, or serve it where ranges are honoured",
-                 source_url (q->sources[0]));
+                 source_url (q->image.sources[0]));
   if (s->header.dirty)
     import_warn (s->q,
                  "%s: the image was not closed cleanly (dirty bit); its tables are read as "
                  "they are",
-                 source_url (q->sources[0]));
+                 source_url (q->image.sources[0]));
   return 0;
 }
 
@@ -251,7 +251,7 @@ begin_stream (struct stream *s, struct error *err)
       || check_layers (s, err) == -1)
     return -1;
   s->have_header = true;
-  s->snapshots = import_snapshots_begin (&s->header);
+  s->snapshots = image_snapshots_begin (&s->header);
   s->search.name = q->options->snapshot;
   s->search.max_size = q->options->max_size;
   s->piece = max_u64 (PIECE_LEAST, 2 * s->header.cluster_size);
@@ -259,12 +259,12 @@ begin_stream (struct stream *s, struct error *err)
   s->table_buf = malloc (s->header.cluster_size);
   if (s->table_buf == NULL)
     return fail_memory (err, "an L2 table");
-  q->layers[0].header = s->header;
-  q->formats[0].compression = s->header.compression;
-  q->formats[0].cluster_bits = s->header.cluster_bits;
+  q->image.layers[0].header = s->header;
+  q->image.formats[0].compression = s->header.compression;
+  q->image.formats[0].cluster_bits = s->header.cluster_bits;
   q->imp.cluster_size = s->header.cluster_size;
   import_record_format (q);
-  q->records[0].segment_size = s->piece;
+  q->image.records[0].segment_size = s->piece;
   return 0;
 }
 
@@ -278,18 +278,18 @@ run_stream (struct stream *s, struct error *err)
 
   if (q->in_journal && s->disk.virtual_size != q->imp.virtual_size)
     return import_other_disk (q, s->disk.virtual_size, q->imp.virtual_size, err);
-  q->layers[0].disk = s->disk;
+  q->image.layers[0].disk = s->disk;
   q->imp.virtual_size = s->disk.virtual_size;
   q->imp.layers = 1;
   if (!q->in_journal && import_begin (q, err) == -1)
     return -1;
   /* An import that began with ranges had other segments, before --restart. */
   if (q->options->restart
-      && journal_put_layer (q->journal, q->imp.no, 0, &q->records[0], err) == -1)
+      && journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1)
     return -1;
   fresh = q->fresh;
   q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
-  if (journal_map_begin (&s->map, q->journal, &q->imp, q->records, err) == -1
+  if (journal_map_begin (&s->map, q->journal, &q->imp, q->image.records, err) == -1
       || journal_reader_open (&s->reader, journal_path (q->journal), err) == -1
       || import_open_copy (q, err) == -1)
     return -1;
@@ -367,7 +367,7 @@ open_stream (struct qimport *q, struct error *err)
   q->stream_state = s;
   s->q = q;
   s->piece = PIECE_LEAST; /* until the header is known */
-  s->pipe = q->records[0].length == UINT64_MAX;
+  s->pipe = q->image.records[0].length == UINT64_MAX;
   s->buf = malloc (BUFFER);
   s->hashes = q->options->digest || want[0] != '\0';
   hash_init (&s->hash, checksum_text_algorithm (want));

@@ -75,8 +75,8 @@ int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, stru
 /* ---- stream_map.c -------------------------------------------------------------------------
  */
 
-/* Look at the snapshots that are here by now, and know which disk it is (have_disk), if what tells
- * it is. */
+/* Look at the snapshots that are here by now, and know which disk it is (have_disk), if what
+ * tells it is. */
 int stream_find_disk (struct stream *s, struct error *err);
 
 /* Parse every table that is here by now. */

@@ -81,7 +81,7 @@ check_reach (const struct stream *s, const char *what, uint64_t at, struct error
                "%s: %s at host offset %" PRIu64
                " lies beyond the end of any stream; the image is "
                "damaged, ask for a sound one",
-               source_url (s->q->sources[0]), what, at);
+               source_url (s->q->image.sources[0]), what, at);
 }
 
 /* ---- Extents ------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t 
   return fail (err, ERR_IMAGE_MALFORMED,
                "%s: %s at host offset %" PRIu64 " overlaps the L2 table at host offset %" PRIu64
                "; the image is damaged, ask for a sound one",
-               source_url (s->q->sources[0]), what, at, table);
+               source_url (s->q->image.sources[0]), what, at, table);
 }
 
 /* The last sector of a compressed cluster is counted whole by its descriptor; what lies behind
@@ -134,20 +134,20 @@ read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *
 }
 
 /* The active disk is known at once, a snapshot's when all were seen.  Whatever is imported, the
- * table is looked at as it comes, as it would be where it can be read.  An entry is shorter than a
- * piece, so that it never needs the spool. */
+ * table is looked at as it comes, as it would be where it can be read.  An entry is shorter
+ * than a piece, so that it never needs the spool. */
 int
 stream_find_disk (struct stream *s, struct error *err)
 {
   struct image_reader r = { read_for_snapshot, s, horizon (s) };
-  int rc = import_snapshots_go_on (&s->snapshots, &r, &s->header, import_search_snapshot,
+  int rc = image_snapshots_go_on (&s->snapshots, &r, &s->header, image_search_snapshot,
                                    &s->search, err);
 
   if (rc == -1)
     return -1;
   if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
-  if (import_found_disk (&s->search, &s->header, &s->disk, err) == -1)
+  if (image_found_disk (&s->search, &s->header, &s->disk, err) == -1)
     return -1;
   s->have_disk = true;
   return 0;
@@ -260,6 +260,7 @@ parse_l2 (struct stream *s, uint64_t at, uint64_t idx, struct error *err)
       || qcow2_l2_walk (&s->header, &s->disk, idx, l2, 0, s->table_buf, n, on_extent, s, err)
              == -1)
     return -1;
+  journal_map_read (s->map, n * qcow2_l2_entry_size (&s->header));
   drop_table (s, at);
   return 0;
 }

@@ -87,7 +87,7 @@ stream_expect (struct stream *s, const struct extent *e, struct error *err)
                    "%s: guest offset %" PRIu64 " is stored at host offset %" PRIu64 ", which "
                    "went by before a table said so: a stream cannot go back; import the image "
                    "from a file or from a server that honours ranges",
-                   source_url (s->q->sources[0]), e->guest.v, at);
+                   source_url (s->q->image.sources[0]), e->guest.v, at);
   return expect_late (s, e->host.v, to, err);
 }
 

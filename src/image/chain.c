@@ -4,7 +4,7 @@
  * given explicitly and never opened by the name in an overlay; that name, and the format beside
  * it, are only held against what was given.
  */
-#include "import/import.h"
+#include "image/image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ is_qcow2 (const uint8_t *head, size_t len)
 
 /* qemu reads it as what it is, and we cannot: as a raw disk it would be another one. */
 static int
-refuse_other_format (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+refuse_other_format (struct image *i, unsigned k, const uint8_t *head, size_t len,
                      struct error *err)
 {
   const char *what = qcow2_other_format (head, len);
@@ -46,17 +46,17 @@ refuse_other_format (struct qimport *q, unsigned k, const uint8_t *head, size_t 
   return fail (err, ERR_IMAGE_UNSUPPORTED,
                "%s: is %s; if it is a raw disk on which a guest wrote that, say so in %s with "
                "qemu-img rebase -u -F raw",
-               source_url (q->sources[k]), what, source_url (q->sources[k - 1]));
+               source_url (i->sources[k]), what, source_url (i->sources[k - 1]));
 }
 
 /* What a guest writes to a raw disk must not make another image of it: the overlay's word
  * holds, and the bytes are looked at only where it says nothing. */
 int
-import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t len, bool *raw,
-                     struct error *err)
+image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned k,
+                    const uint8_t *head, size_t len, bool *raw, struct error *err)
 {
-  const struct map_layer *over = k > 0 ? &q->layers[k - 1] : NULL;
-  const char *url = source_url (q->sources[k]), *format = "";
+  const struct map_layer *over = k > 0 ? &i->layers[k - 1] : NULL;
+  const char *url = source_url (i->sources[k]), *format = "";
   char shown[NAME_SHOWN];
 
   *raw = false;
@@ -70,16 +70,16 @@ import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t 
     return fail (err, ERR_IMAGE_UNSUPPORTED,
                  "%s: the backing file of %s is of format \"%s\", and only qcow2 and raw are "
                  "read; convert it, and say so with qemu-img rebase -u -F qcow2",
-                 url, source_url (q->sources[k - 1]),
+                 url, source_url (i->sources[k - 1]),
                  escape_text (shown, sizeof shown, format, strlen (format)));
   *raw = format[0] != '\0' || !is_qcow2 (head, len);
-  if (format[0] == '\0' && *raw && refuse_other_format (q, k, head, len, err) == -1)
+  if (format[0] == '\0' && *raw && refuse_other_format (i, k, head, len, err) == -1)
     return -1;
   if (*raw && is_qcow2 (head, len))
-    import_warn (q,
-                 "%s: read as raw, as %s says, though it looks like qcow2; if it is, say so "
-                 "with qemu-img rebase -u -F qcow2",
-                 url, source_url (q->sources[k - 1]));
+    image_warn (spec,
+                "%s: read as raw, as %s says, though it looks like qcow2; if it is, say so "
+                "with qemu-img rebase -u -F qcow2",
+                url, source_url (i->sources[k - 1]));
   return 0;
 }
 
@@ -145,28 +145,28 @@ is_named (struct base_name named, struct base_name given)
 /* Files may have been renamed, so that another name is a warning; but where the name is that of
  * another layer, the order is wrong and so would be the disk. */
 static int
-check_name (struct qimport *q, unsigned k, struct error *err)
+check_name (struct image *i, const struct image_spec *spec, unsigned k, struct error *err)
 {
-  const struct qcow2_header *h = &q->layers[k].header;
+  const struct qcow2_header *h = &i->layers[k].header;
   struct base_name named = base_of (h->backing_name, h->backing_name_len);
   char shown[NAME_SHOWN];
   unsigned other;
 
-  if (is_named (named, base_of_url (q->urls[k + 1])))
+  if (is_named (named, base_of_url (i->urls[k + 1])))
     return 0;
-  for (other = 1; other < q->n_layers; other++)
-    if (other != k && is_named (named, base_of_url (q->urls[other])))
+  for (other = 1; other < i->n_layers; other++)
+    if (other != k && is_named (named, base_of_url (i->urls[other])))
       return fail (err, ERR_IMAGE_UNSUPPORTED,
                    "%s: its backing file is \"%s\", but --backing gives %s in its place; check "
                    "the order (top down)",
-                   source_url (q->sources[k]), shown_name (&q->layers[k], shown),
-                   source_url (q->sources[k + 1]));
-  import_warn (
-      q,
+                   source_url (i->sources[k]), shown_name (&i->layers[k], shown),
+                   source_url (i->sources[k + 1]));
+  image_warn (
+      spec,
       "%s: its backing file was \"%s\", and %s is taken for it, as --backing says; make "
       "sure that it is the same",
-      source_url (q->sources[k]), shown_name (&q->layers[k], shown),
-      source_url (q->sources[k + 1]));
+      source_url (i->sources[k]), shown_name (&i->layers[k], shown),
+      source_url (i->sources[k + 1]));
   return 0;
 }
 
@@ -174,27 +174,27 @@ check_name (struct qimport *q, unsigned k, struct error *err)
  */
 
 int
-import_check_chain (struct qimport *q, struct error *err)
+image_check_chain (struct image *i, const struct image_spec *spec, struct error *err)
 {
   char shown[NAME_SHOWN];
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++) {
-    const struct map_layer *l = &q->layers[k];
-    bool below = k + 1 < q->n_layers;
+  for (k = 0; k < i->n_layers; k++) {
+    const struct map_layer *l = &i->layers[k];
+    bool below = k + 1 < i->n_layers;
 
-    if (has_backing (l) && !below && !q->options->unallocated_keep)
+    if (has_backing (l) && !below && !spec->keep)
       return fail (
           err, ERR_IMAGE_UNSUPPORTED,
           "%s: the image has a backing file, \"%s\", which is not opened by name; give "
           "its image with --backing URL, or publish a flattened image",
-          source_url (q->sources[k]), shown_name (l, shown));
+          source_url (i->sources[k]), shown_name (l, shown));
     if (below && !has_backing (l))
       return fail (err, ERR_IMAGE_UNSUPPORTED,
                    "%s: has no backing file, but --backing gives one; leave it out, or check "
                    "the order (top down)",
-                   source_url (q->sources[k]));
-    if (below && check_name (q, k, err) == -1)
+                   source_url (i->sources[k]));
+    if (below && check_name (i, spec, k, err) == -1)
       return -1;
   }
   return 0;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * image: open the sources of an import, the image and its backing files, and know what they are
- * before anything is made: probe, header, refusals, identity (J4).  Reads metadata only.
+ * image: the sources of an import, the image and its backing files, opened and known before
+ * anything is made: probe, header, refusals, identity (J4).  See image.h.
  */
-#include "import/import.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "image/snapshot.h"
@@ -19,82 +21,32 @@
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
 enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
 
-void
-import_source_options (const struct qimport_options *o, struct source_options *so)
+int
+image_init (struct image *i, struct error *err)
 {
-  so->connections = (unsigned)o->connections;
-  so->limit_rate = o->limit_rate;
-  so->retry_time_s = (unsigned)o->retry_time_s;
-  so->stall_time_s = (unsigned)o->stall_time_s;
-  so->connect_timeout_s = (unsigned)o->connect_timeout_s;
-  so->header_file = o->header_file;
-  so->netrc_file = o->netrc_file;
-  so->user_file = o->user_file;
-  so->bearer_file = o->bearer_file;
-  so->netrc = o->netrc;
-  so->cacert = o->cacert;
-  so->cert = o->cert;
-  so->key = o->key;
-  so->pinnedpubkey = o->pinnedpubkey;
-  so->proxy = o->proxy;
-  so->aws_sigv4 = o->aws_sigv4;
-  so->insecure = o->insecure;
+  memset (i, 0, sizeof *i);
+  i->records = calloc (IMAGE_LAYERS_MAX, sizeof *i->records);
+  return i->records == NULL ? fail_memory (err, "an image") : 0;
 }
 
-/* The first answers come before there is an import; their events are not lost for it. */
-static void
-keep_early (struct qimport *q, const char *kind, const char *detail)
+void
+image_warn (const struct image_spec *spec, const char *fmt, ...)
 {
-  struct early_event *e = &q->early[q->n_early];
+  OWN_MEM char *line = NULL;
+  va_list ap;
 
-  if (q->n_early == EARLY_MAX)
+  if (spec->warn == NULL)
     return;
-  snprintf (e->kind, sizeof e->kind, "%s", kind);
-  e->detail = strdup (detail);
-  q->n_early += e->detail != NULL;
+  va_start (ap, fmt);
+  if (vasprintf (&line, fmt, ap) == -1)
+    line = NULL;
+  va_end (ap);
+  if (line != NULL)
+    spec->warn (spec->ctx, line);
 }
 
 int
-import_tell_early (struct qimport *q, struct error *err)
-{
-  unsigned i;
-  int rc = 0;
-
-  for (i = 0; i < q->n_early; i++) {
-    if (rc == 0 && q->in_journal)
-      rc = journal_event (q->journal, q->imp.no, q->early[i].kind, q->early[i].detail, err);
-    free (q->early[i].detail);
-  }
-  q->n_early = 0;
-  return rc;
-}
-
-void
-import_event (struct qimport *q, const char *kind, const char *detail)
-{
-  struct error ignored;
-
-  /* The event is for people; that it cannot be kept must not end the import. */
-  if (q->in_journal)
-    journal_event (q->journal, q->imp.no, kind, detail, &ignored);
-  else
-    keep_early (q, kind, detail);
-}
-
-static void
-on_event (void *ctx, const char *kind, const char *detail)
-{
-  struct qimport *q = ctx;
-
-  if (strcmp (kind, "warning") == 0)
-    import_warn (q, "%s", detail);
-  else
-    import_note (q, "%s: %s", kind, detail);
-  import_event (q, kind, detail);
-}
-
-int
-import_absolute_url (const char *url, char **out, struct error *err)
+image_absolute_url (const char *url, char **out, struct error *err)
 {
   OWN_MEM char *cwd = NULL;
 
@@ -144,7 +96,7 @@ record_url (const char *url, struct journal_layer *r)
 
 /* The first bytes of a layer: all that its header needs. */
 static int
-read_head (struct qimport *q, unsigned k, uint8_t **head, size_t *len, uint64_t file_len,
+read_head (struct image *i, unsigned k, uint8_t **head, size_t *len, uint64_t file_len,
            struct error *err)
 {
   struct source_want rest;
@@ -168,13 +120,13 @@ read_head (struct qimport *q, unsigned k, uint8_t **head, size_t *len, uint64_t 
   rest.range.len = need - *len;
   rest.buf = more + *len;
   *len = need;
-  return here ? 0 : source_read (q->sources[k], &rest, 1, err);
+  return here ? 0 : source_read (i->sources[k], &rest, 1, err);
 }
 
 /* The digest by which an image is known again: of the start of its header, and of its L1 table.
  */
 static int
-head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
+head_digest (struct image *i, unsigned k, const uint8_t *head, size_t len,
              uint8_t out[DIGEST_SIZE], struct error *err)
 {
   OWN_MEM uint8_t *l1 = NULL;
@@ -184,8 +136,8 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
 
   digest_init (&d);
   digest_update (&d, head, min_u64 (len, IDENTITY_HEAD));
-  if (!q->layers[k].raw) {
-    if (qcow2_header_glance (head, len, q->layers[k].file_len, &glance, err) == -1)
+  if (!i->layers[k].raw) {
+    if (qcow2_header_glance (head, len, i->layers[k].file_len, &glance, err) == -1)
       return -1;
     want.range.at = glance.l1.at;
     want.range.len = min_u64 (glance.l1.n * 8, IDENTITY_L1_MAX);
@@ -193,13 +145,13 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
     if (l1 == NULL)
       return fail_memory (err, "the L1 table");
     want.buf = l1;
-    if (want.range.len > 0 && source_read (q->sources[k], &want, 1, err) == -1)
+    if (want.range.len > 0 && source_read (i->sources[k], &want, 1, err) == -1)
       return -1;
     digest_update (&d, l1, want.range.len);
     if (want.range.len <= L1_KEPT) { /* the map will want it, a round trip later */
-      free (q->layers[k].l1);
-      q->layers[k].l1 = l1;
-      q->layers[k].l1_at = want.range;
+      free (i->layers[k].l1);
+      i->layers[k].l1 = l1;
+      i->layers[k].l1_at = want.range;
       l1 = NULL;
     }
   }
@@ -208,59 +160,58 @@ head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
 }
 
 static int
-find_snapshot (struct qimport *q, struct error *err)
+find_snapshot (struct image *i, const struct image_spec *spec, struct error *err)
 {
-  struct image_reader r = source_reader (q->sources[0], q->layers[0].file_len);
-  struct snapshot_search search
-      = { .name = q->options->snapshot, .max_size = q->options->max_size };
-  struct map_layer *l = &q->layers[0];
+  struct image_reader r = source_reader (i->sources[0], i->layers[0].file_len);
+  struct snapshot_search search = { .name = spec->snapshot, .max_size = spec->max_size };
+  struct map_layer *l = &i->layers[0];
 
-  if (import_each_snapshot (&r, &l->header, import_search_snapshot, &search, err) == -1)
+  if (image_each_snapshot (&r, &l->header, image_search_snapshot, &search, err) == -1)
     return -1;
-  return import_found_disk (&search, &l->header, &l->disk, err);
+  return image_found_disk (&search, &l->header, &l->disk, err);
 }
 
 static int
-check_raw (struct qimport *q, unsigned k, struct error *err)
+check_raw (struct image *i, unsigned k, struct error *err)
 {
-  if (q->layers[k].file_len % SECTOR != 0)
+  if (i->layers[k].file_len % SECTOR != 0)
     return fail (err, ERR_IMAGE_UNSUPPORTED,
                  "%s: a raw backing file of %llu bytes, no multiple of 512; pad it to one",
-                 source_url (q->sources[k]), (unsigned long long)q->layers[k].file_len);
-  q->layers[k].raw = q->formats[k].raw = true;
-  q->formats[k].cluster_bits = 16;
+                 source_url (i->sources[k]), (unsigned long long)i->layers[k].file_len);
+  i->layers[k].raw = i->formats[k].raw = true;
+  i->formats[k].cluster_bits = 16;
   return 0;
 }
 
 int
-import_name_layer (const struct qimport *q, unsigned k, struct error *err)
+image_name_error (const struct image *i, unsigned k, struct error *err)
 {
-  const char *url = source_url (q->sources[k]);
+  const char *url = source_url (i->sources[k]);
 
-  if (error_status (err->code) != QIMPORT_IMAGE)
+  if (!error_blames_image (err->code))
     return -1;
   return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
 }
 
 static int
-parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct error *err)
+parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t **head,
+             size_t *len, struct error *err)
 {
-  struct map_layer *l = &q->layers[k];
+  struct map_layer *l = &i->layers[k];
   bool raw;
 
-  if (import_layer_is_raw (q, k, *head, *len, &raw, err) == -1)
+  if (image_layer_is_raw (i, spec, k, *head, *len, &raw, err) == -1)
     return -1;
   if (raw)
-    return check_raw (q, k, err);
-  if (read_head (q, k, head, len, l->file_len, err) == -1
-      || qcow2_header_parse (&l->header, *head, *len, l->file_len, q->options->max_size, err)
-             == -1)
+    return check_raw (i, k, err);
+  if (read_head (i, k, head, len, l->file_len, err) == -1
+      || qcow2_header_parse (&l->header, *head, *len, l->file_len, spec->max_size, err) == -1)
     return -1;
-  l->raw = q->formats[k].raw = false;
-  q->formats[k].compression = l->header.compression;
-  q->formats[k].cluster_bits = l->header.cluster_bits;
+  l->raw = i->formats[k].raw = false;
+  i->formats[k].compression = l->header.compression;
+  i->formats[k].cluster_bits = l->header.cluster_bits;
   if (k == 0)
-    return find_snapshot (q, err);
+    return find_snapshot (i, spec, err);
   qcow2_active_disk (&l->header, &l->disk);
   return 0;
 }
@@ -268,237 +219,220 @@ parse_layer (struct qimport *q, unsigned k, uint8_t **head, size_t *len, struct 
 /* The map is sealed: of the header only what decoding needs, once it is known to be the same.
  */
 static int
-glance_layer (struct qimport *q, unsigned k, const uint8_t *head, size_t len, struct error *err)
+glance_layer (struct image *i, unsigned k, const uint8_t *head, size_t len, struct error *err)
 {
   struct qcow2_glance glance;
 
-  q->layers[k].raw = q->formats[k].raw = strcmp (q->records[k].format, "raw") == 0;
-  if (q->layers[k].raw)
-    return check_raw (q, k, err);
-  if (qcow2_header_glance (head, len, q->layers[k].file_len, &glance, err) == -1)
+  i->layers[k].raw = i->formats[k].raw = strcmp (i->records[k].format, "raw") == 0;
+  if (i->layers[k].raw)
+    return check_raw (i, k, err);
+  if (qcow2_header_glance (head, len, i->layers[k].file_len, &glance, err) == -1)
     return -1;
-  q->formats[k].compression = glance.compression;
-  q->formats[k].cluster_bits = glance.cluster_bits;
+  i->formats[k].compression = glance.compression;
+  i->formats[k].cluster_bits = glance.cluster_bits;
   return 0;
 }
 
 int
-import_parse_image (struct qimport *q, struct error *err)
+image_parse (struct image *i, const struct image_spec *spec, struct error *err)
 {
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++) {
-    struct source_want want = { { { 0 }, min_u64 (HEAD_MAX, q->layers[k].file_len) }, NULL };
-    OWN_MEM uint8_t *head = malloc (HEAD_MAX);
+  for (k = 0; k < i->n_layers; k++) {
+    struct source_want want
+        = { { { 0 }, min_u64 (IMAGE_HEAD_MAX, i->layers[k].file_len) }, NULL };
+    OWN_MEM uint8_t *head = malloc (IMAGE_HEAD_MAX);
     size_t len = (size_t)want.range.len;
 
     want.buf = head;
     if (head == NULL)
       return fail_memory (err, "the image's header");
-    if (source_read (q->sources[k], &want, 1, err) == -1
-        || parse_layer (q, k, &head, &len, err) == -1)
-      return import_name_layer (q, k, err);
+    if (source_read (i->sources[k], &want, 1, err) == -1
+        || parse_layer (i, spec, k, &head, &len, err) == -1)
+      return image_name_error (i, k, err);
   }
   return 0;
 }
 
 static int
-head_changed (const struct qimport *q, unsigned k, struct error *err)
+head_changed (const struct image *i, const struct image_spec *spec, unsigned k,
+              struct error *err)
 {
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: the image changed since the import began (header or L1 table differ); "
                "`qimport resume --restart %s` begins anew",
-               source_url (q->sources[k]), q->imp.id);
+               source_url (i->sources[k]), spec->import_id);
 }
 
 /* J4: header and L1 table must be those that the import began with, whatever the validators
  * say: some servers ignore If-Range. */
 static int
-check_head_digest (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
-                   bool recorded, struct error *err)
+check_head_digest (struct image *i, const struct image_spec *spec, unsigned k,
+                   const uint8_t *head, size_t len, struct error *err)
 {
-  struct journal_layer *r = &q->records[k];
+  struct journal_layer *r = &i->records[k];
   uint8_t digest[DIGEST_SIZE];
 
-  if (head_digest (q, k, head, len, digest, err) == -1)
+  if (head_digest (i, k, head, len, digest, err) == -1)
     return -1;
-  if (recorded && memcmp (digest, r->head_digest, DIGEST_SIZE) != 0)
-    return head_changed (q, k, err);
+  if (spec->recorded && memcmp (digest, r->head_digest, DIGEST_SIZE) != 0)
+    return head_changed (i, spec, k, err);
   memcpy (r->head_digest, digest, DIGEST_SIZE);
   return 0;
 }
 
 static int
-open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool recorded,
-            struct error *err)
+open_layer (struct image *i, const struct image_spec *spec, unsigned k,
+            const struct source_options *so, struct error *err)
 {
-  struct journal_layer *r = &q->records[k];
+  struct journal_layer *r = &i->records[k];
   struct source_identity before, found;
-  OWN_MEM uint8_t *head = malloc (HEAD_MAX);
-  bool sealed = recorded && q->imp.sealed;
+  OWN_MEM uint8_t *head = malloc (IMAGE_HEAD_MAX);
+  bool recorded = spec->recorded, sealed = recorded && spec->sealed;
   size_t len;
 
   if (head == NULL)
     return fail_memory (err, "the image's header");
   recorded_identity (r, &before);
-  if (source_open (&q->sources[k], q->urls[k], so, err) == -1)
+  if (source_open (&i->sources[k], i->urls[k], so, err) == -1)
     return -1;
-  if (source_probe (q->sources[k], recorded ? &before : NULL, q->options->accept_new_validator,
-                    &found, head, sealed ? IDENTITY_HEAD : HEAD_MAX, &len, err)
+  if (source_probe (i->sources[k], recorded ? &before : NULL, spec->accept_new_validator,
+                    &found, head, sealed ? IDENTITY_HEAD : IMAGE_HEAD_MAX, &len, err)
       == -1)
     return -1;
-  if (!found.ranges || q->options->stream || (recorded && q->imp.stream)) {
+  if (!found.ranges || spec->stream || (recorded && spec->was_stream)) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
                    "%s: a backing file must come from a server that honours ranges",
-                   source_url (q->sources[k]));
-    q->stream = true;
-    q->forced_stream = found.ranges;
+                   source_url (i->sources[k]));
+    i->stream = true;
   }
   if (recorded
       && (strcmp (before.etag, found.etag) != 0
           || strcmp (before.last_modified, found.last_modified) != 0))
-    q->validator_changed = true;
-  q->unproven |= recorded && !found.proven;
-  q->layers[k].source = q->sources[k];
-  q->layers[k].file_len = found.length;
-  record_identity (q->sources[k], &found, r);
-  if (q->stream)
+    i->validator_changed = true;
+  i->unproven |= recorded && !found.proven;
+  i->layers[k].source = i->sources[k];
+  i->layers[k].file_len = found.length;
+  record_identity (i->sources[k], &found, r);
+  if (i->stream)
     return 0;
-  if (sealed && glance_layer (q, k, head, len, err) == -1)
-    return error_status (err->code) == QIMPORT_IMAGE ? head_changed (q, k, err) : -1;
-  if (!sealed && parse_layer (q, k, &head, &len, err) == -1)
-    return import_name_layer (q, k, err);
-  return check_head_digest (q, k, head, len, recorded, err);
+  if (sealed && glance_layer (i, k, head, len, err) == -1)
+    return error_blames_image (err->code) ? head_changed (i, spec, k, err) : -1;
+  if (!sealed && parse_layer (i, spec, k, &head, &len, err) == -1)
+    return image_name_error (i, k, err);
+  return check_head_digest (i, spec, k, head, len, err);
 }
 
 void
-import_record_format (struct qimport *q)
+image_record_format (struct image *i, char *features, size_t size)
 {
-  const struct qcow2_header *h = &q->layers[0].header;
+  const struct qcow2_header *h = &i->layers[0].header;
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++) {
-    struct journal_layer *r = &q->records[k];
+  for (k = 0; k < i->n_layers; k++) {
+    struct journal_layer *r = &i->records[k];
 
-    snprintf (r->format, sizeof r->format, "%s", q->layers[k].raw ? "raw" : "qcow2");
-    r->cluster_size = UINT64_C (1) << q->formats[k].cluster_bits;
+    snprintf (r->format, sizeof r->format, "%s", i->layers[k].raw ? "raw" : "qcow2");
+    r->cluster_size = UINT64_C (1) << i->formats[k].cluster_bits;
     r->segment_size = max_u64 (r->cluster_size, 1 << 20);
   }
-  snprintf (q->imp.format_features, sizeof q->imp.format_features,
+  snprintf (features, size,
             "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d", h->version,
             (unsigned long long)h->cluster_size,
             h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty);
 }
 
-static int
-collect_urls (struct qimport *q, struct error *err)
+int
+image_name (struct image *i, const struct image_spec *spec, struct error *err)
 {
-  char *const *backing = q->options->backing.item;
+  char *const *backing = spec->backing;
   unsigned k;
 
-  q->n_layers = 1;
-  while (backing[q->n_layers - 1] != NULL)
-    q->n_layers++;
-  for (k = 0; k < q->n_layers; k++) {
-    if (import_absolute_url (k == 0 ? q->url : backing[k - 1], &q->urls[k], err) == -1)
+  i->n_layers = 1;
+  while (backing[i->n_layers - 1] != NULL)
+    i->n_layers++;
+  for (k = 0; k < i->n_layers; k++) {
+    if (image_absolute_url (k == 0 ? spec->url : backing[k - 1], &i->urls[k], err) == -1)
       return -1;
-    record_url (q->urls[k], &q->records[k]);
+    record_url (i->urls[k], &i->records[k]);
   }
   return 0;
-}
-
-static void
-forget_local_sources (struct qimport *q)
-{
-  size_t i;
-
-  for (i = 0; q->local_sources != NULL && q->local_sources[i] != NULL; i++)
-    free (q->local_sources[i]);
-  free (q->local_sources);
-  q->local_sources = NULL;
-}
-
-/* What of layers and mirrors lies on this machine must not be what is written. */
-static int
-refuse_sources (struct qimport *q, struct error *err)
-{
-  char *const *mirrors = q->options->mirror.item;
-  struct target_spec spec;
-  unsigned k, n = 0;
-
-  forget_local_sources (q);
-  q->local_sources = calloc (LAYERS_MAX + OPTION_LIST_MAX + 1, sizeof *q->local_sources);
-  if (q->local_sources == NULL)
-    return fail_memory (err, "the sources");
-  for (k = 0; k < q->n_layers; k++) {
-    if (source_local_path (q->urls[k], &q->local_sources[n], err) == -1)
-      return -1;
-    n += q->local_sources[n] != NULL;
-  }
-  for (k = 0; k < OPTION_LIST_MAX && mirrors[k] != NULL; k++) {
-    if (source_local_path (mirrors[k], &q->local_sources[n], err) == -1)
-      return -1;
-    n += q->local_sources[n] != NULL;
-  }
-  import_target_spec (q, &spec);
-  return target_refuse_sources (&spec, err);
 }
 
 int
-import_open_image (struct qimport *q, bool recorded, struct error *err)
+image_open (struct image *i, const struct image_spec *spec, struct error *err)
 {
-  struct source_options so
-      = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q };
+  struct source_options so = spec->source;
   unsigned k;
 
-  import_source_options (q->options, &so);
-  if (collect_urls (q, err) == -1 || (!q->describes && refuse_sources (q, err) == -1))
-    return -1;
-  for (k = 0; k < q->n_layers; k++) {
-    so.mirrors = k == 0 ? (const char *const *)q->options->mirror.item : NULL;
-    so.credentials_url = q->urls[0];
-    if (open_layer (q, k, &so, recorded, err) == -1)
+  for (k = 0; k < i->n_layers; k++) {
+    so.mirrors = k == 0 ? (const char *const *)spec->mirrors : NULL;
+    so.credentials_url = i->urls[0];
+    if (open_layer (i, spec, k, &so, err) == -1)
       return -1;
   }
-  if (q->stream || (recorded && q->imp.sealed))
+  if (i->stream || (spec->recorded && spec->sealed))
     return 0;
-  if (!q->describes && import_check_chain (q, err) == -1)
+  if (!spec->describe && image_check_chain (i, spec, err) == -1)
     return -1;
-  if (q->layers[0].header.dirty)
-    import_warn (q,
-                 "%s: the image was not closed cleanly (dirty bit); its tables are read as "
-                 "they are",
-                 source_url (q->sources[0]));
-  import_record_format (q);
-  q->imp.virtual_size = q->layers[0].disk.virtual_size;
-  q->imp.cluster_size = q->layers[0].header.cluster_size;
-  q->imp.layers = q->n_layers;
+  if (i->layers[0].header.dirty)
+    image_warn (spec,
+                "%s: the image was not closed cleanly (dirty bit); its tables are read as "
+                "they are",
+                source_url (i->sources[0]));
+  return 0;
+}
+
+int
+image_note_table (struct image *i, struct host_range r, struct error *err)
+{
+  size_t n = i->n_tables;
+  struct host_range *more;
+
+  if (n > IMAGE_TABLES_MAX)
+    return 0;
+  if ((n & (n - 1)) == 0) { /* full: a power of two */
+    more = reallocarray (i->tables, n == 0 ? 1 : 2 * n, sizeof *more);
+    if (more == NULL)
+      return fail_memory (err, "the image's tables");
+    i->tables = more;
+  }
+  i->tables[i->n_tables++] = r;
   return 0;
 }
 
 void
-import_tell_mirrors (struct qimport *q)
+image_tell_mirrors (struct image *i)
 {
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++)
-    if (q->sources[k] != NULL)
-      source_tell_mirrors (q->sources[k]);
+  for (k = 0; k < i->n_layers; k++)
+    if (i->sources[k] != NULL)
+      source_tell_mirrors (i->sources[k]);
 }
 
 void
-import_close_image (struct qimport *q)
+image_close (struct image *i)
 {
   unsigned k;
 
-  forget_local_sources (q);
-  for (k = 0; k < LAYERS_MAX; k++) {
-    source_close (q->sources[k]);
-    q->sources[k] = NULL;
-    free (q->urls[k]);
-    q->urls[k] = NULL;
-    free (q->layers[k].l1);
-    q->layers[k].l1 = NULL;
+  for (k = 0; k < IMAGE_LAYERS_MAX; k++) {
+    source_close (i->sources[k]);
+    i->sources[k] = NULL;
+    free (i->urls[k]);
+    i->urls[k] = NULL;
+    free (i->layers[k].l1);
+    i->layers[k].l1 = NULL;
   }
+}
+
+void
+image_release (struct image *i)
+{
+  image_close (i);
+  free (i->tables);
+  free (i->records);
+  i->tables = NULL;
+  i->records = NULL;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "qimport.h"
 
 /* A round trip for each, one after the other: a large L1 table must not be many of them.  What
  * all layers of a chain have in memory together is bounded: the more there are, the less each.
@@ -278,7 +277,7 @@ walk_l1_entry (struct walk *w, unsigned depth, uint64_t idx, struct error *err)
 static int
 name_layer (struct walk *w, unsigned depth, struct error *err)
 {
-  if (!w->named && error_status (err->code) == QIMPORT_IMAGE)
+  if (!w->named && error_blames_image (err->code))
     fail_in (err, source_url (w->windows[depth].layer->source));
   w->named = true;
   return -1;

@@ -69,14 +69,15 @@ parse_entry (struct window *w, const struct qcow2_header *h, host_off at,
     if (rc <= 0)
       return rc;
     if (*entry_len <= have || *entry_len > ENTRY_MAX)
-      return fail (err, ERR_INTERNAL, "an entry of the snapshot table needs %zu bytes", *entry_len);
+      return fail (err, ERR_INTERNAL, "an entry of the snapshot table needs %zu bytes",
+                   *entry_len);
     want = *entry_len;
   }
   return 1;
 }
 
 struct snapshot_walk
-import_snapshots_begin (const struct qcow2_header *h)
+image_snapshots_begin (const struct qcow2_header *h)
 {
   struct snapshot_walk w = { { h->snapshots_at }, h->snapshots };
 
@@ -84,7 +85,7 @@ import_snapshots_begin (const struct qcow2_header *h)
 }
 
 int
-import_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r,
+image_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r,
                         const struct qcow2_header *h, snapshot_each each, void *ctx,
                         struct error *err)
 {
@@ -111,11 +112,11 @@ import_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r
 }
 
 int
-import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
+image_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                       snapshot_each each, void *ctx, struct error *err)
 {
-  struct snapshot_walk walk = import_snapshots_begin (h);
-  int rc = import_snapshots_go_on (&walk, r, h, each, ctx, err);
+  struct snapshot_walk walk = image_snapshots_begin (h);
+  int rc = image_snapshots_go_on (&walk, r, h, each, ctx, err);
 
   if (rc == 1)
     return fail (err, ERR_IMAGE_TRUNCATED,
@@ -133,7 +134,7 @@ is_called (const char *name, const uint8_t *raw, size_t len)
 }
 
 int
-import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err)
+image_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err)
 {
   struct snapshot_search *s = search;
 
@@ -153,7 +154,7 @@ import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct 
 }
 
 int
-import_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
+image_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
                    struct qcow2_disk *disk, struct error *err)
 {
   char shown[80], size[24], most[24];

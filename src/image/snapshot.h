@@ -23,7 +23,7 @@ struct image_reader source_reader (struct source *s, uint64_t file_len);
 typedef int (*snapshot_each) (void *ctx, const struct qcow2_snapshot *snap, struct error *err);
 
 /* Every entry of the table, which must be there. */
-int import_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
+int image_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
                           snapshot_each each, void *ctx, struct error *err);
 
 /* A table of which not everything can be read yet. */
@@ -32,15 +32,15 @@ struct snapshot_walk {
   uint32_t left; /* entries */
 };
 
-struct snapshot_walk import_snapshots_begin (const struct qcow2_header *h);
+struct snapshot_walk image_snapshots_begin (const struct qcow2_header *h);
 
 /* The entries that R has by now: 0 when those were all, 1 when some are to come. */
-int import_snapshots_go_on (struct snapshot_walk *w, const struct image_reader *r,
+int image_snapshots_go_on (struct snapshot_walk *w, const struct image_reader *r,
                             const struct qcow2_header *h, snapshot_each each, void *ctx,
                             struct error *err);
 
-/* Looks for the snapshot NAME, by ID first, then by name, as qemu-img does; NULL: for none.  Sees
- * the whole table in any case: what is malformed is refused, as by qemu-img. */
+/* Looks for the snapshot NAME, by ID first, then by name, as qemu-img does; NULL: for none.
+ * Sees the whole table in any case: what is malformed is refused, as by qemu-img. */
 struct snapshot_search {
   const char *name;
   uint64_t max_size; /* of its disk; that of the active one is in the header */
@@ -49,11 +49,11 @@ struct snapshot_search {
   uint64_t end;           /* how much of the file the entries and their L1 tables need */
 };
 
-int import_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err);
+int image_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct error *err);
 
-/* What the search found, having seen all; without a name, the active disk.  ERR_USAGE when there
- * is no such snapshot, ERR_IMAGE_TOO_LARGE when its disk is larger than it may be. */
-int import_found_disk (const struct snapshot_search *search, const struct qcow2_header *h,
+/* What the search found, having seen all; without a name, the active disk.  ERR_USAGE when
+ * there is no such snapshot, ERR_IMAGE_TOO_LARGE when its disk is larger than it may be. */
+int image_found_disk (const struct snapshot_search *search, const struct qcow2_header *h,
                        struct qcow2_disk *disk, struct error *err);
 
 #endif

@@ -198,7 +198,7 @@ verdict_words (const struct audit *a, char words[256])
 
   if (a->verdict == VERDICT_REPAIRED)
     snprintf (words, 256, "%" PRIu64 " segments fetched again, %" PRIu64 " bytes made zeros",
-              a->repaired_segments, a->repaired_zeros);
+              a->repaired.segments, a->repaired.zeros);
   else if (a->verdict == VERDICT_SAME)
     snprintf (words, 256, "same: %" PRIu64 " segments, %" PRIu64 " bytes of zeros",
               r->segments_compared, r->zero_bytes);
@@ -236,6 +236,44 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
 
 static int phase_compare (struct qimport *q, int timeout_ms, struct error *err);
 
+/* What was read as a stream is known by no more than its header; the digests of the segments
+ * tell whether its bytes are the same. */
+static int
+open_sources (struct qimport *q, struct error *err)
+{
+  bool recorded = !q->imp.stream;
+
+  q->options->stream = false;
+  if (q->image.sources[0] != NULL)
+    return 0;
+  if (import_recall_sources (q, err) == -1)
+    return -1;
+  if (strcmp (q->url, "-") == 0)
+    return fail (err, ERR_USAGE,
+                 "import %.8s came through a pipe; say where its image is with --url",
+                 q->imp.id);
+  if (import_open_image (q, recorded, err) == -1)
+    return -1;
+  if (q->image.stream)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: does not honour ranges, so that single segments cannot be fetched; give "
+                 "another place with --url, or import anew",
+                 source_url (q->image.sources[0]));
+  return 0;
+}
+
+static int
+begin_repair (struct qimport *q, struct error *err)
+{
+  struct audit *a = q->audit;
+  struct verify_spec v;
+
+  if (a->result.segments_differ > 0 && open_sources (q, err) == -1)
+    return -1;
+  import_verify_spec (q, &v);
+  return repair_open (&a->repair, &v, &a->result, &a->repaired, err);
+}
+
 static int
 phase_repair (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -243,9 +281,9 @@ phase_repair (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (a->repair == NULL && repair_open (&a->repair, q, a, err) == -1)
+  if (a->repair == NULL && begin_repair (q, err) == -1)
     return -1;
-  rc = repair_step (a->repair, a, err);
+  rc = repair_step (a->repair, &q->stop_check, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
   repair_close (a->repair);

@@ -43,7 +43,7 @@ import_open_beside (struct qimport *q, struct source **s, const char *where, str
 static int
 read_whole (struct source *s, char *buf, size_t max, size_t *len, struct error *err)
 {
-  size_t head_max = max < HEAD_MAX ? max : HEAD_MAX, got = 1;
+  size_t head_max = max < IMAGE_HEAD_MAX ? max : IMAGE_HEAD_MAX, got = 1;
   struct source_identity id;
 
   if (source_probe (s, NULL, false, &id, (uint8_t *)buf, head_max, len, err) == -1)

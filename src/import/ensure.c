@@ -19,14 +19,17 @@ still_there (struct qimport *q)
 {
   struct target_identity id;
   struct target_spec spec;
+  struct verify_spec v;
   struct error ignored;
   bool there = false;
 
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == -1
-      || import_is_there (q, &there, &ignored) == -1)
-    there = false;
+  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0) {
+    import_verify_spec (q, &v);
+    if (verify_target_is_there (&v, &there, &ignored) == -1)
+      there = false;
+  }
   target_close (q->target);
   q->target = NULL;
   return there;

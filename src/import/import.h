@@ -16,14 +16,15 @@
 
 #include "base/error.h"
 #include "copy/copy.h"
-#include "image/map.h"
+#include "image/image.h"
 #include "import/options.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
 #include "target/target.h"
+#include "verify/verify.h"
 
-enum { HEAD_MAX = 16 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1, EARLY_MAX = 32 };
+enum { EARLY_MAX = 32 };
 
 /* An event from before the import was in the journal. */
 struct early_event {
@@ -44,19 +45,10 @@ struct qimport {
   struct qimport_options *options;
   char *url, *target_path, *id;
 
-  /* What the image is: sources and headers, top down. */
-  unsigned n_layers;
-  struct source *sources[LAYERS_MAX];
-  char *urls[LAYERS_MAX]; /* with their secrets; never stored */
-  char **local_sources;   /* paths of those, and of mirrors, that are on this machine; then NULL */
-  struct map_layer layers[LAYERS_MAX];
-  struct layer_format formats[LAYERS_MAX];
-  struct journal_layer *records; /* LAYERS_MAX of them */
-  bool ask_source;        /* the URL may be another one: only its bytes tell (import_same_url) */
-  bool validator_changed; /* and may be the same image all the same */
-  bool unproven;          /* validators do not prove that it is the same image */
-  bool stream;
-  bool forced_stream; /* --stream: the source honours ranges, but is read forward */
+  struct image image;
+  char **local_sources; /* paths of what of it, and of its mirrors, is on this machine; then
+                           NULL */
+  bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
   struct stream *stream_state;
   char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
   bool describes;                  /* only looks: has neither journal nor target */
@@ -67,8 +59,6 @@ struct qimport {
   unsigned n_early;
   bool renews; /* over an older image that this program imported: what is the same stays */
   bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
-  struct host_range *tables; /* of the image, for its mirrors; NULL: none */
-  size_t n_tables;
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
   struct target *target;
@@ -103,38 +93,26 @@ struct qimport {
 /* A phase function's results beside -1. */
 enum { PHASE_MORE = 1, PHASE_OVER = 0 };
 
-/* probe.c: open and probe every layer, parse headers, refuse what must be refused before
- * anything is made.  RECORDED: compare with what the journal has. */
+/* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
+ * compare with what the journal has. */
+void import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec);
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
 /* Parse the headers after all, where a resume only glanced at them. */
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
-/* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
-int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
-/* An event for the journal, as soon as the import is there. */
+void import_record_format (struct qimport *q);
+void import_source_options (const struct qimport_options *o, struct source_options *so);
+
+/* events.c: an event for the journal, as soon as the import is there. */
 void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
-/* For the log: what came of each mirror. */
-void import_tell_mirrors (struct qimport *q);
-void import_record_format (struct qimport *q);
-void import_source_options (const struct qimport_options *o, struct source_options *so);
-/* A plain path is remembered as an absolute one; the caller frees. */
-int import_absolute_url (const char *url, char **out, struct error *err);
 
-/* chain.c: do the layers belong on each other? */
-
-/* Whether layer K, of whose first bytes LEN are in HEAD, is raw: the layer above says it. */
-int import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
-                         bool *raw, struct error *err);
-/* Every backing file the chain needs was given, in this order, and no more. */
-int import_check_chain (struct qimport *q, struct error *err);
-
-/* sample.c: is it still the same image, where validators cannot tell? */
+/* run.c: is it still the same image, where validators cannot tell?  All tables are read again
+ * and must make the sealed map, and samples of the data are compared. */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
-/* mirrors.c: a table of the image, and, of a sealed map, what its mirrors must prove to have. */
-int import_note_table (struct qimport *q, struct host_range r, struct error *err);
-int import_prove_mirrors (struct qimport *q, struct error *err);
+/* What verify/ is asked about. */
+void import_verify_spec (struct qimport *q, struct verify_spec *v);
 /* run.c: read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
@@ -204,18 +182,12 @@ int import_claim_target (struct qimport *q, struct error *err);
 int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
 
-/* spot.c: some of what is committed is read from the target again, at a resume. */
-int import_check_target (struct qimport *q, struct error *err);
-/* *THERE: something of what was imported and is complete is on q->target still; a guest may have
- * changed the rest.  Of another disk nothing is. */
-int import_is_there (struct qimport *q, bool *there, struct error *err);
-
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);
 
 /* A row that was altered makes a sound image look damaged, source or target changed, the memory
- * too little, or qimport broken: before they are blamed, the journal's check, where one runs, has
- * its say (SQ3). */
+ * too little, or qimport broken: before they are blamed, the journal's check, where one runs,
+ * has its say (SQ3). */
 void import_prefer_check (struct qimport *q, struct error *err);
 
 /* Leave the import as it should be found after ERR: commit, release, or forget. */

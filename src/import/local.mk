@@ -5,6 +5,7 @@ librooms_la_SOURCES += \
 	src/import/checksums.c \
 	src/import/checksums.h \
 	src/import/ensure.c \
+	src/import/events.c \
 	src/import/import.h \
 	src/import/memo.c \
 	src/import/memo.h \
@@ -17,4 +18,5 @@ librooms_la_SOURCES += \
 	src/import/resume.c \
 	src/import/run.c \
 	src/import/same.c \
-	src/import/signed.c
+	src/import/signed.c \
+	src/import/sources.c

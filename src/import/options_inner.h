@@ -11,17 +11,17 @@
 
 enum option_type {
   TYPE_SWITCH,
-  TYPE_COUNT,   /* uint64_t, a whole number */
-  TYPE_SIZE,    /* uint64_t, with suffix */
-  TYPE_SECONDS, /* uint64_t, whole seconds */
-  TYPE_MS,      /* uint64_t milliseconds, given in seconds with a fraction */
-  TYPE_TEXT,    /* char *, no secret */
-  TYPE_URL,     /* char *, may have secrets */
-  TYPE_FILE,    /* char *, made absolute, so that a resume elsewhere finds it */
+  TYPE_COUNT,    /* uint64_t, a whole number */
+  TYPE_SIZE,     /* uint64_t, with suffix */
+  TYPE_SECONDS,  /* uint64_t, whole seconds */
+  TYPE_MS,       /* uint64_t milliseconds, given in seconds with a fraction */
+  TYPE_TEXT,     /* char *, no secret */
+  TYPE_URL,      /* char *, may have secrets */
+  TYPE_FILE,     /* char *, made absolute, so that a resume elsewhere finds it */
   TYPE_CHECKSUM, /* char *, as checksum_text () writes it */
   TYPE_SHA256,   /* the same, of 64 hexadecimal digits: another name of the row before it */
-  TYPE_LIST,    /* struct option_list, of URLs */
-  TYPE_CHOICE   /* bool: true for the second word of the argument; with LEAST 1 for the first */
+  TYPE_LIST,     /* struct option_list, of URLs */
+  TYPE_CHOICE /* bool: true for the second word of the argument; with LEAST 1 for the first */
 };
 
 /* What an option is to an import that goes on, or to one that is asked for again. */

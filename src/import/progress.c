@@ -91,11 +91,11 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
 static double
 bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
 {
-  uint64_t len = q->layers[0].file_len;
+  uint64_t len = q->image.layers[0].file_len;
 
   if (q->audit != NULL)
     return (double)(p->guest_total - p->guest_committed);
-  if (q->stream)
+  if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
   if (q->imp.segments == 0)
     return 0;
@@ -137,10 +137,10 @@ import_update_progress (struct qimport *q)
   uint64_t fetched = 0, retries = 0;
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++)
-    if (q->sources[k] != NULL) {
-      fetched += source_fetched (q->sources[k]);
-      retries += source_retries (q->sources[k]);
+  for (k = 0; k < q->image.n_layers; k++)
+    if (q->image.sources[k] != NULL) {
+      fetched += source_fetched (q->image.sources[k]);
+      retries += source_retries (q->image.sources[k]);
     }
   if (q->copy != NULL)
     copy_progress (q->copy, &c);

@@ -203,15 +203,15 @@ record_sources (struct qimport *q, struct error *err)
 {
   unsigned k;
 
-  if (q->validator_changed
+  if (q->image.validator_changed
       && journal_event (q->journal, q->imp.no, "source_changed",
                         "the validator changed, the bytes did not", err)
              == -1)
     return -1;
-  if (!q->validator_changed && !q->options->restart && q->options->url == NULL)
+  if (!q->image.validator_changed && !q->options->restart && q->options->url == NULL)
     return 0;
-  for (k = 0; k < q->n_layers; k++)
-    if (journal_put_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+  for (k = 0; k < q->image.n_layers; k++)
+    if (journal_put_layer (q->journal, q->imp.no, k, &q->image.records[k], err) == -1)
       return -1;
   if (q->options->url == NULL)
     return 0;
@@ -222,21 +222,22 @@ record_sources (struct qimport *q, struct error *err)
 static int
 after_resume (struct qimport *q, struct error *err)
 {
-  if (q->imp.stream && !q->stream) /* the server learned to honour ranges since */
-    q->stream = q->forced_stream = true;
-  if (q->options->restart && q->stream != q->imp.stream) {
-    q->imp.stream = q->stream;
-    q->imp.hash_image = q->imp.hash_image && !q->stream; /* a stream is hashed as it comes */
-    if (journal_set_stream (q->journal, q->imp.no, q->stream, err) == -1)
+  if (q->imp.stream && !q->image.stream) /* the server learned to honour ranges since */
+    q->image.stream = true;
+  if (q->options->restart && q->image.stream != q->imp.stream) {
+    q->imp.stream = q->image.stream;
+    q->imp.hash_image
+        = q->imp.hash_image && !q->image.stream; /* a stream is hashed as it comes */
+    if (journal_set_stream (q->journal, q->imp.no, q->image.stream, err) == -1)
       return -1;
   }
-  if (q->stream && !q->imp.stream)
+  if (q->image.stream && !q->imp.stream)
     return fail (
         err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
         "%s: does not honour ranges any more, but the import began with them; try again "
         "later, or `qimport resume --restart %.8s` reads it forward from the start",
-        source_url (q->sources[0]), q->imp.id);
-  q->phase = q->stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
+        source_url (q->image.sources[0]), q->imp.id);
+  q->phase = q->image.stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
   return PHASE_MORE;
 }
 
@@ -302,8 +303,8 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: is another disk now, of %llu bytes instead of %llu (or in other layers); "
                "`qimport forget %.8s`, then `qimport start`",
-               source_url (q->sources[0]), (unsigned long long)now, (unsigned long long)before,
-               q->imp.id);
+               source_url (q->image.sources[0]), (unsigned long long)now,
+               (unsigned long long)before, q->imp.id);
 }
 
 /* --restart: what was written so far does not count.  Nothing is forgotten before the image is
@@ -314,8 +315,8 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
 {
   bool replace;
 
-  if (!q->stream
-      && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
+  if (!q->image.stream
+      && (q->imp.virtual_size != before->virtual_size || q->image.n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
   options_void_promises (q->options);
   if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
@@ -342,6 +343,16 @@ resume_anew (struct qimport *q, struct error *err)
   return after_resume (q, err);
 }
 
+/* A file put back from a backup has the same marker, but a guest may have written to it. */
+static int
+check_target (struct qimport *q, struct error *err)
+{
+  struct verify_spec v;
+
+  import_verify_spec (q, &v);
+  return q->target == NULL ? 0 : verify_target_samples (&v, err);
+}
+
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -358,7 +369,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1
       || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
-      || start_check (q, err) == -1 || import_check_target (q, err) == -1)
+      || start_check (q, err) == -1 || check_target (q, err) == -1)
     return -1;
   if (all_committed (&q->imp) && !q->ask_source) {
     q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);

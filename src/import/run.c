@@ -6,6 +6,7 @@
 #include "import/import.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { LOOK_MS = 100 };
+enum { LOOK_MS = 100, LENGTH_FREE = 1 << 30 };
 
 void
 import_target_spec (const struct qimport *q, struct target_spec *spec)
@@ -119,17 +120,18 @@ import_begin (struct qimport *q, struct error *err)
   const struct qimport_options *o = q->options;
   struct journal_import *imp = &q->imp;
 
-  imp->stream = q->stream;
+  imp->stream = q->image.stream;
   imp->keep_holes = o->unallocated_keep;
   imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
-  imp->hash_image = o->checksum != NULL && !q->stream; /* a stream is hashed as it comes */
+  imp->hash_image
+      = o->checksum != NULL && !q->image.stream; /* a stream is hashed as it comes */
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
   if (check_target (q, true, err) == -1 /* now that its size is known */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
-      || journal_begin (q->journal, imp, q->records, err) == -1)
+      || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
   q->in_journal = q->fresh = true;
   return import_tell_early (q, err);
@@ -142,7 +144,7 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
   if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
-  if (q->stream) {
+  if (q->image.stream) {
     q->phase = phase_stream;
     return PHASE_MORE;
   }
@@ -156,7 +158,8 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
 struct mapping {
   struct qimport *q;
   struct journal_map *map;
-  uint64_t stored; /* bytes of layer 0 that extents and tables use */
+  uint64_t stored; /* bytes of layer 0 that extents use, shared ones as often as they do */
+  uint64_t tables; /* and its tables */
 };
 
 static int
@@ -177,60 +180,123 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
   struct mapping *m = ctx;
 
   if (layer == 0)
-    m->stored += r.len;
-  if (layer == 0 && import_note_table (m->q, r, err) == -1)
+    m->tables += r.len;
+  if (layer == 0 && m->q->options->mirror.item[0] != NULL
+      && image_note_table (&m->q->image, r, err) == -1)
     return -1;
   return journal_map_table (m->map, layer, r, what, err);
 }
 
-/* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
-static bool
-fetches_nearly_all (const struct qimport *q, uint64_t stored)
+/* J7: for --checksum every MiB of the image's file has a row, also where nothing needs it, and
+ * how long it is, is what a server says.  Each guest disk in it may take its size twice, for
+ * what is not in use any more; and 1 GiB besides. */
+static int
+check_length (const struct qimport *q, struct error *err)
 {
-  uint64_t len = q->layers[0].file_len;
+  const struct map_layer *l = &q->image.layers[0];
+  uint64_t len = l->file_len, most;
 
-  return q->options->digest && stored >= len - len / 16;
+  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size, &most))
+    most = INT64_MAX;
+  most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
+  if (q->options->checksum == NULL || l->raw || len <= most)
+    return 0;
+  return fail (err, ERR_IMAGE_TOO_LARGE,
+               "%s: the file has %" PRIu64 " bytes, and no more than %" PRIu64
+               " of a disk of %" PRIu64
+               " are hashed; import it without --checksum, if that is right",
+               source_url (q->image.sources[0]), len, most, l->header.virtual_size);
 }
 
-/* Read the tables into MAP; *STORED: how many bytes of the image's file they account for. */
+/* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
 static int
-read_map (struct qimport *q, struct journal_map *map, uint64_t *stored, struct error *err)
+decide_hash (struct qimport *q, struct mapping *m, struct error *err)
 {
-  struct mapping m = { .q = q, .map = map };
-  const struct map_sink sink = { map_extent, map_table, &m, q->imp.keep_holes };
-  int rc = map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
+  uint64_t len = q->image.layers[0].file_len, least = len - len / 16, needed;
 
-  *stored = m.stored;
-  return rc;
+  q->imp.hash_image = q->options->checksum != NULL;
+  if (q->imp.hash_image || !q->options->digest || m->stored + m->tables < least)
+    return 0;
+  if (journal_map_needs (m->map, &needed, err) == -1)
+    return -1;
+  q->imp.hash_image = needed + m->tables >= least;
+  return 0;
+}
+
+/* Read the tables into M's map. */
+static int
+read_map (struct mapping *m, struct error *err)
+{
+  struct qimport *q = m->q;
+  const struct map_sink sink = { map_extent, map_table, m, q->imp.keep_holes };
+
+  return map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
+}
+
+void
+import_verify_spec (struct qimport *q, struct verify_spec *v)
+{
+  *v = (struct verify_spec){ .imp = &q->imp,
+                             .journal_path = journal_path (q->journal),
+                             .image = &q->image,
+                             .target = q->target };
+}
+
+static int
+prove_mirrors (struct qimport *q, struct error *err)
+{
+  struct verify_spec v;
+
+  import_verify_spec (q, &v);
+  return q->options->mirror.item[0] == NULL ? 0 : verify_mirrors (&v, err);
 }
 
 int
 import_map_again (struct qimport *q, struct error *err)
 {
   OWN (journal_map) map = NULL;
-  uint64_t stored;
+  struct mapping m = { .q = q };
 
   if (import_parse_image (q, err) == -1
-      || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1
-      || read_map (q, map, &stored, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
-  return import_prove_mirrors (q, err);
+  m.map = map;
+  if (read_map (&m, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
+    return -1;
+  return prove_mirrors (q, err);
+}
+
+/* A tag tells apart only what one URL has served.  Where there are mirrors the tables are
+ * wanted in any case.  (A stream: as it comes.) */
+int
+import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
+{
+  struct verify_spec v;
+  bool proven = !q->image.unproven && !validator_changed && q->options->url == NULL;
+
+  if (!q->imp.sealed || q->image.stream || (proven && q->options->mirror.item[0] == NULL))
+    return 0;
+  if (import_map_again (q, err) == -1)
+    return -1;
+  import_verify_spec (q, &v);
+  return proven ? 0 : verify_source_samples (&v, err);
 }
 
 int
 phase_map (struct qimport *q, int timeout_ms, struct error *err)
 {
   OWN (journal_map) map = NULL;
-  uint64_t stored;
+  struct mapping m = { .q = q };
 
   (void)timeout_ms;
-  if (journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
+  if (check_length (q, err) == -1
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   journal_map_stop_when (map, &q->stop_check);
-  if (read_map (q, map, &stored, err) == -1)
+  m.map = map;
+  if (read_map (&m, err) == -1 || decide_hash (q, &m, err) == -1)
     return -1;
-  q->imp.hash_image = q->options->checksum != NULL || fetches_nearly_all (q, stored);
-  if (journal_map_seal (map, &q->imp, err) == -1 || import_prove_mirrors (q, err) == -1)
+  if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;
   free (q->extents);
   q->extents = journal_map_keep (map, &q->n_extents);
@@ -265,10 +331,10 @@ import_open_copy (struct qimport *q, struct error *err)
   struct copy_spec spec = {
     .journal = q->journal,
     .imp = &q->imp,
-    .formats = q->formats,
+    .formats = q->image.formats,
     .extents = q->extents,
     .n_extents = q->n_extents,
-    .sources = q->stream ? NULL : q->sources,
+    .sources = q->image.stream ? NULL : q->image.sources,
     .connections = (unsigned)q->options->connections,
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
                           : cpus > 0              ? cpus
@@ -381,7 +447,7 @@ image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
   snprintf (text, HASH_TEXT, "%s", q->stream_checksum);
   if (!imp->hash_image)
     return 0;
-  if (q->copy != NULL && copy_image_checksum (q->copy, q->records[0].length, &sum)) {
+  if (q->copy != NULL && copy_image_checksum (q->copy, q->image.records[0].length, &sum)) {
     checksum_text (text, &sum);
     return 0;
   }
@@ -430,7 +496,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
-  import_tell_mirrors (q);
+  image_tell_mirrors (&q->image);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
@@ -475,7 +541,7 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
-  import_tell_mirrors (q);
+  image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->in_journal && q->fresh && !passing
       && journal_discard (q->journal, q->imp.no, &ignored) == 0) {

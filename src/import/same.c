@@ -78,12 +78,12 @@ static int
 compare_url (const struct qimport *q, unsigned k, const char *url,
              const struct option_memo *memo, bool *same, bool *means_same, struct error *err)
 {
-  const struct journal_layer *layer = &q->records[k];
+  const struct journal_layer *layer = &q->image.records[k];
   const char *mark = memo->url_mark[k];
   OWN_MEM char *absolute = NULL;
   char shown[sizeof layer->url];
 
-  if (import_absolute_url (url, &absolute, err) == -1)
+  if (image_absolute_url (url, &absolute, err) == -1)
     return -1;
   *same = strcmp (redact_url (shown, sizeof shown, absolute), layer->url) == 0;
   if (mark == NULL)
@@ -97,8 +97,8 @@ read_layers (struct qimport *q, struct error *err)
 {
   unsigned k;
 
-  for (k = 0; k < q->imp.layers && k < LAYERS_MAX; k++)
-    if (journal_get_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+  for (k = 0; k < q->imp.layers && k < IMAGE_LAYERS_MAX; k++)
+    if (journal_get_layer (q->journal, q->imp.no, k, &q->image.records[k], err) == -1)
       return -1;
   return 0;
 }
@@ -126,7 +126,7 @@ check_backing (struct qimport *q, const struct option_memo *memo, struct error *
             given[k - 1] != NULL ? redact_url (shown, sizeof shown, given[k - 1])
                                  : "(no more)");
   snprintf (other, sizeof other, "--backing %.300s",
-            k < q->imp.layers ? q->records[k].url : "(no more)");
+            k < q->imp.layers ? q->image.records[k].url : "(no more)");
   return another_import (q, one, other, err);
 }
 
@@ -185,11 +185,11 @@ import_same_url (struct qimport *q, struct error *err)
         err, ERR_TARGET_EXISTS,
         "%s: was imported from another URL, %s; give another target, or `qimport start "
         "--force`",
-        imp->target, q->records[0].url);
+        imp->target, q->image.records[0].url);
   return fail (err, ERR_TARGET_EXISTS,
                "%s: has an interrupted import from another URL, %s; `qimport resume %.8s` "
                "goes on with it, `qimport forget %.8s` drops it",
-               imp->target, q->records[0].url, imp->id, imp->id);
+               imp->target, q->image.records[0].url, imp->id, imp->id);
 }
 
 int
@@ -197,8 +197,8 @@ import_mark_urls (struct qimport *q, struct error *err)
 {
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++)
-    if (memo_mark_url (&q->options->memo, k, q->urls[k], err) == -1)
+  for (k = 0; k < q->image.n_layers; k++)
+    if (memo_mark_url (&q->options->memo, k, q->image.urls[k], err) == -1)
       return -1;
   return 0;
 }
@@ -224,7 +224,7 @@ stored_url (const struct journal_layer *layer)
 static int
 recall_backing (struct qimport *q, unsigned k, struct error *err)
 {
-  const struct journal_layer *layer = &q->records[k];
+  const struct journal_layer *layer = &q->image.records[k];
   OWN_MEM char *url = stored_url (layer);
 
   if (q->options->backing.item[k - 1] != NULL)
@@ -242,7 +242,7 @@ recall_backing (struct qimport *q, unsigned k, struct error *err)
 static int
 recall_image (struct qimport *q, struct error *err)
 {
-  const struct journal_layer *layer = &q->records[0];
+  const struct journal_layer *layer = &q->image.records[0];
   const struct qimport_options *o = q->options;
 
   if (q->url != NULL) /* ensure */
@@ -322,7 +322,7 @@ has_strong_tags (const struct qimport *q)
   unsigned k;
 
   for (k = 0; k < q->imp.layers; k++)
-    if (q->records[k].etag[0] == '\0' || strncmp (q->records[k].etag, "W/", 2) == 0)
+    if (q->image.records[k].etag[0] == '\0' || strncmp (q->image.records[k].etag, "W/", 2) == 0)
       return false;
   return true;
 }
@@ -333,7 +333,7 @@ import_open_same (struct qimport *q, struct error *err)
   if (!q->ask_source)
     return import_open_image (q, true, err) == -1
                ? -1
-               : import_check_identity (q, q->validator_changed, err);
+               : import_check_identity (q, q->image.validator_changed, err);
   if (!has_strong_tags (q))
     return cannot_compare (q, "its server gave no strong ETag", err);
   if (import_open_image (q, true, err) == -1 || import_check_identity (q, true, err) == -1)
@@ -356,5 +356,5 @@ phase_ask_source (struct qimport *q, int timeout_ms, struct error *err)
   if (import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
       || import_open_same (q, err) == -1)
     return -1;
-  return q->stream ? cannot_compare (q, "the server honours no ranges", err) : PHASE_OVER;
+  return q->image.stream ? cannot_compare (q, "the server honours no ranges", err) : PHASE_OVER;
 }

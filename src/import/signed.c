@@ -197,7 +197,7 @@ read_through (struct qimport *q, struct signature_check *c, struct hash *h, stru
   if (buf == NULL)
     return fail_memory (err, "a buffer");
   if (import_open_beside (q, &s, q->url, err) == -1
-      || source_probe (s, NULL, false, &id, (uint8_t *)buf, HEAD_MAX, &got, err) == -1)
+      || source_probe (s, NULL, false, &id, (uint8_t *)buf, IMAGE_HEAD_MAX, &got, err) == -1)
     return -1;
   if (id.length == UINT64_MAX && !import_is_http (q->url))
     return fail (

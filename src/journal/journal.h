@@ -240,12 +240,17 @@ OWNABLE (journal_map)
 void journal_map_stop_when (struct journal_map *m, const atomic_bool *stop);
 
 /* Any order, but guest and host order are quickest; neighbours are merged.  HOLE with
- * keep_holes is neither stored nor counted: nothing has to be done for it. */
+ * keep_holes is neither stored nor counted: nothing has to be done for it.  ERR_IMAGE_TOO_LARGE
+ * when there are far more pieces than the tables have entries (J7). */
 int journal_map_add (struct journal_map *m, const struct extent *e, struct error *err);
 /* A table of the image (header, L1, L2, refcount table, snapshot table): it must overlap no
  * other table and no extent. WHAT names it in the message: a string literal. */
 int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r,
                        const char *what, struct error *err);
+/* So many bytes of tables were read that journal_map_table is not told of: of a stream. */
+void journal_map_read (struct journal_map *m, uint64_t len);
+/* How many bytes of layer 0's file its extents need, those that several share once. */
+int journal_map_needs (struct journal_map *m, uint64_t *bytes, struct error *err);
 /* Sort, check overlaps (ERR_IMAGE_MALFORMED), cut into segments, store, digest.  Then, in
  * one small transaction with synchronous=FULL, the seal: state MAPPED (or as it is, once
  * there is a target), totals.  *IMP is read anew.  With imp->hash_image every piece of layer

@@ -16,6 +16,12 @@
 /* 12 MiB of them, for as long as the import takes. */
 enum { FEW = 1 << 18 };
 
+/* J7: an entry of an image's table, of 8 bytes, may become a row of 32 in the journal, but a
+ * cluster with subclusters becomes up to 32 of them, all with one host cluster behind them.  So
+ * a map may have a row for every 8 bytes of tables that were read, and two for each MiB of the
+ * disk, where long runs are cut at segments; and as many as take 1 GiB, whatever the image. */
+enum { PIECES_FREE = 1 << 25, PIECE_TABLE = 8, PIECE_GUEST = 512 << 10 };
+
 static int
 make_stage (struct journal_map *m, struct error *err)
 {
@@ -87,6 +93,7 @@ journal_map_begin (struct journal_map **out, struct journal *j,
   m->keep_holes = imp->keep_holes;
   m->hash_image = imp->hash_image;
   m->in_host_order = m->zeros_in_order = true;
+  m->pieces_free = PIECES_FREE;
   m->few_most = m->stream ? 0 : FEW; /* of a stream they are looked up again and again */
   if (copy_layers (m, layers, err) == -1 || start_from (m, err) == -1
       || make_stage (m, err) == -1)
@@ -150,6 +157,17 @@ stage_row (struct journal_map *m, const struct extent *e, struct error *err)
                   (int64_t)e->skip);
 }
 
+static int
+check_pieces (const struct journal_map *m, struct error *err)
+{
+  if (m->pieces <= m->pieces_free + m->tables_len / PIECE_TABLE + m->guest_len / PIECE_GUEST)
+    return 0;
+  return fail (err, ERR_IMAGE_TOO_LARGE,
+               "%.512s: the disk is in more than %" PRIu64 " pieces, for tables of %" PRIu64
+               " bytes; write it anew with qemu-img convert, without subclusters",
+               m->layer[0].url, m->pieces, m->tables_len);
+}
+
 /* They have become too many: all of them into the database. */
 static int
 move_few (struct journal_map *m, struct error *err)
@@ -181,12 +199,29 @@ keep_one (struct journal_map *m, const struct extent *e, struct error *err)
   return 0;
 }
 
+/* What E adds to the bytes of layer 0 that those before it NEEDED, up to TO, where they come in
+ * host order: what several share counts once. */
+static void
+count_needed (const struct extent *e, uint64_t *needed, uint64_t *to)
+{
+  uint64_t end = extent_host_end (e), from = max_u64 (e->host.v, *to);
+
+  if (e->layer != 0 || end <= from)
+    return;
+  *needed += end - from;
+  *to = end;
+}
+
 static int
 stage_one (struct journal_map *m, const struct extent *e, struct error *err)
 {
+  m->pieces++;
+  if (check_pieces (m, err) == -1)
+    return -1;
   if (m->last.len > 0 && map_before (e, &m->last))
     m->in_host_order = false;
   m->last = *e;
+  count_needed (e, &m->needed, &m->needed_to);
   if (m->n_few < m->few_most)
     return keep_one (m, e, err);
   if (m->few_most > 0 && move_few (m, err) == -1)
@@ -228,6 +263,9 @@ stage_zero (struct journal_map *m, struct error *err)
   if (z.guest.v < m->zero_end)
     m->zeros_in_order = false;
   m->zero_end = extent_guest_end (&z);
+  m->pieces++;
+  if (check_pieces (m, err) == -1)
+    return -1;
   return sql_run (&m->stage, SQL_STAGE_ZERO, err, "iiii", (int64_t)z.guest.v, (int64_t)z.len,
                   (int64_t)(z.kind == EXTENT_HOLE), (int64_t)z.layer);
 }
@@ -307,6 +345,7 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
 {
   if (check_extent (m, e, err) == -1)
     return -1;
+  m->guest_len += e->len;
   switch (e->kind) {
   case EXTENT_DATA:
     return add_data (m, e, err);
@@ -320,6 +359,42 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
   return fail (err, ERR_INTERNAL, "the map has an extent of no kind");
 }
 
+struct need {
+  uint64_t bytes, to;
+};
+
+static int
+add_need (void *ctx, const struct extent *e, struct error *err)
+{
+  struct need *n = ctx;
+
+  (void)err;
+  count_needed (e, &n->bytes, &n->to);
+  return 0;
+}
+
+int
+journal_map_needs (struct journal_map *m, uint64_t *bytes, struct error *err)
+{
+  struct need n = { 0 };
+
+  if (map_flush (m, err) == -1)
+    return -1;
+  *bytes = m->needed;
+  if (m->in_host_order)
+    return 0;
+  if (map_scan (m, add_need, &n, err) == -1)
+    return -1;
+  *bytes = n.bytes;
+  return 0;
+}
+
+void
+journal_map_read (struct journal_map *m, uint64_t len)
+{
+  m->tables_len += len;
+}
+
 /* Two tables at one place are refused at once, by the key; other overlaps in map_scan. */
 int
 journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r, const char *what,
@@ -329,6 +404,7 @@ journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r, c
     return 0;
   if (layer >= m->layers || !host_range_within (r, INT64_MAX / 2))
     return fail (err, ERR_INTERNAL, "the map has an impossible table at %" PRIu64, r.at.v);
+  journal_map_read (m, r.len);
   if (sql_run (&m->stage, SQL_STAGE_TABLE, err, "iiit", (int64_t)layer, (int64_t)r.at.v,
                (int64_t)r.len, what)
       == 0)

@@ -33,6 +33,12 @@ struct journal_map {
   uint64_t zero_end;
   bool zeros_in_order;
 
+  /* J7: pieces may be as many as are paid for, and PIECES_FREE besides. */
+  uint64_t pieces, pieces_free, tables_len, guest_len;
+
+  /* Bytes of layer 0's file that extents need, and how far; while they come in host order. */
+  uint64_t needed, needed_to;
+
   /* What is staged, up to FEW_MOST.  With more all of it is in the database, FEW_MOST is 0. */
   struct extent *few;
   size_t n_few, few_cap, few_most;

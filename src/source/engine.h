@@ -45,7 +45,7 @@ struct speed {
 struct place {
   char *original;                                 /* without userinfo */
   char *origin;                                   /* scheme://host:port of original */
-  char *pinned;                                   /* where requests go */
+  char *pinned, *pinned_origin;                   /* where requests go */
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
   bool own;         /* the credentials of the options are meant for its origin */
@@ -100,6 +100,7 @@ struct answer {
   bool headed;       /* its headers are all there */
   bool http2;        /* was welcome */
   bool judged, accepted, paused, overlong;
+  bool proxied;
   bool barred; /* its redirect leads where it must not (A5) */
   struct judgement j;
   int64_t started_ms;
@@ -196,6 +197,8 @@ int place_barred (const struct place *p, const char *url, struct error *err);
 int place_unsettle (struct place *p, struct error *err);
 /* May credentials be sent to where requests go now (A1)? */
 bool place_at_origin (const struct place *p);
+/* It was answered from ADDRESS, not by a proxy. */
+void place_answered (struct place *p, const char *address);
 /* The place for JOB's next request, or NULL: none that may be asked now. */
 struct place *place_pick (struct source *s, const struct job *job, int64_t now);
 /* One whose bytes are known to be the image's, the one that was probed first; or NULL. */
@@ -213,7 +216,11 @@ bool url_is_http (const char *url);
 
 /* address.c: this machine, its link, or what only it can reach */
 bool address_is_ours (const struct sockaddr *address);
-bool host_is_ours (const char *host); /* a name or a literal, as in a URL */
+bool address_text_is_ours (const char *address); /* without brackets */
+bool host_is_ours (const char *host);            /* a name or a literal, as in a URL */
+
+/* proxy.c: the proxy for requests to ORIGIN; "": none */
+const char *proxy_for (const struct source_options *o, const char *origin);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
 int request_choose (struct job *job, struct error *err);

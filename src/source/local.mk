@@ -11,6 +11,7 @@ librooms_la_SOURCES += \
 	src/source/pace.c \
 	src/source/place.c \
 	src/source/probe.c \
+	src/source/proxy.c \
 	src/source/rate.c \
 	src/source/rate.h \
 	src/source/read.c \

@@ -350,7 +350,7 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   char why[320];
   long connect_status = 0;
 
-  if (a->barred && code == CURLE_COULDNT_CONNECT) {
+  if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
     place_barred (a->place, a->place->pinned, err);
     return place_failed (job, err);
   }

@@ -76,7 +76,7 @@ void source_close (struct source *s);
 int source_local_path (const char *url, char **path, struct error *err);
 OWNABLE (source)
 
-/* The first request: a ranged GET of [0, HEAD_MAX), which settles final URL, length,
+/* The first request: a ranged GET of [0, IMAGE_HEAD_MAX), which settles final URL, length,
  * validators and whether ranges are honoured.  RECORDED (may be NULL) is the identity of an
  * earlier run: a difference is ERR_SOURCE_CHANGED, unless ACCEPT_NEW_VALIDATOR and the length
  * is the same.  HEAD gets the first bytes, *HEAD_LEN how many (all of them, or the whole file).

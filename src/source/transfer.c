@@ -351,12 +351,16 @@ void
 transfer_judge (struct job *job)
 {
   struct answer *a = &job->answer;
+  char *address = NULL;
   struct response r;
 
   if (a->judged)
     return;
   a->judged = true;
   note_round_trip (job->s, job->easy);
+  curl_easy_getinfo (job->easy, CURLINFO_PRIMARY_IP, &address);
+  if (!a->proxied && address != NULL && a->generation == a->place->generation)
+    place_answered (a->place, address);
   collect (job->easy, &r);
   response_check (&r, &a->request, &a->j);
   a->accepted = a->j.verdict == RESPONSE_PART || a->j.verdict == RESPONSE_WHOLE

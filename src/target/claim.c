@@ -55,20 +55,43 @@ target_refuse_marked (const char *shown, const struct marker *m, struct error *e
                shown, m->import, m->begun, m->journal, m->import);
 }
 
-static bool
-device_is_marked (const char *name, struct marker *m)
+/* The node of the device with NUMBER ("8:1"): udev's link, or the name that the kernel gives
+ * it.
+ */
+static int
+open_device (const char *number)
 {
-  char path[64];
-  bool marked;
+  char path[PATH_MAX], line[300];
+  unsigned maj, min;
+  struct stat st;
+  FILE *f;
   int fd;
 
-  snprintf (path, sizeof path, "/dev/block/%.40s", name);
-  path[strcspn (path, "\n")] = '\0';
+  snprintf (path, sizeof path, "/dev/block/%s", number);
   fd = target_open_at (AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-  if (fd == -1)
-    return false;
-  marked = target_marker_look (fd, m);
+  if (fd != -1 || sscanf (number, "%u:%u", &maj, &min) != 2)
+    return fd;
+  snprintf (path, sizeof path, "/sys/dev/block/%s/uevent", number);
+  f = fopen (path, "re");
+  while (f != NULL && fd == -1 && fgets (line, sizeof line, f) != NULL)
+    if (sscanf (line, "DEVNAME=%255s", path + sprintf (path, "/dev/")) == 1)
+      fd = target_open_at (AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+  if (f != NULL)
+    fclose (f);
+  if (fd == -1 || (fstat (fd, &st) == 0 && st.st_rdev == makedev (maj, min)))
+    return fd;
   close (fd);
+  return -1;
+}
+
+static bool
+device_is_marked (const char *number, struct marker *m)
+{
+  int fd = open_device (number);
+  bool marked = fd != -1 && target_marker_look (fd, m);
+
+  if (fd != -1)
+    close (fd);
   return marked;
 }
 
@@ -87,6 +110,7 @@ sysfs_device_is_marked (dev_t dev, const char *below, struct marker *m)
     return false;
   read = fgets (number, sizeof number, f) != NULL;
   fclose (f);
+  number[strcspn (number, "\n")] = '\0';
   return read && device_is_marked (number, m);
 }
 
@@ -138,6 +162,17 @@ target_refuse_unmarked (const struct target *t, struct error *err)
                "finished and may be in use; nothing was written. Put back what the import "
                "began with, or give it up: qimport forget, then start --force",
                t->place.shown);
+}
+
+/* Its marker still stands, but since then another import began on the disk around it. */
+int
+target_refuse_near (const struct target *t, const struct target_spec *spec, struct error *err)
+{
+  struct marker m;
+
+  if (!target_marker_near (t->place.st.st_rdev, &m) || target_is_ours (spec, &m))
+    return 0;
+  return refuse_foreign (t, &m, err);
 }
 
 static void

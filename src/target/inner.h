@@ -160,6 +160,8 @@ bool target_is_finished (const struct target *t);
 bool target_marker_look (int fd, struct marker *m);
 /* The disk that DEV is a partition of, or a partition of DEV, carries a marker. */
 bool target_marker_near (dev_t dev, struct marker *m);
+int target_refuse_near (const struct target *t, const struct target_spec *spec,
+                        struct error *err);
 int target_refuse_marked (const char *shown, const struct marker *m, struct error *err);
 /* ERR_TARGET_CHANGED: it has no marker, and should have ours. */
 int target_refuse_unmarked (const struct target *t, struct error *err);

@@ -79,7 +79,8 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
     return -1;
   if (recorded == NULL)
     return target_look_before (t, spec, err);
-  if (target_recognise (t, spec, recorded->text, err) == -1)
+  if (target_recognise (t, spec, recorded->text, err) == -1
+      || target_refuse_near (t, spec, err) == -1)
     return -1;
   return t->marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
 }

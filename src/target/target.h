@@ -77,8 +77,8 @@ struct target;
 int target_preflight (const struct target_spec *spec, enum target_kind *kind, char *canonical,
                       struct error *err);
 
-/* Only that: is the target, or its part file, one of spec->source_paths, or does one of them lie on
- * the other?  What cannot be looked at is for others to refuse. */
+/* Only that: is the target, or its part file, one of spec->source_paths, or does one of them
+ * lie on the other?  What cannot be looked at is for others to refuse. */
 int target_refuse_sources (const struct target_spec *spec, struct error *err);
 
 /* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does

@@ -3,7 +3,7 @@
  * compare: the plan of a comparison (compare.h), the order of its leaves, and what was found.
  * Reads nothing of the target but where its holes are.
  */
-#include "verify/compare_inner.h"
+#include "verify/compare_thread.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,11 +4,13 @@ librooms_la_SOURCES += \
 	src/verify/committed.h \
 	src/verify/compare.c \
 	src/verify/compare.h \
-	src/verify/compare_inner.h \
-	src/verify/look.c \
+	src/verify/compare_thread.c \
+	src/verify/compare_thread.h \
 	src/verify/merkle.c \
 	src/verify/merkle.h \
-	src/verify/mirrors.c \
+	src/verify/mirror_proof.c \
 	src/verify/repair.c \
-	src/verify/sample.c \
-	src/verify/spot.c
+	src/verify/repair.h \
+	src/verify/source_samples.c \
+	src/verify/target_samples.c \
+	src/verify/verify.h

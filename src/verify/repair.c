@@ -4,7 +4,8 @@
  * be.  What was fetched must have the digest that the journal has of it before a byte of it is
  * written: a source that changed can never get onto the target this way (J4).
  */
-#include "import/audit.h"
+#include "verify/repair.h"
+
 #include "verify/committed.h"
 
 #include <inttypes.h>
@@ -14,7 +15,9 @@
 enum { BATCH_SEGMENTS = 16, BATCH_BYTES = 16 << 20 };
 
 struct repair {
-  struct qimport *q;
+  struct verify_spec v;
+  const struct compare_result *found;
+  struct repair_result *result;
   struct journal_reader *reader;
   struct committed committed;
   size_t segment, range; /* of the findings: the next ones */
@@ -30,7 +33,7 @@ put_target (void *repair, guest_off at, const uint8_t *buf, uint64_t len, struct
 {
   struct repair *r = repair;
 
-  return target_write (r->q->target, at, buf, len, err);
+  return target_write (r->v.target, at, buf, len, err);
 }
 
 static int
@@ -44,7 +47,7 @@ mend_segment (struct repair *r, const struct segment *s, const uint8_t *buf, str
     return fail (err, ERR_SOURCE_CHANGED,
                  "%s: the bytes at host offset %" PRIu64 " are not those that were imported; "
                  "nothing was written; give where they are with --url, or import anew",
-                 source_url (r->q->sources[s->layer]), s->need.at.v);
+                 source_url (r->v.image->sources[s->layer]), s->need.at.v);
   return committed_decode (&r->committed, s, buf, put_target, r, err);
 }
 
@@ -53,22 +56,23 @@ mend_segment (struct repair *r, const struct segment *s, const uint8_t *buf, str
 
 /* The next segments of one layer, up to a batch's worth. */
 static int
-collect (struct repair *r, const struct compare_result *found, struct error *err)
+collect (struct repair *r, struct error *err)
 {
+  const struct compare_result *found = r->found;
   uint64_t bytes = 0;
   size_t n;
 
   for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
     struct segment *s = &r->segs[r->n];
 
-    if (journal_segments (r->reader, r->q->imp.no, found->segment_ords[r->segment], s, 1, &n,
+    if (journal_segments (r->reader, r->v.imp->no, found->segment_ords[r->segment], s, 1, &n,
                           err)
         == -1)
       return -1;
-    if (n != 1 || s->layer >= r->q->n_layers)
+    if (n != 1 || s->layer >= r->v.image->n_layers)
       return fail (err, ERR_JOURNAL_CORRUPT,
-                   "%s: segment %" PRIu64 " is missing; restore the journal",
-                   journal_path (r->q->journal), found->segment_ords[r->segment]);
+                   "%s: segment %" PRIu64 " is missing; restore the journal", r->v.journal_path,
+                   found->segment_ords[r->segment]);
     bytes += s->need.len;
     if (r->n > 0 && (s->layer != r->segs[0].layer || bytes > BATCH_BYTES))
       return 0;
@@ -83,7 +87,7 @@ allocate (struct repair *r, struct error *err)
   size_t i;
 
   for (i = 0; i < r->n; i++) {
-    if (journal_check_need (r->reader, &r->segs[i], r->q->imp.need_max, err) == -1)
+    if (journal_check_need (r->reader, &r->segs[i], r->v.imp->need_max, err) == -1)
       return -1;
     r->wants[i].range = r->segs[i].need;
     r->wants[i].buf = malloc (r->segs[i].need.len + 1);
@@ -105,101 +109,76 @@ release (struct repair *r)
 }
 
 static uint64_t
-fetched (const struct qimport *q)
+fetched (const struct image *image)
 {
   uint64_t sum = 0;
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++)
-    sum += source_fetched (q->sources[k]);
+  for (k = 0; k < image->n_layers; k++)
+    sum += source_fetched (image->sources[k]);
   return sum;
 }
 
 static int
-mend_batch (struct repair *r, struct audit *a, struct error *err)
+mend_batch (struct repair *r, struct error *err)
 {
   size_t i;
   int rc = -1;
 
-  if (collect (r, &a->result, err) == 0 && allocate (r, err) == 0)
-    rc = source_read (r->q->sources[r->segs[0].layer], r->wants, r->n, err);
+  if (collect (r, err) == 0 && allocate (r, err) == 0)
+    rc = source_read (r->v.image->sources[r->segs[0].layer], r->wants, r->n, err);
   for (i = 0; rc == 0 && i < r->n; i++)
     rc = mend_segment (r, &r->segs[i], r->wants[i].buf, err);
   if (rc == 0)
-    a->repaired_segments += r->n;
-  a->repair_fetched = fetched (r->q) - r->fetched_before;
+    r->result->segments += r->n;
+  r->result->fetched = fetched (r->v.image) - r->fetched_before;
   release (r);
   return rc;
 }
 
 static int
-mend_zeros (struct repair *r, struct audit *a, struct error *err)
+mend_zeros (struct repair *r, const atomic_bool *stop, struct error *err)
 {
-  const struct difference *d = &a->result.differences[r->range++];
+  const struct difference *d = &r->found->differences[r->range++];
   guest_off at = { d->start };
 
   if (!d->zero)
     return 0;
-  a->repaired_zeros += d->length;
-  return target_zero (r->q->target, at, d->length, &r->q->stop_check, err);
+  r->result->zeros += d->length;
+  return target_zero (r->v.target, at, d->length, stop, err);
 }
 
 int
-repair_step (struct repair *r, struct audit *a, struct error *err)
+repair_step (struct repair *r, const atomic_bool *stop, struct error *err)
 {
-  if (r->segment < a->result.segments_differ)
-    return mend_batch (r, a, err) == -1 ? -1 : 1;
-  if (r->range < a->result.n_differences)
-    return mend_zeros (r, a, err) == -1 ? -1 : 1;
-  return target_sync (r->q->target, err);
+  if (r->segment < r->found->segments_differ)
+    return mend_batch (r, err) == -1 ? -1 : 1;
+  if (r->range < r->found->n_differences)
+    return mend_zeros (r, stop, err) == -1 ? -1 : 1;
+  return target_sync (r->v.target, err);
 }
 
 /* ---- Open and close -----------------------------------------------------------------------
  */
 
-/* What was read as a stream is known by no more than its header; the digests of the segments
- * tell whether its bytes are the same. */
-static int
-open_sources (struct qimport *q, struct error *err)
-{
-  bool recorded = !q->imp.stream;
-
-  q->options->stream = false;
-  if (q->sources[0] != NULL)
-    return 0;
-  if (import_recall_sources (q, err) == -1)
-    return -1;
-  if (strcmp (q->url, "-") == 0)
-    return fail (err, ERR_USAGE,
-                 "import %.8s came through a pipe; say where its image is with --url",
-                 q->imp.id);
-  if (import_open_image (q, recorded, err) == -1)
-    return -1;
-  if (q->stream)
-    return fail (err, ERR_SOURCE_FAILED,
-                 "%s: does not honour ranges, so that single segments cannot be fetched; give "
-                 "another place with --url, or import anew",
-                 source_url (q->sources[0]));
-  return 0;
-}
-
 int
-repair_open (struct repair **out, struct qimport *q, const struct audit *a, struct error *err)
+repair_open (struct repair **out, const struct verify_spec *v,
+             const struct compare_result *found, struct repair_result *result,
+             struct error *err)
 {
   struct repair *r = calloc (1, sizeof *r);
 
   if (r == NULL)
     return fail_memory (err, "a repair");
   *out = r;
-  r->q = q;
-  if (journal_reader_open (&r->reader, journal_path (q->journal), err) == -1)
+  r->v = *v;
+  r->found = found;
+  r->result = result;
+  if (journal_reader_open (&r->reader, v->journal_path, err) == -1)
     return -1;
-  committed_init (&r->committed, r->reader, &q->imp, q->formats);
-  if (a->result.segments_differ == 0)
-    return 0;
-  if (open_sources (q, err) == -1)
-    return -1;
-  r->fetched_before = fetched (q) - a->repair_fetched;
+  committed_init (&r->committed, r->reader, v->imp, v->image->formats);
+  if (found->segments_differ > 0)
+    r->fetched_before = fetched (v->image) - result->fetched;
   return 0;
 }
 

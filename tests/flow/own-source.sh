@@ -47,6 +47,7 @@ check "and nothing was touched" unhurt
 refused "the backing file" --backing base.qcow2 over.qcow2 base.qcow2
 refused "a hard link to the backing file" --backing base.qcow2 over.qcow2 hard.qcow2
 refused "the backing file by its URL" --backing "file://$scratch/sub/../base.qcow2" over.qcow2 base.qcow2
+refused "a mirror that is a file" --mirror "file://$scratch/hard.qcow2" http://127.0.0.1:1/i base.qcow2
 refused "a raw backing file that would be written in place" --unallocated keep --backing base.raw onto.qcow2 hard.raw
 ln base.qcow2 new.raw.qimport-part
 refused "the backing file that has the name of the part file" --backing base.qcow2 over.qcow2 new.raw

@@ -83,13 +83,14 @@ if [ -b "${whole}p1" ]; then
   half "${whole}p1"
   run qimport start -q "$url" "$whole"
   exits 6 "the disk of a partition that is being imported is refused with 6"
+  check "by the marker of the partition" grep -q "marker of an import in progress" "$scratch/err"
   run qimport resume -q --limit-rate 0 "${whole}p1"
   exits 0 "the partition's import goes on"
   dd if=/dev/zero of="$whole" bs=1M count=1 conv=notrunc 2>/dev/null
   half "$whole" --force
-  run qimport start -q --force --journal "$other" --limit-rate 4M --max-time 1 "$url" "${whole}p1"
-  run qimport start -q --journal "$other" "$url" "${whole}p1"
+  run qimport start -q "$url" "${whole}p1"
   exits 6 "a partition of a disk that is being imported is refused with 6"
+  check "by the marker of the disk" grep -q "marker of an import in progress" "$scratch/err"
 else
   skip "a partition and its disk" "the kernel makes no partitions of loop devices here"
 fi

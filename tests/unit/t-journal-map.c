@@ -481,7 +481,8 @@ static void
 nor_is_one_outside_of_its_segment (void **state)
 {
   static const char *const spoils[][2]
-      = { { "UPDATE extent SET host = host + 1048576", "UPDATE extent SET host = host - 1048576" },
+      = { { "UPDATE extent SET host = host + 1048576",
+            "UPDATE extent SET host = host - 1048576" },
           { "UPDATE extent SET len = len + 4096", "UPDATE extent SET len = len - 4096" } };
   OWN (journal_reader) r = NULL;
   struct fixture *f = *state;
@@ -854,6 +855,55 @@ what_is_kept_is_what_is_stored (void **state)
   free (kept);
 }
 
+/* Every second sector of the guest, all of them one sector of the file. */
+static int
+add_pieces (struct fixture *f, struct journal_map *m, uint64_t n)
+{
+  struct extent e;
+  uint64_t i;
+
+  for (i = 0; i < n; i++) {
+    e = data_at (2 * i * SECTOR, SECTOR, 64 * CLUSTER);
+    if (journal_map_add (m, &e, &f->err) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+static void
+far_more_pieces_than_the_tables_have_entries_are_refused (void **state)
+{
+  struct fixture *f = *state;
+  OWN (journal_map) m = NULL;
+
+  fixture_begin (f, GUEST);
+  m = map_of (f);
+  assert_true (m->pieces_free >= 1 << 25);
+  m->pieces_free = 100;
+  table (f, m, CLUSTER, 8 * 1000);
+  OK (f, add_pieces (f, m, 1100));
+  FAILS (f, ERR_IMAGE_TOO_LARGE, add_pieces (f, m, 10));
+  assert_non_null (strstr (f->err.text, "pieces, for tables of 8000 bytes"));
+}
+
+static void
+what_shares_bytes_needs_them_once (void **state)
+{
+  struct fixture *f = *state;
+  OWN (journal_map) m = NULL;
+  uint64_t bytes;
+
+  fixture_begin (f, GUEST);
+  m = map_of (f);
+  OK (f, add_pieces (f, m, 1000));
+  OK (f, journal_map_needs (m, &bytes, &f->err));
+  assert_int_equal (bytes, SECTOR);
+  add (f, m, data_at (GUEST / 2, CLUSTER, 0)); /* in no order any more */
+  add (f, m, data_at (GUEST / 2 + CLUSTER, CLUSTER, 64 * CLUSTER - SECTOR));
+  OK (f, journal_map_needs (m, &bytes, &f->err));
+  assert_int_equal (bytes, 2 * CLUSTER);
+}
+
 /* Extents are stored ROWS_MAX at a time. */
 static void
 a_segment_of_any_number_of_extents_is_stored (void **state)
@@ -918,6 +968,8 @@ main (void)
     TEST (host_order_gives_the_same_rows),
     TEST (where_a_map_is_kept_makes_no_difference),
     TEST (what_is_kept_is_what_is_stored),
+    TEST (far_more_pieces_than_the_tables_have_entries_are_refused),
+    TEST (what_shares_bytes_needs_them_once),
     TEST (a_segment_of_any_number_of_extents_is_stored),
   };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * spot: does the target still hold what the journal says was committed (T9)?  A file put back
- * from a backup has the same name and identity, but older bytes.  At a resume some committed
- * segments are read, uncached, and must have the journal's digests: the first, one in the
- * middle and the newest ones, which an older copy lacks.  Reads only; audit reads all of it.
+ * target_samples: does the target still hold what the journal says was committed (T9)?  A file
+ * put back from a backup has the same name and identity, but older bytes.  At a resume some
+ * committed segments are read, uncached, and must have the journal's digests: the first, one in
+ * the middle and the newest ones, which an older copy lacks.  Reads only; audit reads all of
+ * it.
  */
-#include "import/import.h"
+#include "verify/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,33 +15,33 @@
 
 enum { PIECE = 256 << 10, NEWEST = 6, SCAN = 96, THERE_TRIES = 8 };
 
-struct spot {
-  struct qimport *q;
+struct look {
+  const struct verify_spec *v;
   struct committed *committed;
   struct digest digest; /* of what is looked at */
   uint8_t *buf;         /* PIECE */
 };
 
 static int
-changed (const struct spot *s, const struct segment *seg, struct error *err)
+changed (const struct look *s, const struct segment *seg, struct error *err)
 {
   return fail (err, ERR_TARGET_CHANGED,
                "%s: it does not hold any more what was committed (of host offset %" PRIu64
                "): it was put back from an older copy, or changed; restore the newer one, or "
                "`qimport audit --repair %.8s` fetches again what differs, then resume",
-               s->q->imp.target, seg->at.v, s->q->imp.id);
+               s->v->imp->target, seg->at.v, s->v->imp->id);
 }
 
 static int
-hash_guest (void *spot, const struct extent *e, uint64_t len, struct error *err)
+hash_guest (void *look, const struct extent *e, uint64_t len, struct error *err)
 {
-  struct spot *s = spot;
+  struct look *s = look;
   guest_off at = e->guest;
 
   while (len > 0) {
     size_t n = (size_t)min_u64 (len, PIECE);
 
-    if (target_read (s->q->target, at, s->buf, n, err) == -1)
+    if (target_read (s->v->target, at, s->buf, n, err) == -1)
       return -1;
     digest_update (&s->digest, s->buf, n);
     at.v += n;
@@ -51,7 +52,7 @@ hash_guest (void *spot, const struct extent *e, uint64_t len, struct error *err)
 
 /* 1: it reads otherwise. */
 static int
-compare_segment (struct spot *s, const struct segment *seg, struct error *err)
+compare_segment (struct look *s, const struct segment *seg, struct error *err)
 {
   digest_init (&s->digest);
   if (committed_walk (s->committed, seg, hash_guest, s, err) == -1)
@@ -60,7 +61,7 @@ compare_segment (struct spot *s, const struct segment *seg, struct error *err)
 }
 
 static int
-look_at (struct spot *s, const struct segment *seg, struct error *err)
+look_at (struct look *s, const struct segment *seg, struct error *err)
 {
   int rc = compare_segment (s, seg, err);
 
@@ -69,14 +70,14 @@ look_at (struct spot *s, const struct segment *seg, struct error *err)
 
 /* MOST of the segments from ORD on that have something committed. */
 static int
-look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
+look_from (struct look *s, uint64_t ord, unsigned most, struct error *err)
 {
   uint64_t end = ord + SCAN;
   struct segment seg;
   size_t n;
 
   for (; most > 0 && ord < end; ord++) {
-    if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (s->committed->reader, s->v->imp->no, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -90,9 +91,9 @@ look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
 }
 
 static int
-look_at_some (struct spot *s, struct error *err)
+look_at_some (struct look *s, struct error *err)
 {
-  uint64_t n = s->q->imp.segments_committed;
+  uint64_t n = s->v->imp->segments_committed;
   uint64_t newest = n > NEWEST / 2 ? n - NEWEST / 2 : 0;
 
   if (look_from (s, 0, 1, err) == -1 || look_from (s, newest / 2, 1, err) == -1)
@@ -102,9 +103,9 @@ look_at_some (struct spot *s, struct error *err)
 
 /* Segments from all over the disk, until one agrees. */
 static int
-find_same (struct spot *s, bool *there, struct error *err)
+find_same (struct look *s, bool *there, struct error *err)
 {
-  uint64_t n = s->q->imp.segments, ord;
+  uint64_t n = s->v->imp->segments, ord;
   unsigned i, compared = 0;
 
   for (i = 0; i < THERE_TRIES; i++)
@@ -113,7 +114,7 @@ find_same (struct spot *s, bool *there, struct error *err)
       size_t got;
       int rc;
 
-      if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &got, err) == -1)
+      if (journal_segments (s->committed->reader, s->v->imp->no, ord, &seg, 1, &got, err) == -1)
         return -1;
       if (got == 0 || seg.extents == 0 || seg.hash_len == 0)
         continue;
@@ -129,41 +130,41 @@ find_same (struct spot *s, bool *there, struct error *err)
 }
 
 int
-import_is_there (struct qimport *q, bool *there, struct error *err)
+verify_target_is_there (const struct verify_spec *v, bool *there, struct error *err)
 {
   OWN (journal_reader) reader = NULL;
   OWN_MEM uint8_t *buf = malloc (PIECE);
   struct committed c;
-  struct spot s = { .q = q, .committed = &c, .buf = buf };
+  struct look s = { .v = v, .committed = &c, .buf = buf };
   int rc;
 
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, err) == -1)
     return -1;
-  committed_init (&c, reader, &q->imp, NULL);
+  committed_init (&c, reader, v->imp, NULL);
   rc = find_same (&s, there, err);
   committed_release (&c);
   return rc;
 }
 
 int
-import_check_target (struct qimport *q, struct error *err)
+verify_target_samples (const struct verify_spec *v, struct error *err)
 {
   OWN (journal_reader) reader = NULL;
   OWN_MEM uint8_t *buf = NULL;
   struct committed c;
-  struct spot s = { .q = q, .committed = &c };
+  struct look s = { .v = v, .committed = &c };
   int rc;
 
-  if (q->target == NULL || q->imp.guest_committed == 0)
+  if (v->target == NULL || v->imp->guest_committed == 0)
     return 0;
   s.buf = buf = malloc (PIECE);
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, err) == -1)
     return -1;
-  committed_init (&c, reader, &q->imp, NULL);
+  committed_init (&c, reader, v->imp, NULL);
   rc = look_at_some (&s, err);
   committed_release (&c);
   return rc;

@@ -4,7 +4,7 @@
  * hashes, and tells what differs.
  */
 #include "verify/committed.h"
-#include "verify/compare_inner.h"
+#include "verify/compare_thread.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
