@@ -9,6 +9,7 @@ fuzz_programs =
 fuzz_programs += fuzz/fuzz-qcow2-decode fuzz/fuzz-qcow2-header fuzz/fuzz-qcow2-map
 fuzz_programs += fuzz/fuzz-source-response
 fuzz_programs += fuzz/fuzz-unwrap
+fuzz_programs += fuzz/fuzz-checksum-file
 
 fuzz_corpora = $(fuzz_programs:fuzz/fuzz-%=fuzz/corpus/%.tar)
 EXTRA_DIST += $(fuzz_corpora)
@@ -42,6 +43,10 @@ fuzz_fuzz_source_response_SOURCES = fuzz/fuzz-source-response.c
 fuzz_fuzz_source_response_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_source_response_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_fuzz_source_response_LDADD = librooms.la
+fuzz_fuzz_checksum_file_SOURCES = fuzz/fuzz-checksum-file.c
+fuzz_fuzz_checksum_file_CPPFLAGS = $(AM_CPPFLAGS)
+fuzz_fuzz_checksum_file_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_fuzz_checksum_file_LDADD = librooms.la
 fuzz_fuzz_unwrap_SOURCES = fuzz/fuzz-unwrap.c
 fuzz_fuzz_unwrap_CPPFLAGS = $(AM_CPPFLAGS)
 fuzz_fuzz_unwrap_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

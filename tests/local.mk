@@ -46,6 +46,8 @@ flow_tests += tests/flow/no-journal.sh
 flow_tests += tests/flow/options-define.sh
 flow_tests += tests/flow/options-url.sh
 flow_tests += tests/flow/own-source.sh
+flow_tests += tests/flow/newer.sh
+flow_tests += tests/flow/published.sh
 flow_tests += tests/flow/restart.sh
 flow_tests += tests/flow/signed.sh
 flow_tests += tests/flow/streams.sh
@@ -75,7 +77,7 @@ long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-brea
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
 	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c tests/tools/resume-with.c \
-	tests/flow/mutations.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
+	tests/flow/mutations.tsv tests/flow/published.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
 	tests/tools/differential.py tests/tools/qcow2-scatter.py tests/tools/slow-shim.c
 
 include tests/durability/local.mk

@@ -11,9 +11,11 @@ _qimport_options () {
     --pinnedpubkey --insecure --proxy --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --checksum --sha256 --backing --verify --force"
+  local fresh="-f --max-size --checksums --signed-by --signature --digest --snapshot --unallocated \
+    --target-is-zero --preallocate"
   case $1 in
-    start|ensure) echo "$net $copy -f --max-size --checksums --signed-by --signature --digest --snapshot \
-      --unallocated --target-is-zero --preallocate" ;;
+    start) echo "$net $copy $fresh" ;;
+    ensure) echo "$net $copy $fresh --newer" ;;
     resume) echo "$net $copy --all --url --accept-new-validator --restart" ;;
     status) echo "--json --watch --prometheus" ;;
     audit) echo "$net --json --progress --workers --memory --url --repair" ;;

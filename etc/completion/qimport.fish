@@ -82,6 +82,7 @@ complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l chec
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l sha256 -x -d 'the same, of SHA-256'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l checksums -r -F -d 'a file of checksums to take it from'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l signed-by -r -F -d 'it, or the image, must be signed by one of these keys'
+complete -c qimport -n '__fish_seen_subcommand_from ensure' -l newer -d 'ask whether the image is another one now, and import it again'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l signature -r -F -d 'where the signature is'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l digest -x -a 'on off' -d 'SHA-256 of every segment written, for audit'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l snapshot -x -d 'import that internal snapshot'

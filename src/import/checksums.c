@@ -100,16 +100,17 @@ disagrees (const char *where, const struct checksum *c, const char *given, struc
       hash_title (c->algorithm), checksum_hex (hex, c), checksum_text_hex (given));
 }
 
-/* Which of them: that of the algorithm by which the image is hashed anyway, or the strongest.
- */
+/* Which of them: one that can be compared with LIKE, or the strongest. */
 static int
-choose (struct qimport *q, const char *where, const struct checksums *said,
+choose (struct qimport *q, const char *where, const struct checksums *said, const char *like,
         const struct checksum **chosen, struct error *err)
 {
   const char *given = q->options->checksum;
   struct checksum want;
 
   *chosen = checksums_strongest (said);
+  if (checksum_from_text (&want, like) && said->has[want.algorithm])
+    *chosen = &said->of[want.algorithm];
   if (given == NULL || !checksum_from_text (&want, given))
     return 0;
   *chosen = &said->of[want.algorithm];
@@ -121,17 +122,13 @@ choose (struct qimport *q, const char *where, const struct checksums *said,
 }
 
 int
-import_expect (struct qimport *q, const struct checksum *c, const char *how, const char *where,
-               struct error *err)
+import_expect (struct qimport *q, const struct published *p, struct error *err)
 {
   char text[HASH_TEXT];
   OWN_MEM char *detail = NULL;
 
-  if (hash_is_weak (c->algorithm))
-    import_warn (q, "%s: of the image it has only the %s, which can be forged", where,
-                 hash_title (c->algorithm));
-  checksum_text (text, c);
-  if (asprintf (&detail, "%s %s %s", text, how, where) == -1) {
+  checksum_text (text, &p->sum);
+  if (asprintf (&detail, "%s %s %s", text, p->how, p->where) == -1) {
     detail = NULL;
     return fail_memory (err, "a checksum");
   }
@@ -140,26 +137,30 @@ import_expect (struct qimport *q, const struct checksum *c, const char *how, con
 }
 
 static int
-look_up (struct qimport *q, const struct small_file *f, struct span text,
-         const struct signer *signer, struct error *err)
+look_up (struct qimport *q, const struct small_file *f, struct span text, const char *like,
+         struct published *out, struct error *err)
 {
-  char name[CHECKSUM_NAME_MAX], how[32 + FINGERPRINT_MAX] = "unsigned";
   const struct checksum *chosen;
+  char name[CHECKSUM_NAME_MAX];
   struct checksums said;
 
   if (checksum_name (q->url, name, err) == -1)
     return -1;
   if (checksum_file_read (text, name, &said, err) == -1)
     return fail_in (err, f->shown);
-  if (choose (q, f->shown, &said, &chosen, err) == -1)
+  if (choose (q, f->shown, &said, like, &chosen, err) == -1)
     return -1;
-  if (signer != NULL)
-    snprintf (how, sizeof how, "signed-by=%s", signer->fingerprint);
-  return import_expect (q, chosen, how, f->shown, err);
+  out->sum = *chosen;
+  snprintf (out->where, sizeof out->where, "%s", f->shown);
+  if (hash_is_weak (chosen->algorithm))
+    import_warn (q, "%s: of the image it has only the %s, which can be forged", f->shown,
+                 hash_title (chosen->algorithm));
+  return 0;
 }
 
-static int
-checksums_of_file (struct qimport *q, struct error *err)
+int
+import_ask_publisher (struct qimport *q, const char *like, struct published *out,
+                      struct error *err)
 {
   __attribute__ ((cleanup (small_file_release))) struct small_file f;
   OWN_MEM char *signed_text = NULL;
@@ -169,11 +170,13 @@ checksums_of_file (struct qimport *q, struct error *err)
   if (import_fetch_small (q, q->options->checksums, CHECKSUM_FILE_MAX, &f, err) == -1)
     return -1;
   text = (struct span){ f.bytes, f.len };
-  if (q->options->signed_by == NULL)
-    return look_up (q, &f, text, NULL, err);
-  if (import_check_signed (q, &f, &text, &signed_text, &signer, err) == -1)
-    return -1;
-  return look_up (q, &f, text, &signer, err);
+  snprintf (out->how, sizeof out->how, "unsigned");
+  if (q->options->signed_by != NULL) {
+    if (import_check_signed (q, &f, &text, &signed_text, &signer, err) == -1)
+      return -1;
+    snprintf (out->how, sizeof out->how, "signed-by=%s", signer.fingerprint);
+  }
+  return look_up (q, &f, text, like, out, err);
 }
 
 /* What was given by hand is warned of like what was found. */
@@ -195,12 +198,18 @@ int
 import_checksums (struct qimport *q, struct error *err)
 {
   const struct qimport_options *o = q->options;
+  struct published said;
+  int rc = 0;
 
   if (o->signature != NULL && o->signed_by == NULL)
     return fail (err, ERR_USAGE,
                  "--signature: give the keys that count with --signed-by KEYRING");
   warn_weak (q);
   if (o->checksums != NULL)
-    return checksums_of_file (q, err);
-  return o->signed_by != NULL ? import_signed_image (q, err) : 0;
+    rc = import_ask_publisher (q, "", &said, err);
+  else if (o->signed_by != NULL)
+    rc = import_signed_image (q, &said, err);
+  else
+    return 0;
+  return rc == -1 ? -1 : import_expect (q, &said, err);
 }

@@ -27,16 +27,25 @@ int import_fetch_small (struct qimport *q, const char *where, size_t max,
                         struct small_file *out, struct error *err);
 void small_file_release (struct small_file *f);
 
-/* The image must have C from now on; HOW and WHERE, which holds no secret, are for the receipt:
- * "unsigned", "signed-by=FINGERPRINT" or "image-signed-by=FINGERPRINT". */
-int import_expect (struct qimport *q, const struct checksum *c, const char *how,
-                   const char *where, struct error *err);
+/* What the publisher says the image must be. */
+struct published {
+  struct checksum sum;
+  char how[32 + FINGERPRINT_MAX]; /* unsigned, signed-by=FINGERPRINT, image-signed-by=... */
+  char where[1024];               /* is it said; without secrets */
+};
+
+/* What the file of --checksums says, which is signed where that is asked for.  Of several one
+ * that can be compared with LIKE, a checksum's text or "", else the strongest. */
+int import_ask_publisher (struct qimport *q, const char *like, struct published *out,
+                          struct error *err);
+/* The image must be so from now on; the receipt tells who says it. */
+int import_expect (struct qimport *q, const struct published *p, struct error *err);
 
 /* signed.c: F must be signed by one of the keys of --signed-by.  *TEXT is what was signed,
  * *OWNED (to be freed) what it lies in where it is not F itself. */
 int import_check_signed (struct qimport *q, const struct small_file *f, struct span *text,
                          char **owned, struct signer *signer, struct error *err);
 /* signed.c: the image itself must be.  It is read once for that. */
-int import_signed_image (struct qimport *q, struct error *err);
+int import_signed_image (struct qimport *q, struct published *out, struct error *err);
 
 #endif

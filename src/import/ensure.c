@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "import/checksums.h"
+
 /* Is what was imported still there? */
 static bool
 still_there (struct qimport *q)
@@ -33,15 +35,32 @@ still_there (struct qimport *q)
   return there;
 }
 
+/* What the image must be now: as it was given, or as its publisher says today. */
+static int
+expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
+{
+  struct published said;
+
+  want[0] = '\0';
+  if (q->options->checksum != NULL)
+    snprintf (want, HASH_TEXT, "%s", q->options->checksum);
+  if (q->options->checksums == NULL)
+    return 0;
+  if (import_ask_publisher (q, q->imp.image_sha256, &said, err) == -1)
+    return -1;
+  checksum_text (want, &said.sum);
+  return 0;
+}
+
 /* Complete: but of the image that is expected now? */
 static int
-check_expected (struct qimport *q, struct error *err)
+check_expected (const struct qimport *q, const char *want, struct error *err)
 {
-  const char *want = q->options->checksum, *have = q->imp.image_sha256;
+  const char *have = q->imp.image_sha256;
   enum hash_algorithm algorithm;
 
-  if (want == NULL || strcmp (want, have) == 0)
-    return PHASE_OVER;
+  if (want[0] == '\0' || strcmp (want, have) == 0)
+    return 0;
   algorithm = checksum_text_algorithm (want);
   if (have[0] == '\0' || checksum_text_algorithm (have) != algorithm)
     return fail (err, ERR_SOURCE_CHECKSUM,
@@ -49,24 +68,37 @@ check_expected (struct qimport *q, struct error *err)
                  "checksum cannot be checked; `qimport start --force --checksum ALGO:HEX` "
                  "imports it again",
                  q->imp.target, hash_title (algorithm));
-  return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: the image that was imported has the %s %s, not %s; `qimport start "
-               "--force` imports another",
-               q->imp.target, hash_title (algorithm), checksum_text_hex (have),
-               checksum_text_hex (want));
+  return fail (
+      err, ERR_SOURCE_CHECKSUM,
+      "%s: the image that was imported has the %s %s, not %s; `qimport ensure --newer` "
+      "imports the one that is there now",
+      q->imp.target, hash_title (algorithm), checksum_text_hex (have),
+      checksum_text_hex (want));
+}
+
+/* With a digest that was asked for, and that nobody can forge, it is the image, whatever its
+ * URL.
+ */
+static bool
+is_proven (const char *want)
+{
+  return want[0] != '\0' && !hash_is_weak (checksum_text_algorithm (want));
 }
 
 static int
 is_complete (struct qimport *q, struct error *err)
 {
-  if (import_same_url (q, err) == -1 || import_same_disk (q, err) == -1
-      || check_expected (q, err) == -1)
+  char want[HASH_TEXT];
+
+  if (import_same_url (q, err) == -1 || import_same_disk (q, err) == -1)
     return -1;
-  /* with a digest that was asked for, and that nobody can forge, it is the image, whatever its
-   * URL */
-  if (!q->ask_source
-      || (q->options->checksum != NULL
-          && !hash_is_weak (checksum_text_algorithm (q->options->checksum))))
+  if (expected_now (q, want, err) == -1)
+    return q->options->newer ? import_not_asked (q, err) : -1;
+  if (q->options->newer)
+    return import_newer (q, want, err);
+  if (check_expected (q, want, err) == -1)
+    return -1;
+  if (!q->ask_source || is_proven (want))
     return PHASE_OVER;
   q->phase = phase_ask_source;
   return PHASE_MORE;

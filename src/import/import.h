@@ -57,6 +57,7 @@ struct qimport {
   bool in_journal; /* imp.no is valid, and held by us */
   struct early_event early[EARLY_MAX];
   unsigned n_early;
+  bool renews; /* over an older image that this program imported: what is the same stays */
   bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
@@ -118,6 +119,13 @@ int import_map_again (struct qimport *q, struct error *err);
 /* checksums.c: what --checksums and --signed-by say becomes --checksum. */
 int import_checksums (struct qimport *q, struct error *err);
 
+/* newer.c: WANT is what the image must be now, "" where nobody says it. */
+int import_newer (struct qimport *q, const char *want, struct error *err);
+/* That a server does not answer is no reason to fail over a complete import. */
+int import_not_asked (struct qimport *q, struct error *err);
+/* same.c: the options of q->imp, where no others are given. */
+int import_began_with (struct qimport *q, struct error *err);
+
 /* audit.c: --verify, before the import is called complete. */
 int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: more */
 /* End its threads; what was found stays until import_close_audit. */
@@ -155,6 +163,7 @@ int import_open_same (struct qimport *q, struct error *err);
 int import_mark_urls (struct qimport *q, struct error *err);
 /* ensure: over a complete import, where Q->ASK_SOURCE. */
 int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
+int phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);

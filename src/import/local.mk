@@ -9,6 +9,7 @@ librooms_la_SOURCES += \
 	src/import/import.h \
 	src/import/memo.c \
 	src/import/memo.h \
+	src/import/newer.c \
 	src/import/options.c \
 	src/import/options.h \
 	src/import/options_inner.h \

@@ -95,6 +95,8 @@ static const struct option_row rows[] = {
        FRESH, 0, TYPE_FILE, signed_by, ONE_RUN, 0, 0),
   ROW ("signature", "URL|FILE", "where the signature is", NULL, FRESH, 0, TYPE_URL, signature,
        ONE_RUN, 0, 0),
+  ROW ("newer", NULL, "ask whether the image is another one now, and import it again", NULL,
+       QIMPORT_FOR_ENSURE, 0, TYPE_SWITCH, newer, ONE_RUN, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,

@@ -38,7 +38,7 @@ struct qimport_options {
       *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair;
+      verify, force, repair, newer;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -33,6 +33,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
+  spec->same_stays = q->renews;
   spec->journal_path = journal_path (q->journal);
   spec->source_paths = (const char *const *)q->local_sources;
 }

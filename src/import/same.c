@@ -342,12 +342,18 @@ import_open_same (struct qimport *q, struct error *err)
 }
 
 int
+import_began_with (struct qimport *q, struct error *err)
+{
+  return began_with (&q->imp, q->options, err);
+}
+
+int
 phase_ask_source (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
   if (q->imp.stream)
     return cannot_compare (q, "it was read without ranges", err);
-  if (began_with (&q->imp, q->options, err) == -1 || import_recall_sources (q, err) == -1
+  if (import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
       || import_open_same (q, err) == -1)
     return -1;
   return q->image.stream ? cannot_compare (q, "the server honours no ranges", err) : PHASE_OVER;

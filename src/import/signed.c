@@ -217,14 +217,14 @@ read_through (struct qimport *q, struct signature_check *c, struct hash *h, stru
 /* The signature says nothing of a digest that a second reading could be held against: one is
  * made on the way. */
 int
-import_signed_image (struct qimport *q, struct error *err)
+import_signed_image (struct qimport *q, struct published *out, struct error *err)
 {
   __attribute__ ((cleanup (small_file_release))) struct small_file sig = { .bytes = NULL };
   OWN (signature_check) c = NULL;
-  char how[32 + FINGERPRINT_MAX], shown[1024];
+  char shown[1024];
   const char *given = q->options->checksum;
   struct signer signer;
-  struct checksum sum, want;
+  struct checksum want;
   struct span signature;
   struct hash h;
 
@@ -238,11 +238,12 @@ import_signed_image (struct qimport *q, struct error *err)
   redact_url (shown, sizeof shown, q->url);
   if (signature_end (c, &signer, err) == -1)
     return err->code == ERR_SOURCE_SIGNATURE ? fail_in (err, shown) : -1;
-  hash_peek (&h, &sum);
-  if (given != NULL && checksum_from_text (&want, given) && !checksum_same (&sum, &want))
+  hash_peek (&h, &out->sum);
+  if (given != NULL && checksum_from_text (&want, given) && !checksum_same (&out->sum, &want))
     return fail (err, ERR_SOURCE_CHECKSUM,
                  "%s: the image's %s is not what --checksum says, though it is signed", shown,
-                 hash_title (sum.algorithm));
-  snprintf (how, sizeof how, "image-signed-by=%s", signer.fingerprint);
-  return import_expect (q, &sum, how, sig.shown, err);
+                 hash_title (want.algorithm));
+  snprintf (out->how, sizeof out->how, "image-signed-by=%s", signer.fingerprint);
+  snprintf (out->where, sizeof out->where, "%s", sig.shown);
+  return 0;
 }

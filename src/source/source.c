@@ -85,6 +85,9 @@ share_credentials (struct source *s, const char *url, struct error *err)
     p->home = strcmp (p->origin, s->places[0].origin) == 0;
     p->own = url == NULL && p->home;
   }
+#ifdef SEEDED_BUG_CREDENTIALS_EVERYWHERE
+  url = s->places[0].original;
+#endif
   if (url == NULL || !url_is_http (url))
     return 0;
   if (place_init (&whose, url, err) == -1)

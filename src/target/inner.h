@@ -74,7 +74,7 @@ struct target {
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */
   bool in_its_place; /* a part file that has been renamed */
-  bool reads_zero, preallocated;
+  bool reads_zero, preallocated, same_stays;
   enum target_stands stands;
   bool marked;      /* carries our marker: may be written */
   bool repairing;   /* a finished one that --repair may write */

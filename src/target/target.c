@@ -74,6 +74,7 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
              const struct target_identity *recorded, struct error *err)
 {
   t->reads_zero = spec->zero_promised && !spec->in_place;
+  t->same_stays = spec->same_stays;
   if (target_device_open (t, spec, how, err) == -1 || target_identify (t, err) == -1)
     return -1;
   if (recorded == NULL)

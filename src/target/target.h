@@ -61,6 +61,7 @@ struct target_spec {
   bool any_age;             /* audit: an older copy of it too, see target_vouch */
   bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */
   bool zero_promised;       /* --target-is-zero: devices only */
+  bool same_stays;          /* devices: what is there already is not written again */
   bool preallocate;         /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *const *source_paths; /* local sources, likewise, then NULL; may be NULL */

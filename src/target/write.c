@@ -17,7 +17,9 @@
 
 #include "base/text.h"
 
-enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096, IOV_AT_ONCE = 256 };
+enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096 };
+
+enum { IOV_AT_ONCE = 256, COMPARED = 32 << 10 };
 
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
 
@@ -172,6 +174,54 @@ iov_sum (const struct iovec *iov, int n)
   return sum;
 }
 
+/* The first bytes of BUF, up to LEN: how many of them are to be treated alike, and whether they
+ * are there ALREADY.  A read that fails is no answer: the write will have its own. */
+static size_t
+compare_piece (struct target *t, uint64_t at, const uint8_t *buf, size_t len, bool *already)
+{
+  uint8_t there[COMPARED];
+  size_t n = (size_t)min_u64 (len, sizeof there);
+
+  *already = pread (t->fd, there, n, (off_t)at) == (ssize_t)n && memcmp (there, buf, n) == 0;
+  return n;
+}
+
+/* What is there already stays as it is: J1 holds for it since the import that wrote it, and the
+ * sync that comes covers whoever else did. */
+static int
+write_what_differs (struct target *t, uint64_t *at, const struct iovec *v)
+{
+  const uint8_t *buf = v->iov_base;
+  size_t len = v->iov_len;
+  int errnum = 0;
+
+  while (len > 0 && errnum == 0) {
+    bool already;
+    size_t n = compare_piece (t, *at, buf, len, &already);
+    struct iovec piece = { (void *)(uintptr_t)buf, n };
+
+    if (already)
+      *at += n;
+    else
+      errnum = write_vector (t->fd, at, &piece, 1);
+    buf += n;
+    len -= n;
+  }
+  return errnum;
+}
+
+static int
+write_pieces (struct target *t, uint64_t *at, struct iovec *iov, int n)
+{
+  int i, errnum = 0;
+
+  if (!t->same_stays)
+    return write_vector (t->fd, at, iov, n);
+  for (i = 0; i < n && errnum == 0; i++)
+    errnum = write_what_differs (t, at, &iov[i]);
+  return errnum;
+}
+
 int
 target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
                struct error *err)
@@ -185,7 +235,7 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
   while (n > 0) {
     taken = take_pieces (t, &pos, &iov, &n, pieces);
     from = pos;
-    errnum = write_vector (t->fd, &pos, pieces, taken);
+    errnum = write_pieces (t, &pos, pieces, taken);
     if (errnum == 0)
       target_behind (t, from, pos - from);
     if (errnum != 0)

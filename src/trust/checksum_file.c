@@ -217,6 +217,9 @@ checksum_file_read (struct span file, const char *name, struct checksums *out,
                  CHECKSUM_FILE_MAX >> 20);
   file = span_without_mark (file);
   rc = clear_signed_find (file, &signed_part, err);
+#ifdef SEEDED_BUG_UNSIGNED_LINES_COUNT
+  rc = 0;
+#endif
   if (rc == 1)
     rc = search_signed (&s, signed_part.text, err);
   else if (rc == 0)

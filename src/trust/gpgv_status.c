@@ -92,6 +92,12 @@ take_line (struct verdict *v, struct span line)
     v->good = false;
   else if (span_is (word, "GOODSIG"))
     v->good = true;
+#ifdef SEEDED_BUG_EXPIRED_KEY_COUNTS
+  else if (span_is (word, "EXPKEYSIG")) {
+    v->good = true;
+    return;
+  }
+#endif
   else if (span_is (word, "VALIDSIG"))
     valid (v, line);
   else if (span_is (word, "PLAINTEXT"))

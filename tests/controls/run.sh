@@ -27,6 +27,9 @@ epoch-after-sync power-loss.sh of a disk apart from its journal
 row-taken-without-lock namespaces.sh a resume while the map is read from another PID namespace is refused
 option-table-ignored options-define.sh ensured with '--snapshot b' is refused
 mirror-vetted-by-64k net-twins.sh every byte is right
+unsigned-lines-count signed.sh not even where no signature is asked for: 0
+expired-key-counts signed.sh an expired key: 4
+credentials-everywhere net-origins.sh and got nothing
 weak-tag-trusted net-twins.sh C11: two clusters exchanged, etag,weak: 4
 '
 

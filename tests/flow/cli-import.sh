@@ -100,7 +100,7 @@ check "and that its SHA-256 was computed, but not checked" grep -q 'computed, no
 check "the advice names a journal that was given, ready for the shell" \
   grep -q "go on with: qimport resume [0-9a-f]* --journal '$scratch/an other.db'\$" "$scratch/err"
 run qimport start --sha256 "$(sha256sum <"$image" | cut -c 1-64)" "$image" "$scratch/p.img"
-check "a SHA-256 that was given is said to be checked" grep -q 'checked and is as expected' "$scratch/err"
+check "a SHA-256 that was given is said to be checked" grep -q '(sha256) is as expected: checksum as given' "$scratch/err"
 qimport forget "$scratch/p.img"
 
 qemu-img create -q -f qcow2 "$scratch/sparse.qcow2" 512M

@@ -62,8 +62,8 @@ says 3 "http://127.0.0.1:1/x" "connect" "; check host and port in the URL$" map 
 says 2 "ftp://h/x" "only http, https and file" "" start ftp://h/x a.img
 says 2 "http://h h/x" "not a URL" "; check how it is written" start 'http://h h/x' a.img
 says 2 "URL is empty" "" "; give http, https" start '' a.img
-says 4 "none" "cannot be opened" "; check the path" start --checksums none "$u/whole.qcow2" a.img
-says 4 "page.html" "has no SHA-256 for whole.qcow2" "; give it with --sha256" \
+says 2 "none" "cannot be opened" "; check the path" start --checksums none "$u/whole.qcow2" a.img
+says 4 "page.html" "has no digest of whole.qcow2" "; give it with --checksum" \
   start --checksums "$www/page.html" "$u/whole.qcow2" a.img
 says 2 "token" "cannot be read" "; name another.*: No such file" start --bearer-file token "$u/whole.qcow2" a.img
 
