@@ -285,10 +285,10 @@ zero_all (struct copy *c, struct error *err)
 
   if (!wait_for_map (c))
     return 1;
-  if (journal_reader_open (&reader, journal_path (c->spec.journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (c->spec.journal), c->spec.imp->no, err) == -1)
     return -1;
   for (;;) {
-    if (journal_zeros (reader, imp->no, c->zero_ord, runs, ZERO_BATCH, &n, err) == -1)
+    if (journal_zeros (reader, c->zero_ord, runs, ZERO_BATCH, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;

@@ -527,7 +527,8 @@ copy_open (struct copy **out, const struct copy_spec *spec, struct error *err)
     return -1;
   init_progress (c);
   if (open_image_hash (c, err) == -1
-      || journal_reader_open (&c->reader, journal_path (spec->journal), err) == -1
+      || journal_reader_open (&c->reader, journal_path (spec->journal), spec->imp->no, err)
+             == -1
       || open_threads (c, err) == -1)
     return -1;
   *out = c;

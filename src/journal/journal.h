@@ -287,26 +287,26 @@ struct segment {
   size_t hash_len;
 };
 
-/* Reads while others write; for one thread. */
+/* Reads of import NO while others write; for one thread. */
 struct journal_reader;
-int journal_reader_open (struct journal_reader **out, const char *path, struct error *err);
+int journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
+                         struct error *err);
 void journal_reader_close (struct journal_reader *r);
 OWNABLE (journal_reader)
 
 /* Up to MAX segments from ORD on that are not committed, or (with hash_image) reach beyond
  * IMAGE_HASHED_TO, in order.  Never scans what is done: starts at the import's watermark. */
-int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                   uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
-                   struct error *err);
+int journal_claim (struct journal_reader *r, uint64_t from_ord, uint64_t image_hashed_to,
+                   struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX segments from ORD on, committed or not: audit. */
-int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                      struct segment *out, size_t max, size_t *n, struct error *err);
+int journal_segments (struct journal_reader *r, uint64_t from_ord, struct segment *out,
+                      size_t max, size_t *n, struct error *err);
 /* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
  * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, is of
  * more than a cluster, or whose stored bytes are not among those that SEG needs: rows are used
  * beside the journal's check, not after it. */
-int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
-                     uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
+int journal_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
+                     struct extent *out, size_t max, size_t *n, struct error *err);
 /* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes, as the image itself says
  * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
@@ -316,8 +316,8 @@ int journal_check_cluster (const struct journal_reader *r, const struct extent *
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
-int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
-                   size_t max, size_t *n, struct error *err);
+int journal_zeros (struct journal_reader *r, uint64_t from_ord, struct extent *out, size_t max,
+                   size_t *n, struct error *err);
 
 /* How far a segment has come. */
 struct segment_progress {

@@ -40,12 +40,12 @@ note_samples (struct qimport *q, struct error *err)
 
   if (q->imp.segments == 0)
     return 0;
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;
   for (i = 0; i < MIRROR_SAMPLES; i++) {
     uint64_t ord = (q->imp.segments - 1) * i / (MIRROR_SAMPLES - 1);
 
-    if (journal_segments (reader, q->imp.no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     seg.need.len = min_u64 (seg.need.len, MIRROR_SAMPLE);
     if (n == 1 && seg.layer == 0 && import_note_table (q, seg.need, err) == -1)

@@ -61,9 +61,7 @@ collect (struct repair *r, const struct compare_result *found, struct error *err
   for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
     struct segment *s = &r->segs[r->n];
 
-    if (journal_segments (r->reader, r->q->imp.no, found->segment_ords[r->segment], s, 1, &n,
-                          err)
-        == -1)
+    if (journal_segments (r->reader, found->segment_ords[r->segment], s, 1, &n, err) == -1)
       return -1;
     if (n != 1 || s->layer >= r->q->n_layers)
       return fail (err, ERR_JOURNAL_CORRUPT,
@@ -192,7 +190,7 @@ repair_open (struct repair **out, struct qimport *q, const struct audit *a, stru
     return fail_memory (err, "a repair");
   *out = r;
   r->q = q;
-  if (journal_reader_open (&r->reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&r->reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;
   committed_init (&r->committed, r->reader, &q->imp, q->formats);
   if (a->result.segments_differ == 0)

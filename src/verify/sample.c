@@ -59,7 +59,7 @@ check_from (struct qimport *q, struct committed *c, uint64_t ord, uint64_t end, 
   size_t n;
 
   for (; ord < end; ord = seg.ord + 1) {
-    if (journal_segments (c->reader, q->imp.no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (c->reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -109,7 +109,7 @@ check_samples (struct qimport *q, struct error *err)
 
   if (q->imp.guest_committed == 0)
     return 0;
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;
   committed_init (&c, reader, &q->imp, q->formats);
   rc = check_some (q, &c, &found, err);

@@ -76,7 +76,7 @@ look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
   size_t n;
 
   for (; most > 0 && ord < end; ord++) {
-    if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (s->committed->reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -113,7 +113,7 @@ find_same (struct spot *s, bool *there, struct error *err)
       size_t got;
       int rc;
 
-      if (journal_segments (s->committed->reader, s->q->imp.no, ord, &seg, 1, &got, err) == -1)
+      if (journal_segments (s->committed->reader, ord, &seg, 1, &got, err) == -1)
         return -1;
       if (got == 0 || seg.extents == 0 || seg.hash_len == 0)
         continue;
@@ -139,7 +139,7 @@ import_is_there (struct qimport *q, bool *there, struct error *err)
 
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;
   committed_init (&c, reader, &q->imp, NULL);
   rc = find_same (&s, there, err);
@@ -161,7 +161,7 @@ import_check_target (struct qimport *q, struct error *err)
   s.buf = buf = malloc (PIECE);
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, journal_path (q->journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;
   committed_init (&c, reader, &q->imp, NULL);
   rc = look_at_some (&s, err);
