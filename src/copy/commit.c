@@ -279,7 +279,7 @@ zero_all (struct copy *c, struct error *err)
   const struct journal_import *imp = c->spec.imp;
   OWN (journal_reader) reader = NULL;
   struct extent runs[ZERO_BATCH];
-  uint64_t off = imp->zero_off;
+  uint64_t off = imp->now.zero_off;
   size_t n, i;
   int rc;
 

@@ -353,7 +353,6 @@ open_layer (struct qimport *q, unsigned k, const struct source_options *so, bool
                    "%s: a backing file must come from a server that honours ranges",
                    source_url (q->sources[k]));
     q->stream = true;
-    q->forced_stream = found.ranges;
   }
   if (recorded
       && (strcmp (before.etag, found.etag) != 0

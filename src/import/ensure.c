@@ -34,7 +34,7 @@ still_there (struct qimport *q)
 static int
 check_expected (struct qimport *q, struct error *err)
 {
-  const char *want = q->options->checksum, *have = q->imp.image_sha256;
+  const char *want = q->options->checksum, *have = q->imp.now.image_sha256;
   enum hash_algorithm algorithm;
 
   if (want == NULL || strcmp (want, have) == 0)
@@ -72,7 +72,7 @@ is_complete (struct qimport *q, struct error *err)
 static int
 decide (struct qimport *q, struct error *err)
 {
-  if (q->imp.state != IMPORT_COMPLETE) {
+  if (q->imp.now.state != IMPORT_COMPLETE) {
     q->phase = phase_resume;
     return import_same_url (q, err) == -1 ? -1 : PHASE_MORE;
   }

@@ -56,7 +56,6 @@ struct qimport {
   bool validator_changed; /* and may be the same image all the same */
   bool unproven;          /* validators do not prove that it is the same image */
   bool stream;
-  bool forced_stream; /* --stream: the source honours ranges, but is read forward */
   struct stream *stream_state;
   char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
   bool describes;                  /* only looks: has neither journal nor target */

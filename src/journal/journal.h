@@ -103,12 +103,28 @@ struct journal_layer {
  */
 enum journal_digests { DIGESTS_NONE, DIGESTS_ALL, DIGESTS_SAMPLE };
 
+/* How an import stands: running totals, changed by journal_commit only, and what came of it. */
+struct journal_status {
+  enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
+  uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
+  uint64_t image_hashed_to;    /* host offset in layer 0 */
+  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
+  size_t image_hash_len;
+  char image_sha256[HASH_TEXT];      /* "" until known; as checksum_text () writes it */
+  char root_digest[DIGEST_HEX];      /* "" until audited */
+  uint64_t target_run, target_epoch; /* its marker, as of the last commit; 0: none yet */
+  uint64_t attempts;
+  char error_code[32], error_message[1024]; /* "" if none */
+  int64_t updated_at, finished_at;          /* ms; 0: not yet */
+  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
+};
+
+/* What an import is, and NOW how it stands. */
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
-  enum import_state state;   /* as shown: a holder that died shows as INTERRUPTED */
-  bool sealed;               /* the map is complete */
-  bool finishing;            /* everything is committed; only finish/complete is missing */
+  int64_t started_at;        /* ms */
   char target[4096];         /* canonical */
   char target_kind[8];       /* "file" or "block" */
   char target_identity[512]; /* "" until target_create */
@@ -124,28 +140,15 @@ struct journal_import {
 
   uint64_t virtual_size, cluster_size;
 
-  /* Of the sealed map. */
+  /* Of the map. */
+  bool sealed; /* it is complete */
   uint64_t segments, extents, zero_runs;
   uint64_t guest_total; /* guest bytes that the map covers */
   uint64_t need_max;    /* the longest host range of a segment */
   uint64_t image_total; /* host bytes that have to be fetched */
   uint8_t map_digest[DIGEST_SIZE];
 
-  /* Progress: running totals, changed by journal_commit only. */
-  uint64_t segments_committed, guest_committed, fetched;
-  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
-  uint64_t image_hashed_to;    /* host offset in layer 0 */
-  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
-  size_t image_hash_len;
-  char image_sha256[HASH_TEXT]; /* "" until known; as checksum_text () writes it */
-  char root_digest[DIGEST_HEX]; /* "" until audited */
-
-  uint64_t attempts;
-  char error_code[32], error_message[1024];    /* "" if none */
-  int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  uint64_t target_run,
-      target_epoch; /* the target's marker, as of the last commit; 0: none yet */
-  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
+  struct journal_status now;
 };
 
 /* Does the segment ORD of IMP get a digest?  Of a sample the first eight, every 32nd, and the

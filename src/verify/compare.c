@@ -121,13 +121,14 @@ plan_zeros (struct compare *c, struct unit *u, struct error *err)
   struct extent z;
   int rc;
 
-  if (c->next_run > imp->zero_ord || (c->next_run == imp->zero_ord && imp->zero_off == 0))
+  if (c->next_run > imp->now.zero_ord
+      || (c->next_run == imp->now.zero_ord && imp->now.zero_off == 0))
     return 0;
   rc = peek_zeros (c, &z, err);
   if (rc != 0)
     return rc == 1 ? 0 : -1;
   u->zeros.at = z.guest;
-  u->zeros.len = c->next_run < imp->zero_ord ? z.len : min_u64 (z.len, imp->zero_off);
+  u->zeros.len = c->next_run < imp->now.zero_ord ? z.len : min_u64 (z.len, imp->now.zero_off);
   c->next_run++;
   return 1;
 }

@@ -77,7 +77,7 @@ check_from (struct qimport *q, struct committed *c, uint64_t ord, uint64_t end, 
 static int
 check_some (struct qimport *q, struct committed *c, struct found *found, struct error *err)
 {
-  uint64_t i, n = q->imp.segments_committed;
+  uint64_t i, n = q->imp.now.segments_committed;
 
   for (i = 0; n > 0 && i < SAMPLES; i++)
     if (check_from (q, c, (n - 1) / (i + 1), UINT64_MAX, false, found, err) == -1)
@@ -107,7 +107,7 @@ check_samples (struct qimport *q, struct error *err)
   struct committed c;
   int rc;
 
-  if (q->imp.guest_committed == 0)
+  if (q->imp.now.guest_committed == 0)
     return 0;
   if (journal_reader_open (&reader, journal_path (q->journal), q->imp.no, err) == -1)
     return -1;

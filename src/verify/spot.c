@@ -92,7 +92,7 @@ look_from (struct spot *s, uint64_t ord, unsigned most, struct error *err)
 static int
 look_at_some (struct spot *s, struct error *err)
 {
-  uint64_t n = s->q->imp.segments_committed;
+  uint64_t n = s->q->imp.now.segments_committed;
   uint64_t newest = n > NEWEST / 2 ? n - NEWEST / 2 : 0;
 
   if (look_from (s, 0, 1, err) == -1 || look_from (s, newest / 2, 1, err) == -1)
@@ -156,7 +156,7 @@ import_check_target (struct qimport *q, struct error *err)
   struct spot s = { .q = q, .committed = &c };
   int rc;
 
-  if (q->target == NULL || q->imp.guest_committed == 0)
+  if (q->target == NULL || q->imp.now.guest_committed == 0)
     return 0;
   s.buf = buf = malloc (PIECE);
   if (buf == NULL)

@@ -162,9 +162,9 @@ what_is_not_hashed_is_claimed_although_committed (void **state)
   assert_int_equal (claim (f, 0, 2 * PIECE, s, 1), 1);
   assert_int_equal (s[0].ord, 2);
   OK (f, journal_find (f->j, f->imp.id, &f->imp, &f->err));
-  assert_int_equal (f->imp.image_hashed_to, PIECE);
-  assert_int_equal (f->imp.image_hash_len, 41);
-  assert_int_equal (f->imp.image_hash[40], 9);
+  assert_int_equal (f->imp.now.image_hashed_to, PIECE);
+  assert_int_equal (f->imp.now.image_hash_len, 41);
+  assert_int_equal (f->imp.now.image_hash[40], 9);
 }
 
 static void
@@ -387,7 +387,7 @@ killed_while_it_commits (void **state)
   }
   fixture_open (f);
   OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_in_range (f->imp.attempts, 3, 14);
+  assert_in_range (f->imp.now.attempts, 3, 14);
 }
 
 /* ---- Many -------------------------------------------------------------------------------- */

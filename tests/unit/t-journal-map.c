@@ -115,7 +115,7 @@ a_map_comes_out_as_it_went_in (void **state)
   want[2].skip = 1024;
   seal_small_map (f);
   assert_true (f->imp.sealed);
-  assert_int_equal (f->imp.state, IMPORT_MAPPED);
+  assert_int_equal (f->imp.now.state, IMPORT_MAPPED);
   assert_int_equal (f->imp.segments, 2);
   assert_int_equal (f->imp.extents, 3);
   assert_int_equal (f->imp.zero_runs, 2);
