@@ -266,7 +266,7 @@ write_slot (struct worker *w, struct slot *s, uint64_t have, struct segment_prog
 
 /* ---- The image's digest ------------------------------------------------------------------ */
 
-struct slot *
+static struct slot *
 hash_candidate (struct copy *c)
 {
   size_t i;
