@@ -105,7 +105,9 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
-int
+/* Say what became of an import that ended with ERR: which part is safe, and how to go on.
+ * Returns the exit status. */
+static int
 tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
               const struct qimport_progress *p, const struct qimport_error *err)
 {

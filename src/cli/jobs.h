@@ -28,9 +28,5 @@ int jobs_run (const struct arguments *a, struct job *jobs, size_t n);
 /* Step Q to its end, shown in SLOT of D; signals cancel it.  0, or -1 with *ERR. */
 int drive (struct display *d, size_t slot, const struct arguments *a, struct qimport *q,
            struct qimport_error *err);
-/* Say what became of an import that ended with ERR: which part is safe, and how to go on.
- * Returns the exit status. */
-int tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
-                  const struct qimport_progress *p, const struct qimport_error *err);
 
 #endif

@@ -454,6 +454,18 @@ image_close (struct image *i)
 }
 
 void
+image_forget (struct image *i)
+{
+  struct journal_layer *records = i->records;
+
+  image_close (i);
+  free (i->tables);
+  memset (records, 0, IMAGE_LAYERS_MAX * sizeof *records);
+  memset (i, 0, sizeof *i);
+  i->records = records;
+}
+
+void
 image_release (struct image *i)
 {
   image_close (i);

@@ -30,12 +30,10 @@ forget_old (struct qimport *q)
   struct error ignored;
 
   import_close_image (q);
+  image_forget (&q->image);
   import_tell_early (q, &ignored); /* to nobody: they are of no import */
   memset (&q->imp, 0, sizeof q->imp);
-  memset (q->records, 0, LAYERS_MAX * sizeof *q->records);
-  memset (q->layers, 0, sizeof q->layers);
-  memset (q->formats, 0, sizeof q->formats);
-  q->ask_source = q->validator_changed = q->unproven = q->stream = q->forced_stream = false;
+  q->ask_source = false;
 }
 
 static int
@@ -44,7 +42,7 @@ begin_again (struct qimport *q)
   bool block = strcmp (q->imp.target_kind, "block") == 0;
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
-               q->imp.target, q->records[0].url,
+               q->imp.target, q->image.records[0].url,
                block ? "; until that is complete the device holds neither" : "");
   forget_old (q);
   q->options->force = true; /* over what is ours */
@@ -56,7 +54,7 @@ begin_again (struct qimport *q)
 int
 import_newer (struct qimport *q, const char *want, struct error *err)
 {
-  const char *have = q->imp.image_sha256;
+  const char *have = q->imp.now.image_sha256;
 
   (void)err;
   if (want[0] != '\0' && have[0] != '\0'
@@ -72,7 +70,7 @@ look (struct qimport *q, struct error *err)
 {
   return import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
                  || import_open_image (q, true, err) == -1
-                 || import_check_identity (q, q->validator_changed, err) == -1
+                 || import_check_identity (q, q->image.validator_changed, err) == -1
              ? -1
              : 0;
 }
