@@ -182,7 +182,7 @@ qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_START, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_start;
+  (*out)->phase = PHASE_START;
   return 0;
 }
 
@@ -196,7 +196,7 @@ qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_ENSURE, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_ensure;
+  (*out)->phase = PHASE_ENSURE;
   return 0;
 }
 
@@ -208,7 +208,7 @@ qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_RESUME, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_resume;
+  (*out)->phase = PHASE_RESUME;
   return 0;
 }
 
@@ -220,7 +220,7 @@ qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_AUDIT, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_audit;
+  (*out)->phase = PHASE_AUDIT;
   return 0;
 }
 
@@ -246,7 +246,7 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     return q->result == 0 ? 0 : publish_error (error, &q->failure);
   rc = check_stop (q, &err);
   if (rc == 0)
-    rc = q->phase (q, timeout_ms, &err);
+    rc = phase_step (q, q->phase, timeout_ms, &err);
   if (rc == -1) {
     struct error stopped;
 
@@ -261,14 +261,16 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     import_leave (q, &err);
     q->failure = err;
   }
-  if (rc != PHASE_MORE) {
+  if (rc != -1)
+    q->phase = (enum phase)rc;
+  if (rc == -1 || rc == PHASE_OVER) {
     q->over = true;
     q->result = rc;
   }
   import_update_progress (q);
   if (rc == -1)
     return publish_error (error, &q->failure);
-  return rc;
+  return rc == PHASE_OVER ? 0 : 1;
 }
 
 void
