@@ -112,7 +112,7 @@ read_sums (struct source *s, char *text, size_t *len, struct error *err)
 int
 import_checksums (struct qimport *q, struct error *err)
 {
-  struct source_options so = { .stop = &q->stop };
+  struct source_options so = { .stop = &q->give_up };
   const char *where = q->options->checksums;
   OWN_MEM char *text = NULL;
   OWN (source) s = NULL;

@@ -443,7 +443,7 @@ int
 import_open_image (struct qimport *q, bool recorded, struct error *err)
 {
   struct source_options so
-      = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q };
+      = { .stop = &q->give_up, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q };
   unsigned k;
 
   import_source_options (q->options, &so);
