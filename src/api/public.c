@@ -254,6 +254,10 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     if (atomic_load (&q->stop) && error_status (err.code) == QIMPORT_INTERRUPTED
         && check_stop (q, &stopped) == -1)
       err = stopped;
+    /* nor is it the network's fault when the journal's check has failed */
+    else if (error_status (err.code) == QIMPORT_INTERRUPTED
+             && import_check_failed (q, &stopped) == -1 && stopped.code != ERR_INTERRUPTED)
+      err = stopped;
     import_prefer_check (q, &err);
     if (error_status (err.code) == QIMPORT_IMAGE && q->image.n_layers == 1
         && q->image.sources[0] != NULL)
@@ -277,6 +281,7 @@ void
 qimport_cancel (struct qimport *q)
 {
   atomic_store (&q->stop, true);
+  atomic_store (&q->give_up, true);
   q->stop_check = true;
 }
 
@@ -290,6 +295,7 @@ qimport_close (struct qimport *q)
   if (!q->over && q->journal != NULL && q->image.records != NULL) {
     fail (&closed, ERR_INTERRUPTED, "closed before it was complete");
     atomic_store (&q->stop, true);
+    atomic_store (&q->give_up, true);
     import_leave (q, &closed);
   }
   import_tell_early (q, &closed); /* there may be no import they could be told of */

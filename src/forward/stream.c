@@ -380,17 +380,10 @@ open_stream (struct qimport *q, struct error *err)
 int
 phase_stream (struct qimport *q, int timeout_ms, struct error *err)
 {
-  struct error why;
-  int rc;
-
   (void)timeout_ms;
   if (q->stream_state == NULL && open_stream (q, err) == -1)
     return -1;
-  rc = step_stream (q->stream_state, err);
-  /* what could not be committed any more had a reason */
-  if (rc == -1 && import_check_failed (q, &why) == -1)
-    *err = why;
-  return rc;
+  return step_stream (q->stream_state, err);
 }
 
 void

@@ -72,6 +72,7 @@ struct qimport {
   struct error failure;
 
   atomic_bool stop;
+  atomic_bool give_up; /* for the sources: a stop, or a journal that cannot be believed */
   atomic_bool stop_check;
   int64_t deadline; /* monotonic; 0: none */
 

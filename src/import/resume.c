@@ -23,6 +23,8 @@ check_main (void *ctx)
   atomic_store (&q->check_done, true);
   pthread_cond_broadcast (&q->check_over);
   pthread_mutex_unlock (&q->lock);
+  if (q->check_result == -1)
+    atomic_store (&q->give_up, true);
   return NULL;
 }
 

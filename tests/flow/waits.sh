@@ -68,6 +68,12 @@ alter 'UPDATE import SET segments_committed = segments_committed + 1'
 timeout -k 1 20 env LD_PRELOAD="$shim" SLOW_CHECK_MS=1000 "$QIMPORT" resume -q --limit-rate 0 "$disk" <img.qcow2 2>err
 is $? 7 "the check of the journal fails while a stream waits for a buffer"
 one_message "with one line"
+mkfifo silent
+(exec 3>silent; head -c 400000 img.qcow2 >&3; exec sleep 30) &
+background
+timeout -k 1 20 env LD_PRELOAD="$shim" SLOW_CHECK_MS=1000 "$QIMPORT" resume -q --limit-rate 0 "$disk" <silent 2>err
+is $? 7 "and while a pipe brings nothing"
+one_message "with one line"
 rm -f "$QIMPORT_JOURNAL"*
 cp good.db "$QIMPORT_JOURNAL"
 timeout -k 1 20 $resume --max-time 2 "$disk" <img.qcow2 2>err
