@@ -24,29 +24,29 @@ import_not_asked (struct qimport *q, struct error *err)
 }
 
 /* Whatever was opened to look is of the old import. */
-static void
-forget_old (struct qimport *q)
+static int
+forget_old (struct qimport *q, struct error *err)
 {
   struct error ignored;
 
   import_close_image (q);
+  image_release (&q->image);
   import_tell_early (q, &ignored); /* to nobody: they are of no import */
   memset (&q->imp, 0, sizeof q->imp);
-  memset (q->records, 0, LAYERS_MAX * sizeof *q->records);
-  memset (q->layers, 0, sizeof q->layers);
-  memset (q->formats, 0, sizeof q->formats);
-  q->ask_source = q->validator_changed = q->unproven = q->stream = q->forced_stream = false;
+  q->ask_source = false;
+  return image_init (&q->image, err);
 }
 
 static int
-begin_again (struct qimport *q)
+begin_again (struct qimport *q, struct error *err)
 {
   bool block = strcmp (q->imp.target_kind, "block") == 0;
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
-               q->imp.target, q->records[0].url,
+               q->imp.target, q->image.records[0].url,
                block ? "; until that is complete the device holds neither" : "");
-  forget_old (q);
+  if (forget_old (q, err) == -1)
+    return -1;
   q->options->force = true; /* over what is ours */
   q->renews = true;
   q->phase = phase_start;
@@ -58,10 +58,9 @@ import_newer (struct qimport *q, const char *want, struct error *err)
 {
   const char *have = q->imp.image_sha256;
 
-  (void)err;
   if (want[0] != '\0' && have[0] != '\0'
       && checksum_text_algorithm (want) == checksum_text_algorithm (have))
-    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q);
+    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q, err);
   q->phase = phase_ask_newer;
   return PHASE_MORE;
 }
@@ -72,7 +71,7 @@ look (struct qimport *q, struct error *err)
 {
   return import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
                  || import_open_image (q, true, err) == -1
-                 || import_check_identity (q, q->validator_changed, err) == -1
+                 || import_check_identity (q, q->image.validator_changed, err) == -1
              ? -1
              : 0;
 }
@@ -94,6 +93,6 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   if (rc == 0)
     return PHASE_OVER;
   if (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE)
-    return begin_again (q);
+    return begin_again (q, err);
   return import_not_asked (q, err);
 }
