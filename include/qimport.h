@@ -120,8 +120,9 @@ struct qimport_journal;
 
 enum { QIMPORT_READ_ONLY = 1 };
 
-/* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else
- * $XDG_STATE_HOME/qimport/journal.db (default ~/.local/state).  Made if it is not there, but
+/* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else in a unit of systemd
+ * that has one $STATE_DIRECTORY/journal.db, else $XDG_STATE_HOME/qimport/journal.db (default
+ * ~/.local/state).  Made if it is not there, but
  * not with QIMPORT_READ_ONLY, which never writes and never makes an import wait.  Fails with
  * QIMPORT_JOURNAL; its code is "no-journal" where there is none to read. */
 int qimport_journal_open (struct qimport_journal **out, const char *path, unsigned flags,

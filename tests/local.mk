@@ -53,7 +53,9 @@ flow_tests += tests/flow/signed.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
 flow_tests += tests/flow/streams-spool.sh
+flow_tests += tests/flow/surroundings.sh
 flow_tests += tests/flow/terminal.sh
+flow_tests += tests/flow/typos.sh
 flow_tests += tests/flow/waits.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk

@@ -48,7 +48,7 @@ print_findings (FILE *out, const struct audit *a)
   char hex[DIGEST_HEX];
 
   fprintf (out, "{\n  \"id\": \"%s\",\n  \"state\": \"%s\",\n  \"target\": ", a->imp.id,
-           import_state_word (a->imp.state));
+           import_state_word (a->imp.now.state));
   json_string (out, a->imp.target);
   fprintf (out, ",\n  \"verdict\": \"%s\",\n  \"root_digest\": ", verdict_word (a->verdict));
   if (r->have_root)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "unwrap/unwrap.h"
 
 int
@@ -125,6 +126,42 @@ open_job (struct qimport **out, enum job job, struct qimport_journal *j, const c
   return 0;
 }
 
+/* The length of the scheme that WORD begins with, "://" behind it, or 0. */
+static size_t
+scheme_of (const char *word)
+{
+  size_t len
+      = strspn (word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+  return strncmp (word + len, "://", 3) == 0 ? len : 0;
+}
+
+/* A target is a path; only NBD has URIs of them. */
+static int
+check_target_word (const char *url, const char *target, struct error *err)
+{
+  size_t scheme = scheme_of (target);
+  char shown[512];
+
+  if (strcmp (target, "-") == 0)
+    return fail (
+        err, ERR_USAGE,
+        "- is no target: what is written has to be read again and made durable; give a "
+        "file to make, or a block device");
+  if (scheme == 0 || (scheme >= 3 && strncasecmp (target, "nbd", 3) == 0))
+    return 0;
+  redact_url (shown, sizeof shown, target);
+  if (scheme_of (url) == 0)
+    return fail (err, ERR_USAGE,
+                 "%s: is a URL, and stands where the target should; URL comes "
+                 "first, then TARGET",
+                 shown);
+  return fail (err, ERR_USAGE,
+               "%s: no kind of target that is known; give a file to make, or a "
+               "block device",
+               shown);
+}
+
 static int
 check_words (const char *url, const char *target, struct error *err)
 {
@@ -132,7 +169,7 @@ check_words (const char *url, const char *target, struct error *err)
     return fail (err, ERR_USAGE, "the URL is empty; give http, https, file, a path, or -");
   if (target == NULL || target[0] == '\0')
     return fail (err, ERR_USAGE, "the target is empty; give a file to make, or a block device");
-  return 0;
+  return check_target_word (url, target, err);
 }
 
 int
@@ -218,7 +255,8 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
         && check_stop (q, &stopped) == -1)
       err = stopped;
     import_prefer_check (q, &err);
-    if (q->image.n_layers == 1 && q->image.sources[0] != NULL)
+    if (error_status (err.code) == QIMPORT_IMAGE && q->image.n_layers == 1
+        && q->image.sources[0] != NULL)
       image_name_error (&q->image, 0, &err);
     import_leave (q, &err);
     q->failure = err;

@@ -14,13 +14,15 @@ static int
 default_path (char **out, struct error *err)
 {
   const char *env = getenv ("QIMPORT_JOURNAL"), *state = getenv ("XDG_STATE_HOME");
-  const char *home = getenv ("HOME");
+  const char *home = getenv ("HOME"), *unit = getenv ("STATE_DIRECTORY"); /* systemd.exec(5) */
   int n;
 
   if (env != NULL && env[0] != '\0')
     n = asprintf (out, "%s", env);
   else if (geteuid () == 0)
     n = asprintf (out, "/var/lib/qimport/journal.db");
+  else if (unit != NULL && unit[0] == '/')
+    n = asprintf (out, "%.*s/journal.db", (int)strcspn (unit, ":"), unit);
   else if (state != NULL && state[0] == '/')
     n = asprintf (out, "%s/qimport/journal.db", state);
   else if (home != NULL && home[0] == '/')
@@ -96,25 +98,25 @@ list_one (void *ctx, const struct journal_import *imp, const struct journal_laye
   struct qimport_info *info = &l->info;
 
   copy_text (info->id, sizeof info->id, imp->id);
-  copy_text (info->state, sizeof info->state, import_state_word (imp->state));
+  copy_text (info->state, sizeof info->state, import_state_word (imp->now.state));
   copy_text (info->url, sizeof info->url, layer->url);
   copy_text (info->target, sizeof info->target, imp->target);
   copy_text (info->target_kind, sizeof info->target_kind, imp->target_kind);
   info->virtual_size = imp->virtual_size;
   info->cluster_size = imp->cluster_size;
   info->guest_total = imp->guest_total;
-  info->guest_committed = imp->guest_committed;
+  info->guest_committed = imp->now.guest_committed;
   info->image_total = imp->image_total;
-  info->fetched = imp->fetched;
+  info->fetched = imp->now.fetched;
   info->segments_total = imp->segments;
-  info->segments_committed = imp->segments_committed;
-  info->attempts = imp->attempts;
-  copy_text (info->error_code, sizeof info->error_code, imp->error_code);
-  copy_text (info->error_message, sizeof info->error_message, imp->error_message);
+  info->segments_committed = imp->now.segments_committed;
+  info->attempts = imp->now.attempts;
+  copy_text (info->error_code, sizeof info->error_code, imp->now.error_code);
+  copy_text (info->error_message, sizeof info->error_message, imp->now.error_message);
   info->started_at = imp->started_at;
-  info->updated_at = imp->updated_at;
-  info->finished_at = imp->finished_at;
-  copy_text (info->holder, sizeof info->holder, imp->holder);
+  info->updated_at = imp->now.updated_at;
+  info->finished_at = imp->now.finished_at;
+  copy_text (info->holder, sizeof info->holder, imp->now.holder);
   return l->each (l->ctx, info) == 0 ? 0 : fail (err, ERR_INTERRUPTED, "stopped by the caller");
 }
 
@@ -261,7 +263,8 @@ refuse_used (const struct journal_import *imp, struct error *err)
 {
   const struct target_spec spec = { .path = imp->target, .in_place = imp->keep_holes };
 
-  if (imp->state == IMPORT_COMPLETE || imp->holder[0] != '\0' || !target_is_used (&spec))
+  if (imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0'
+      || !target_is_used (&spec))
     return 0;
   return fail (
       err, ERR_IMPORT_HELD,
@@ -282,7 +285,7 @@ give_back (struct journal *j, const struct journal_import *imp, struct error *er
   OWN_MEM uint8_t *held = NULL;
   int rc;
 
-  if (!imp->keep_holes || imp->state == IMPORT_COMPLETE || imp->holder[0] != '\0')
+  if (!imp->keep_holes || imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0')
     return 0;
   held = malloc (TARGET_HELD_SIZE);
   if (held == NULL)

@@ -182,7 +182,7 @@ static void
 judge (const struct journal_import *imp, const struct story *s, struct verdict *v)
 {
   v->words[0] = '\0';
-  switch (imp->state) {
+  switch (imp->now.state) {
   case IMPORT_COMPLETE:
     judge_complete (s, v);
     return;
@@ -202,8 +202,8 @@ judge (const struct journal_import *imp, const struct story *s, struct verdict *
     break;
   }
   snprintf (v->words, sizeof v->words, "%s",
-            imp->error_message[0] != '\0' && imp->state == IMPORT_FAILED
-                ? imp->error_message
+            imp->now.error_message[0] != '\0' && imp->now.state == IMPORT_FAILED
+                ? imp->now.error_message
                 : "What is committed stays; qimport resume goes on.");
 }
 
@@ -265,15 +265,15 @@ print_facts (FILE *out, const struct journal_import *imp, const struct journal_l
   snprintf (line, sizeof line, "%s (%" PRIu64 " bytes)", format_size (a, imp->virtual_size),
             imp->virtual_size);
   fact (out, "size of the disk", line);
-  snprintf (line, sizeof line, "%s of %s", format_size (a, imp->guest_committed),
+  snprintf (line, sizeof line, "%s of %s", format_size (a, imp->now.guest_committed),
             format_size (b, imp->guest_total));
   fact (out, "committed", line);
-  fact (out, "received", format_size (a, imp->fetched));
-  snprintf (line, sizeof line, "%" PRIu64 " (interruptions: %u, retries: %u)", imp->attempts,
-            s->interruptions, s->retries);
+  fact (out, "received", format_size (a, imp->now.fetched));
+  snprintf (line, sizeof line, "%" PRIu64 " (interruptions: %u, retries: %u)",
+            imp->now.attempts, s->interruptions, s->retries);
   fact (out, "attempts", line);
   fact_time (out, "begun", imp->started_at);
-  fact_time (out, "complete", imp->finished_at);
+  fact_time (out, "complete", imp->now.finished_at);
   fputs ("</dl></section>\n", out);
 }
 
@@ -294,14 +294,14 @@ print_digests (FILE *out, const struct journal_import *imp, const struct story *
   char hex[DIGEST_HEX];
 
   fputs ("<section><h2>Digests (SHA-256 where nothing else is said)</h2><dl>\n", out);
-  fact_hex (out, "image file", imp->image_sha256);
+  fact_hex (out, "image file", imp->now.image_sha256);
   if (imp->expect_sha256[0] != '\0') {
     fact (out, "checked",
-          strcmp (imp->expect_sha256, imp->image_sha256) == 0 ? "it is what it must be"
-                                                              : "not yet");
+          strcmp (imp->expect_sha256, imp->now.image_sha256) == 0 ? "it is what it must be"
+                                                                  : "not yet");
     fact (out, "must be", publisher (imp, s));
   }
-  fact_hex (out, "root of the disk", imp->root_digest);
+  fact_hex (out, "root of the disk", imp->now.root_digest);
   fact_hex (out, "map", imp->sealed ? digest_hex (hex, imp->map_digest) : "");
   fputs ("</dl></section>\n", out);
 }

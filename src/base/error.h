@@ -22,6 +22,7 @@
   X (RETRY_BUDGET, "retry-budget-spent", 3)              \
   X (MAX_TIME, "max-time-reached", 3)                    \
   X (SOURCE_ENDED, "source-ended", 3)                    \
+  X (SOURCE_UNREACHABLE, "source-unreachable", 3)        \
   X (TARGET_FULL, "target-full", 3)                      \
   X (JOURNAL_FULL, "journal-full", 3)                    \
   X (SOURCE_NOT_FOUND, "source-not-found", 4)            \

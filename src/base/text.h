@@ -27,9 +27,14 @@ bool text_is_printable (const char *text);
  * Returns OUT. */
 char *redact_url (char *out, size_t out_size, const char *url);
 
-/* "64M", "1.5G", "4096": suffixes K M G T (binary), B and iB behind them allowed.  Refuses
- * what is negative, not a number, or does not fit.  -1 with ERR_USAGE naming WHAT. */
+/* "64M", "1.5G", "4096": suffixes K M G T (binary), B and iB behind them allowed, but not b,
+ * which means bits.  Refuses what is negative, not a number, or does not fit.  -1 with
+ * ERR_USAGE naming WHAT. */
 int parse_size (const char *text, uint64_t *bytes, const char *what, struct error *err);
+
+/* "90", "1.5h": seconds, or with a suffix s m h d, as milliseconds.  -1 with ERR_USAGE naming
+ * WHAT. */
+int parse_duration (const char *text, uint64_t *ms, const char *what, struct error *err);
 
 /* "1.5 GiB" */
 char *format_size (char out[24], uint64_t bytes);

@@ -54,6 +54,33 @@ url_has_secret (const char *url)
   return p.user != NULL || p.query != NULL;
 }
 
+/* "http:", "https:/", "http//": its length, or 0. */
+static size_t
+broken_scheme (const char *url)
+{
+  size_t len = strncasecmp (url, "https", 5) == 0 ? 5 : 4;
+
+  if (strncasecmp (url, "http", 4) != 0
+      || (url[len] != ':' && strncmp (url + len, "//", 2) != 0))
+    return 0;
+  return len + strspn (url + len, ":/");
+}
+
+const char *
+url_lost_scheme (const char *url)
+{
+  size_t host = strcspn (url, "/"), scheme = broken_scheme (url);
+
+  if (url[0] == '\0' || strchr ("/.-", url[0]) != NULL || strstr (url, "://") != NULL)
+    return NULL;
+  if (scheme > 0)
+    return url + scheme;
+  if (url[host] != '/'
+      || (strcspn (url, ".:") >= host && strncmp (url, "localhost", host) != 0))
+    return NULL;
+  return url;
+}
+
 /* ---- Credentials ------------------------------------------------------------------------- */
 
 /* Names that no publisher gives to what selects an image.  One that is missing here costs a

@@ -13,6 +13,10 @@
  * a path, and a file URL have none. */
 bool url_has_secret (const char *url);
 
+/* Does a plain path look like a URL without its scheme, or with one that was mistyped?  Then
+ * what would stand behind "://", within URL; or NULL. */
+const char *url_lost_scheme (const char *url);
+
 enum { URL_MARK_SIZE = 2 * 8 + 1 + 2 * 8 + 1 };
 
 /* Of the parts of URL that are not stored but may say which image is meant: the user's name,

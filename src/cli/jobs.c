@@ -105,13 +105,17 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
-int
+/* Say what became of an import that ended with ERR: which part is safe, and how to go on.
+ * Returns the exit status. */
+static int
 tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
               const struct qimport_progress *p, const struct qimport_error *err)
 {
   const char *why = stop_requested () ? "interrupted" : err->message;
 
-  if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
+  if (p->id[0] == '\0' && strcmp (err->code, "source-unreachable") == 0 && !stop_requested ())
+    display_message (d, "%s; nothing was begun", why);
+  else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);
   else if (err->status == QIMPORT_INTERRUPTED)
     tell_not_begun (d, why);
@@ -236,7 +240,8 @@ run_job (const struct crew *c, size_t slot, const struct job *job)
   int status;
 
   if (qimport_journal_open (&j, c->a->journal, 0, &err) == -1
-      || open_import (&q, j, job, c->a->options, &err) == -1) {
+      || open_import (&q, j, job, job->options != NULL ? job->options : c->a->options, &err)
+             == -1) {
     display_message (c->display, "%s", err.message);
     status = exit_status (&err);
   } else {

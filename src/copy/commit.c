@@ -279,16 +279,16 @@ zero_all (struct copy *c, struct error *err)
   const struct journal_import *imp = c->spec.imp;
   OWN (journal_reader) reader = NULL;
   struct extent runs[ZERO_BATCH];
-  uint64_t off = imp->zero_off;
+  uint64_t off = imp->now.zero_off;
   size_t n, i;
   int rc;
 
   if (!wait_for_map (c))
     return 1;
-  if (journal_reader_open (&reader, journal_path (c->spec.journal), err) == -1)
+  if (journal_reader_open (&reader, journal_path (c->spec.journal), c->spec.imp->no, err) == -1)
     return -1;
   for (;;) {
-    if (journal_zeros (reader, imp->no, c->zero_ord, runs, ZERO_BATCH, &n, err) == -1)
+    if (journal_zeros (reader, c->zero_ord, runs, ZERO_BATCH, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;

@@ -96,7 +96,7 @@ slot_base (const struct copy *c, const struct segment *seg)
   else
     base.v = max_u64 (base.v, seg->committed_to.v);
   if (c->spec.imp->hash_image && seg->layer == 0)
-    base.v = min_u64 (base.v, max_u64 (seg->at.v, c->spec.imp->image_hashed_to));
+    base.v = min_u64 (base.v, max_u64 (seg->at.v, c->spec.imp->now.image_hashed_to));
   return base;
 }
 
@@ -114,7 +114,8 @@ slot_fill (struct copy *c, struct slot *s, const struct segment *seg, struct err
   s->n_parts = 1;
   s->written = seg->committed;
   s->hashed
-      = !hash || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->image_hashed_to;
+      = !hash
+        || min_u64 (seg->at.v + c->segment_size, c->image_len) <= imp->now.image_hashed_to;
   s->changed = false;
   s->next = seg->committed_extents;
   s->into = 0;
@@ -235,7 +236,7 @@ step_network (struct copy *c, int timeout_ms, struct error *err)
     return -1;
   if (source_step (c->spec.sources[c->layer], timeout_ms, err) == -1)
     return -1;
-  atomic_store (&c->fetched, c->spec.imp->fetched + fetched_now (c));
+  atomic_store (&c->fetched, c->spec.imp->now.fetched + fetched_now (c));
   now = monotonic_ms ();
   if (now - c->last_tick >= c->spec.commit_interval_ms / 2) {
     c->last_tick = now;
@@ -435,18 +436,18 @@ init_progress (struct copy *c)
   const struct journal_import *imp = c->spec.imp;
   struct import_progress *p = &c->committed;
 
-  p->segments_committed = imp->segments_committed;
-  p->guest_committed = imp->guest_committed;
-  p->fetched = imp->fetched;
-  p->zero_ord = c->zero_ord = imp->zero_ord;
-  p->zero_off = c->zero_off = imp->zero_off;
-  p->image_hashed_to = c->hashed_to = imp->image_hashed_to;
-  c->guest_written = imp->guest_committed;
-  c->segments_left = imp->segments - min_u64 (imp->segments, imp->segments_committed);
+  p->segments_committed = imp->now.segments_committed;
+  p->guest_committed = imp->now.guest_committed;
+  p->fetched = imp->now.fetched;
+  p->zero_ord = c->zero_ord = imp->now.zero_ord;
+  p->zero_off = c->zero_off = imp->now.zero_off;
+  p->image_hashed_to = c->hashed_to = imp->now.image_hashed_to;
+  c->guest_written = imp->now.guest_committed;
+  c->segments_left = imp->segments - min_u64 (imp->segments, imp->now.segments_committed);
   c->unsynced_limit = 32 << 20;
   c->last_tick = monotonic_ms ();
   plan_begin (c);
-  atomic_store (&c->fetched, imp->fetched);
+  atomic_store (&c->fetched, imp->now.fetched);
 }
 
 static int
@@ -456,10 +457,10 @@ open_image_hash (struct copy *c, struct error *err)
   enum hash_algorithm algorithm = checksum_text_algorithm (imp->expect_sha256);
 
   hash_init (&c->image, algorithm);
-  c->hash_ord = imp->image_hashed_to / c->segment_size;
-  if ((imp->image_hash_len > 0
-       && !hash_load (&c->image, algorithm, imp->image_hash, imp->image_hash_len))
-      || hash_count (&c->image) != imp->image_hashed_to)
+  c->hash_ord = imp->now.image_hashed_to / c->segment_size;
+  if ((imp->now.image_hash_len > 0
+       && !hash_load (&c->image, algorithm, imp->now.image_hash, imp->now.image_hash_len))
+      || hash_count (&c->image) != imp->now.image_hashed_to)
     return fail (
         err, ERR_JOURNAL_CORRUPT,
         "%s: the image's digest state is not valid; restore the journal, or forget the "
@@ -527,7 +528,8 @@ copy_open (struct copy **out, const struct copy_spec *spec, struct error *err)
     return -1;
   init_progress (c);
   if (open_image_hash (c, err) == -1
-      || journal_reader_open (&c->reader, journal_path (spec->journal), err) == -1
+      || journal_reader_open (&c->reader, journal_path (spec->journal), spec->imp->no, err)
+             == -1
       || open_threads (c, err) == -1)
     return -1;
   *out = c;

@@ -389,10 +389,10 @@ peek_claim (struct copy *c, const struct segment **seg, struct error *err)
   *seg = NULL;
   if (c->claim_n == 0 && !c->claimed_all) {
     const struct journal_import *imp = c->spec.imp;
-    uint64_t hashed_to = imp->hash_image ? imp->image_hashed_to : INT64_MAX;
+    uint64_t hashed_to = imp->hash_image ? imp->now.image_hashed_to : INT64_MAX;
 
-    if (journal_claim (c->reader, imp->no, c->next_ord, hashed_to, c->claims, COPY_CLAIMS,
-                       &c->claim_n, err)
+    if (journal_claim (c->reader, c->next_ord, hashed_to, c->claims, COPY_CLAIMS, &c->claim_n,
+                       err)
         == -1)
       return -1;
     c->claim_first = 0;

@@ -161,8 +161,6 @@ void slot_retire (struct copy *c, struct slot *s);
 bool copy_is_dirty (const struct copy *c);
 /* Something happened that the network thread may wait for. */
 void copy_wake (struct copy *c);
-/* The slot whose bytes go into the image's digest next, if there are any. */
-struct slot *hash_candidate (struct copy *c);
 
 /* How many slots are free. */
 size_t slots_free (struct copy *c);

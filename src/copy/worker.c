@@ -83,9 +83,7 @@ extent_of (struct worker *w, const struct slot *s, uint64_t i, const struct exte
     return 0;
   }
   if (ord < w->batch_first || ord >= w->batch_first + w->batch_n) {
-    if (journal_extents (w->reader, w->c->spec.imp->no, &s->seg, i, w->batch, BATCH,
-                         &w->batch_n, err)
-        == -1)
+    if (journal_extents (w->reader, &s->seg, i, w->batch, BATCH, &w->batch_n, err) == -1)
       return -1;
     w->batch_first = ord;
   }
@@ -268,7 +266,7 @@ write_slot (struct worker *w, struct slot *s, uint64_t have, struct segment_prog
 
 /* ---- The image's digest ------------------------------------------------------------------ */
 
-struct slot *
+static struct slot *
 hash_candidate (struct copy *c)
 {
   size_t i;
@@ -342,7 +340,9 @@ worker_new (struct copy *c, struct error *err)
   w->decoders.formats = c->spec.formats;
   if (gather_init (&w->gather, c->arena_size, err) == 0
       && (c->spec.extents != NULL
-          || journal_reader_open (&w->reader, journal_path (c->spec.journal), err) == 0))
+          || journal_reader_open (&w->reader, journal_path (c->spec.journal), c->spec.imp->no,
+                                  err)
+                 == 0))
     return w;
   worker_release (w);
   return NULL;

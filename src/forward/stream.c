@@ -290,7 +290,7 @@ run_stream (struct stream *s, struct error *err)
   fresh = q->fresh;
   q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
   if (journal_map_begin (&s->map, q->journal, &q->imp, q->image.records, err) == -1
-      || journal_reader_open (&s->reader, journal_path (q->journal), err) == -1
+      || journal_reader_open (&s->reader, journal_path (q->journal), q->imp.no, err) == -1
       || import_open_copy (q, err) == -1)
     return -1;
   q->fresh = fresh;

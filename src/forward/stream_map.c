@@ -148,7 +148,7 @@ stream_find_disk (struct stream *s, struct error *err)
   if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
   if (image_found_disk (&s->search, &s->header, &s->disk, err) == -1)
-    return -1;
+    return image_name_error (&s->q->image, 0, err);
   s->have_disk = true;
   return 0;
 }

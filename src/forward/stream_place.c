@@ -130,7 +130,7 @@ each_run (struct stream *s, const struct segment *seg, struct stream_run *run, r
   size_t n, k;
 
   for (i = 0; i < seg->extents; i += n) {
-    if (journal_extents (s->reader, s->q->imp.no, seg, i, batch, EXTENT_BATCH, &n, err) == -1)
+    if (journal_extents (s->reader, seg, i, batch, EXTENT_BATCH, &n, err) == -1)
       return -1;
     for (k = 0; k < n; k++)
       if (grow_run (s, run, &batch[k], each, ctx, err) == -1)

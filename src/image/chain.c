@@ -49,6 +49,14 @@ refuse_other_format (struct image *i, unsigned k, const uint8_t *head, size_t le
                source_url (i->sources[k]), what, source_url (i->sources[k - 1]));
 }
 
+/* Other words for raw, which nothing has to be converted for. */
+static bool
+means_raw (const char *format)
+{
+  return strcasecmp (format, "raw") == 0 || strcmp (format, "file") == 0
+         || strcmp (format, "host_device") == 0;
+}
+
 /* What a guest writes to a raw disk must not make another image of it: the overlay's word
  * holds, and the bytes are looked at only where it says nothing. */
 int
@@ -69,9 +77,12 @@ image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned k,
   if (strcmp (format, "raw") != 0 && format[0] != '\0')
     return fail (err, ERR_IMAGE_UNSUPPORTED,
                  "%s: the backing file of %s is of format \"%s\", and only qcow2 and raw are "
-                 "read; convert it, and say so with qemu-img rebase -u -F qcow2",
+                 "read; %s",
                  url, source_url (i->sources[k - 1]),
-                 escape_text (shown, sizeof shown, format, strlen (format)));
+                 escape_text (shown, sizeof shown, format, strlen (format)),
+                 means_raw (format)
+                     ? "that means raw: say so with qemu-img rebase -u -F raw"
+                     : "convert it, and say so with qemu-img rebase -u -F qcow2");
   *raw = format[0] != '\0' || !is_qcow2 (head, len);
   if (format[0] == '\0' && *raw && refuse_other_format (i, k, head, len, err) == -1)
     return -1;

@@ -18,6 +18,7 @@
 #include "base/url.h"
 #include "image/snapshot.h"
 
+/* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
 enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
 
@@ -159,6 +160,16 @@ head_digest (struct image *i, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
+int
+image_name_error (const struct image *i, unsigned k, struct error *err)
+{
+  const char *url = source_url (i->sources[k]);
+
+  if (!error_blames_image (err->code) && err->code != ERR_USAGE)
+    return -1;
+  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
+}
+
 static int
 find_snapshot (struct image *i, const struct image_spec *spec, struct error *err)
 {
@@ -168,7 +179,9 @@ find_snapshot (struct image *i, const struct image_spec *spec, struct error *err
 
   if (image_each_snapshot (&r, &l->header, image_search_snapshot, &search, err) == -1)
     return -1;
-  return image_found_disk (&search, &l->header, &l->disk, err);
+  return image_found_disk (&search, &l->header, &l->disk, err) == -1
+             ? image_name_error (i, 0, err)
+             : 0;
 }
 
 static int
@@ -181,16 +194,6 @@ check_raw (struct image *i, unsigned k, struct error *err)
   i->layers[k].raw = i->formats[k].raw = true;
   i->formats[k].cluster_bits = 16;
   return 0;
-}
-
-int
-image_name_error (const struct image *i, unsigned k, struct error *err)
-{
-  const char *url = source_url (i->sources[k]);
-
-  if (!error_blames_image (err->code))
-    return -1;
-  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
 }
 
 static int
@@ -343,6 +346,26 @@ image_record_format (struct image *i, char *features, size_t size)
             h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty);
 }
 
+/* A path that is not there and looks like a URL that lost its beginning. */
+static int
+check_scheme (const char *url, const char *absolute, struct error *err)
+{
+  const char *rest = url_lost_scheme (url);
+  OWN_MEM char *meant = NULL;
+  char shown[512];
+
+  if (rest == NULL || access (absolute, F_OK) == 0)
+    return 0;
+  if (asprintf (&meant, "https://%s", rest) == -1) {
+    meant = NULL;
+    return fail_memory (err, "a URL");
+  }
+  redact_url (shown, sizeof shown, meant);
+  return fail (err, ERR_SOURCE_NOT_FOUND,
+               "%s: there is no such file; if it is a URL, begin it with https:// (or http://)",
+               shown + strlen ("https://"));
+}
+
 int
 image_name (struct image *i, const struct image_spec *spec, struct error *err)
 {
@@ -353,7 +376,10 @@ image_name (struct image *i, const struct image_spec *spec, struct error *err)
   while (backing[i->n_layers - 1] != NULL)
     i->n_layers++;
   for (k = 0; k < i->n_layers; k++) {
-    if (image_absolute_url (k == 0 ? spec->url : backing[k - 1], &i->urls[k], err) == -1)
+    const char *given = k == 0 ? spec->url : backing[k - 1];
+
+    if (image_absolute_url (given, &i->urls[k], err) == -1
+        || check_scheme (given, i->urls[k], err) == -1)
       return -1;
     record_url (i->urls[k], &i->records[k]);
   }
@@ -425,6 +451,18 @@ image_close (struct image *i)
     free (i->layers[k].l1);
     i->layers[k].l1 = NULL;
   }
+}
+
+void
+image_forget (struct image *i)
+{
+  struct journal_layer *records = i->records;
+
+  image_close (i);
+  free (i->tables);
+  memset (records, 0, IMAGE_LAYERS_MAX * sizeof *records);
+  memset (i, 0, sizeof *i);
+  i->records = records;
 }
 
 void

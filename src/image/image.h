@@ -59,6 +59,9 @@ void image_release (struct image *i);
 /* Ends its requests; what is known stays. */
 void image_close (struct image *i);
 
+/* The empty one again. */
+void image_forget (struct image *i);
+
 /* Which sources there are: n_layers, urls, and what of them may be recorded. */
 int image_name (struct image *i, const struct image_spec *spec, struct error *err);
 /* Open and probe each, parse the headers (of a sealed map only what decoding needs), refuse

@@ -86,8 +86,8 @@ image_snapshots_begin (const struct qcow2_header *h)
 
 int
 image_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r,
-                        const struct qcow2_header *h, snapshot_each each, void *ctx,
-                        struct error *err)
+                       const struct qcow2_header *h, snapshot_each each, void *ctx,
+                       struct error *err)
 {
   OWN_MEM uint8_t *buf = NULL;
   struct window w = { .reader = r };
@@ -113,7 +113,7 @@ image_snapshots_go_on (struct snapshot_walk *walk, const struct image_reader *r,
 
 int
 image_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
-                      snapshot_each each, void *ctx, struct error *err)
+                     snapshot_each each, void *ctx, struct error *err)
 {
   struct snapshot_walk walk = image_snapshots_begin (h);
   int rc = image_snapshots_go_on (&walk, r, h, each, ctx, err);
@@ -155,7 +155,7 @@ image_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct e
 
 int
 image_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
-                   struct qcow2_disk *disk, struct error *err)
+                  struct qcow2_disk *disk, struct error *err)
 {
   char shown[80], size[24], most[24];
 

@@ -24,7 +24,7 @@ typedef int (*snapshot_each) (void *ctx, const struct qcow2_snapshot *snap, stru
 
 /* Every entry of the table, which must be there. */
 int image_each_snapshot (const struct image_reader *r, const struct qcow2_header *h,
-                          snapshot_each each, void *ctx, struct error *err);
+                         snapshot_each each, void *ctx, struct error *err);
 
 /* A table of which not everything can be read yet. */
 struct snapshot_walk {
@@ -36,8 +36,8 @@ struct snapshot_walk image_snapshots_begin (const struct qcow2_header *h);
 
 /* The entries that R has by now: 0 when those were all, 1 when some are to come. */
 int image_snapshots_go_on (struct snapshot_walk *w, const struct image_reader *r,
-                            const struct qcow2_header *h, snapshot_each each, void *ctx,
-                            struct error *err);
+                           const struct qcow2_header *h, snapshot_each each, void *ctx,
+                           struct error *err);
 
 /* Looks for the snapshot NAME, by ID first, then by name, as qemu-img does; NULL: for none.
  * Sees the whole table in any case: what is malformed is refused, as by qemu-img. */
@@ -54,6 +54,6 @@ int image_search_snapshot (void *search, const struct qcow2_snapshot *snap, stru
 /* What the search found, having seen all; without a name, the active disk.  ERR_USAGE when
  * there is no such snapshot, ERR_IMAGE_TOO_LARGE when its disk is larger than it may be. */
 int image_found_disk (const struct snapshot_search *search, const struct qcow2_header *h,
-                       struct qcow2_disk *disk, struct error *err);
+                      struct qcow2_disk *disk, struct error *err);
 
 #endif

@@ -149,8 +149,8 @@ check_root (const struct qimport *q, const char *hex, struct error *err)
 {
   const struct audit *a = q->audit;
 
-  if (hex[0] == '\0' || a->imp.root_digest[0] == '\0' || a->imp.keep_holes
-      || strcmp (hex, a->imp.root_digest) == 0)
+  if (hex[0] == '\0' || a->imp.now.root_digest[0] == '\0' || a->imp.keep_holes
+      || strcmp (hex, a->imp.now.root_digest) == 0)
     return 0;
   return fail (
       err, ERR_JOURNAL_CORRUPT,
@@ -220,7 +220,7 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
   if (verdict == VERDICT_SAME || verdict == VERDICT_REPAIRED) {
     if (check_root (q, hex, err) == -1)
       return -1;
-    snprintf (q->imp.root_digest, sizeof q->imp.root_digest, "%s", hex);
+    snprintf (q->imp.now.root_digest, sizeof q->imp.now.root_digest, "%s", hex);
   } else {
     hex[0] = '\0'; /* the root of something else is not the import's */
   }
@@ -414,7 +414,7 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   a->held = true;
   q->imp = a->imp;
-  a->whole = a->imp.state == IMPORT_COMPLETE;
+  a->whole = a->imp.now.state == IMPORT_COMPLETE;
   if (import_hold_options (q, err) == -1 || open_target (q, err) == -1
       || start_check (q, err) == -1 || start_compare (q, err) == -1)
     return -1;

@@ -30,7 +30,7 @@ import_open_beside (struct qimport *q, struct source **s, const char *where, str
   struct source_options so
       = { .stop = &q->stop, .deadline_ms = q->deadline, .credentials_url = q->url };
 
-  import_source_options (q->options, &so);
+  import_source_options (q, &so);
   if (source_open (s, where, &so, err) == 0)
     return 0;
   /* a name that was mistyped here, not what a publisher lacks */

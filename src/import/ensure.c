@@ -46,7 +46,7 @@ expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
     snprintf (want, HASH_TEXT, "%s", q->options->checksum);
   if (q->options->checksums == NULL)
     return 0;
-  if (import_ask_publisher (q, q->imp.image_sha256, &said, err) == -1)
+  if (import_ask_publisher (q, q->imp.now.image_sha256, &said, err) == -1)
     return -1;
   checksum_text (want, &said.sum);
   return 0;
@@ -56,7 +56,7 @@ expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
 static int
 check_expected (const struct qimport *q, const char *want, struct error *err)
 {
-  const char *have = q->imp.image_sha256;
+  const char *have = q->imp.now.image_sha256;
   enum hash_algorithm algorithm;
 
   if (want[0] == '\0' || strcmp (want, have) == 0)
@@ -107,7 +107,7 @@ is_complete (struct qimport *q, struct error *err)
 static int
 decide (struct qimport *q, struct error *err)
 {
-  if (q->imp.state != IMPORT_COMPLETE) {
+  if (q->imp.now.state != IMPORT_COMPLETE) {
     q->phase = phase_resume;
     return import_same_url (q, err) == -1 ? -1 : PHASE_MORE;
   }

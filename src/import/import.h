@@ -101,7 +101,7 @@ int import_open_image (struct qimport *q, bool recorded, struct error *err);
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 void import_record_format (struct qimport *q);
-void import_source_options (const struct qimport_options *o, struct source_options *so);
+void import_source_options (const struct qimport *q, struct source_options *so);
 
 /* events.c: an event for the journal, as soon as the import is there. */
 void import_event (struct qimport *q, const char *kind, const char *detail);

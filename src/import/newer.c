@@ -24,29 +24,27 @@ import_not_asked (struct qimport *q, struct error *err)
 }
 
 /* Whatever was opened to look is of the old import. */
-static int
-forget_old (struct qimport *q, struct error *err)
+static void
+forget_old (struct qimport *q)
 {
   struct error ignored;
 
   import_close_image (q);
-  image_release (&q->image);
+  image_forget (&q->image);
   import_tell_early (q, &ignored); /* to nobody: they are of no import */
   memset (&q->imp, 0, sizeof q->imp);
   q->ask_source = false;
-  return image_init (&q->image, err);
 }
 
 static int
-begin_again (struct qimport *q, struct error *err)
+begin_again (struct qimport *q)
 {
   bool block = strcmp (q->imp.target_kind, "block") == 0;
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
                q->imp.target, q->image.records[0].url,
                block ? "; until that is complete the device holds neither" : "");
-  if (forget_old (q, err) == -1)
-    return -1;
+  forget_old (q);
   q->options->force = true; /* over what is ours */
   q->renews = true;
   q->phase = phase_start;
@@ -56,11 +54,12 @@ begin_again (struct qimport *q, struct error *err)
 int
 import_newer (struct qimport *q, const char *want, struct error *err)
 {
-  const char *have = q->imp.image_sha256;
+  const char *have = q->imp.now.image_sha256;
 
+  (void)err;
   if (want[0] != '\0' && have[0] != '\0'
       && checksum_text_algorithm (want) == checksum_text_algorithm (have))
-    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q, err);
+    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q);
   q->phase = phase_ask_newer;
   return PHASE_MORE;
 }
@@ -93,6 +92,6 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   if (rc == 0)
     return PHASE_OVER;
   if (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE)
-    return begin_again (q, err);
+    return begin_again (q);
   return import_not_asked (q, err);
 }

@@ -169,16 +169,21 @@ set_number (uint64_t *field, const struct option_row *row, const char *value, st
 }
 
 static int
-set_ms (uint64_t *field, const struct option_row *row, const char *value, struct error *err)
+set_duration (uint64_t *field, const struct option_row *row, const char *value,
+              struct error *err)
 {
-  char *end;
-  double seconds = strtod (value, &end);
+  uint64_t ms, unit = row->type == TYPE_SECONDS ? 1000 : 1;
+  char what[64];
 
-  if (!isdigit ((unsigned char)value[0]) || *end != '\0'
-      || !(seconds * 1000 >= (double)row->least && seconds * 1000 <= (double)row->most))
-    return fail (err, ERR_USAGE, "--%s: give seconds, from %g to %g", row->info.name,
-                 (double)row->least / 1000, (double)row->most / 1000);
-  *field = (uint64_t)(seconds * 1000);
+  snprintf (what, sizeof what, "--%s", row->info.name);
+  if (parse_duration (value, &ms, what, err) == -1)
+    return -1;
+  if (ms % unit != 0)
+    return fail (err, ERR_USAGE, "%s: give whole seconds", what);
+  if (ms / unit < row->least || ms / unit > row->most)
+    return fail (err, ERR_USAGE, "%s: must be from %g to %g seconds", what,
+                 (double)(row->least * unit) / 1000, (double)row->most * (double)unit / 1000);
+  *field = ms / unit;
   return 0;
 }
 
@@ -247,7 +252,9 @@ set_checksum (char **field, const struct option_row *row, const char *value, str
   bool valid = checksum_from_text (&c, value);
 
   if (row->type == TYPE_SHA256 && !(valid && c.algorithm == HASH_SHA256))
-    return fail (err, ERR_USAGE, "--sha256: give 64 hexadecimal digits");
+    return fail (
+        err, ERR_USAGE,
+        "--sha256: give 64 hexadecimal digits; --checksum ALGO:HEX takes other digests");
   if (!valid)
     return fail (err, ERR_USAGE,
                  "--checksum: give ALGO:HEX with sha256, sha512, sha384, sha224, sha1 or md5, "
@@ -267,10 +274,10 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return 0;
   case TYPE_COUNT:
   case TYPE_SIZE:
-  case TYPE_SECONDS:
     return set_number (field, row, value, err);
+  case TYPE_SECONDS:
   case TYPE_MS:
-    return set_ms (field, row, value, err);
+    return set_duration (field, row, value, err);
   case TYPE_TEXT:
   case TYPE_URL:
     return set_text (field, value, err);

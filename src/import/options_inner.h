@@ -13,8 +13,8 @@ enum option_type {
   TYPE_SWITCH,
   TYPE_COUNT,    /* uint64_t, a whole number */
   TYPE_SIZE,     /* uint64_t, with suffix */
-  TYPE_SECONDS,  /* uint64_t, whole seconds */
-  TYPE_MS,       /* uint64_t milliseconds, given in seconds with a fraction */
+  TYPE_SECONDS,  /* uint64_t, whole seconds; given with s m h d or without */
+  TYPE_MS,       /* uint64_t milliseconds, given in the same way, with a fraction */
   TYPE_TEXT,     /* char *, no secret */
   TYPE_URL,      /* char *, may have secrets */
   TYPE_FILE,     /* char *, made absolute, so that a resume elsewhere finds it */

@@ -118,7 +118,7 @@ static const char *
 shown_state (const struct qimport *q)
 {
   if (q->job == JOB_AUDIT)
-    return q->imp.no > 0 ? import_state_word (q->imp.state) : "probing";
+    return q->imp.no > 0 ? import_state_word (q->imp.now.state) : "probing";
   if (q->over)
     return q->result == 0                                          ? "complete"
            : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
@@ -132,8 +132,8 @@ void
 import_update_progress (struct qimport *q)
 {
   struct qimport_progress *p = &q->progress;
-  struct copy_progress c
-      = { q->imp.guest_committed, q->imp.guest_committed, q->imp.segments_committed };
+  struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
+                             q->imp.now.segments_committed };
   uint64_t fetched = 0, retries = 0;
   unsigned k;
 
@@ -155,7 +155,7 @@ import_update_progress (struct qimport *q)
     p->guest_committed = c.guest_committed;
   }
   p->fetched_now = fetched;
-  p->fetched = q->imp.fetched + fetched;
+  p->fetched = q->imp.now.fetched + fetched;
   p->retries = retries;
   update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
   p->eta_seconds = eta (q, p, c.segments_committed);

@@ -42,8 +42,8 @@ static bool
 all_committed (const struct journal_import *imp)
 {
   return imp->sealed && imp->target_identity[0] != '\0'
-         && imp->segments_committed == imp->segments && imp->zero_ord == imp->zero_runs
-         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total)
+         && imp->now.segments_committed == imp->segments && imp->now.zero_ord == imp->zero_runs
+         && (!imp->hash_image || imp->now.image_hashed_to >= imp->image_total)
          && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
@@ -145,7 +145,7 @@ is_late (const struct journal_import *imp, const char *given)
   if (!imp->sealed || imp->stream)
     return false;
   return !imp->hash_image
-         || (imp->image_hashed_to > 0
+         || (imp->now.image_hashed_to > 0
              && checksum_text_algorithm (given)
                     != checksum_text_algorithm (imp->expect_sha256));
 }
@@ -175,7 +175,7 @@ hold (struct qimport *q, struct error *err)
 {
   int rc;
 
-  if (q->imp.state == IMPORT_COMPLETE)
+  if (q->imp.now.state == IMPORT_COMPLETE)
     return 1;
   if (import_hold_options (q, err) == -1)
     return -1;

@@ -28,7 +28,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->virtual_size = q->imp.virtual_size;
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
-  spec->known = (struct target_mark){ (uint32_t)q->imp.target_run, q->imp.target_epoch };
+  spec->known
+      = (struct target_mark){ (uint32_t)q->imp.now.target_run, q->imp.now.target_epoch };
   spec->force = o->force;
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
@@ -47,15 +48,15 @@ static int
 replace_unfinished (struct qimport *q, const struct journal_import *old, bool now,
                     struct error *err)
 {
-  if (old->holder[0] == '\0' && q->options->force) {
+  if (old->now.holder[0] == '\0' && q->options->force) {
     if (!now)
       return 0;
     import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
     return import_forget (q->journal, old, err);
   }
-  if (old->holder[0] != '\0')
+  if (old->now.holder[0] != '\0')
     return fail (err, ERR_IMPORT_HELD, "%s: is being imported right now by %s (import %.8s)",
-                 old->target, old->holder, old->id);
+                 old->target, old->now.holder, old->id);
   return fail (err, ERR_TARGET_EXISTS,
                "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
                "`qimport forget %.8s` drops it",
@@ -78,7 +79,7 @@ check_target (struct qimport *q, bool now, struct error *err)
   import_target_spec (q, &spec);
   rc = target_preflight (&spec, &kind, canonical, err);
   if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
-      && old->state != IMPORT_COMPLETE
+      && old->now.state != IMPORT_COMPLETE
       && replace_unfinished (q, old, now && rc == 0, err) == -1)
     rc = -1;
   free (old);
@@ -196,7 +197,8 @@ check_length (const struct qimport *q, struct error *err)
   const struct map_layer *l = &q->image.layers[0];
   uint64_t len = l->file_len, most;
 
-  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size, &most))
+  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size,
+                              &most))
     most = INT64_MAX;
   most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
   if (q->options->checksum == NULL || l->raw || len <= most)
@@ -452,8 +454,8 @@ image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
     return 0;
   }
   if (q->copy != NULL
-      || !hash_load (&h, checksum_text_algorithm (imp->expect_sha256), imp->image_hash,
-                     imp->image_hash_len))
+      || !hash_load (&h, checksum_text_algorithm (imp->expect_sha256), imp->now.image_hash,
+                     imp->now.image_hash_len))
     return fail (err, ERR_INTERNAL, "the image's digest is not complete");
   hash_peek (&h, &sum);
   checksum_text (text, &sum);

@@ -48,7 +48,7 @@ another_import (const struct qimport *q, const char *given, const char *began,
                  "%s: import %.8s began with %s, which holds to its end; leave it out, or "
                  "`qimport forget %.8s` and start another",
                  given, imp->id, began, imp->id);
-  if (imp->state != IMPORT_COMPLETE)
+  if (imp->now.state != IMPORT_COMPLETE)
     return fail (err, ERR_TARGET_EXISTS,
                  "%s: has an interrupted import with %s, not %s; `qimport resume %.8s` goes on "
                  "with it, `qimport forget %.8s` drops it",
@@ -180,7 +180,7 @@ import_same_url (struct qimport *q, struct error *err)
   q->ask_source |= !means_same;
   if (same)
     return 0;
-  if (imp->state == IMPORT_COMPLETE)
+  if (imp->now.state == IMPORT_COMPLETE)
     return fail (
         err, ERR_TARGET_EXISTS,
         "%s: was imported from another URL, %s; give another target, or `qimport start "

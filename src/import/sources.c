@@ -10,12 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So long a start waits for the first answer of a server that a mistyped URL may have named. */
+enum { FIRST_TIME_S = 15 };
+
 void
-import_source_options (const struct qimport_options *o, struct source_options *so)
+import_source_options (const struct qimport *q, struct source_options *so)
 {
+  const struct qimport_options *o = q->options;
+
   so->connections = (unsigned)o->connections;
   so->limit_rate = o->limit_rate;
   so->retry_time_s = (unsigned)o->retry_time_s;
+  so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
   so->stall_time_s = (unsigned)o->stall_time_s;
   so->connect_timeout_s = (unsigned)o->connect_timeout_s;
   so->header_file = o->header_file;
@@ -111,7 +117,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .source
     = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q },
   };
-  import_source_options (o, &spec->source);
+  import_source_options (q, &spec->source);
 }
 
 void

@@ -136,7 +136,9 @@ make_directories (char *path, struct error *err)
   for (slash = strchr (path + 1, '/'); slash != NULL; slash = strchr (slash + 1, '/')) {
     *slash = '\0';
     if (mkdir (path, 0700) == -1 && errno != EEXIST) {
-      refuse_errno (err, path, errno, "cannot make its directory");
+      refuse_errno (err, path, errno,
+                    "no directory can be made there; name another place with --journal PATH or "
+                    "$QIMPORT_JOURNAL");
       *slash = '/';
       return -1;
     }

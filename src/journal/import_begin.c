@@ -27,9 +27,9 @@ refuse_second (struct journal *j, const char *target, struct error *err)
     return 1;
   if (record_read_import (&j->sql, no, &other, err) == -1)
     return -1;
-  if (other.holder[0] != '\0')
+  if (other.now.holder[0] != '\0')
     return fail (err, ERR_IMPORT_HELD, "%.512s: import %s writes it already (%s)", target,
-                 other.id, other.holder);
+                 other.id, other.now.holder);
   return fail (err, ERR_TARGET_EXISTS,
                "%.512s: import %s of it is not finished; go on with: qimport resume %s (or "
                "drop it with: qimport forget %s)",
@@ -89,7 +89,7 @@ journal_begin (struct journal *j, struct journal_import *imp,
                  JOURNAL_LAYERS_MAX);
   uuid_generate_random (uuid);
   uuid_unparse_lower (uuid, imp->id);
-  imp->state = IMPORT_PROBING;
+  imp->now.state = IMPORT_PROBING;
   imp->started_at = wall_ms ();
   if (tx_begin (j, DURABLE, err) == -1)
     return -1;

@@ -31,12 +31,12 @@ commit_segment (struct journal *j, int64_t no, const struct segment_progress *p,
 static int
 not_ours (struct journal *j, int64_t no, struct error *err)
 {
-  struct journal_import now;
+  struct journal_import imp;
 
-  if (record_read_import (&j->sql, no, &now, err) == -1)
+  if (record_read_import (&j->sql, no, &imp, err) == -1)
     return -1;
-  return fail (err, ERR_IMPORT_HELD, "import %s is no longer this process's but %s's", now.id,
-               now.holder[0] == '\0' ? "nobody" : now.holder);
+  return fail (err, ERR_IMPORT_HELD, "import %s is no longer this process's but %s's", imp.id,
+               imp.now.holder[0] == '\0' ? "nobody" : imp.now.holder);
 }
 
 static int

@@ -18,7 +18,7 @@ hold_refuse (const struct journal_import *imp, struct error *err)
 {
   return fail (err, ERR_IMPORT_HELD,
                "import %s is being worked on by %s; wait for it, or stop that process", imp->id,
-               imp->holder[0] == '\0' ? "another process" : imp->holder);
+               imp->now.holder[0] == '\0' ? "another process" : imp->now.holder);
 }
 
 int
@@ -65,7 +65,7 @@ note_killed (struct journal *j, int64_t no, struct error *err)
 static int
 hold (struct journal *j, struct journal_import *imp, bool ours, struct error *err)
 {
-  if (imp->state == IMPORT_COMPLETE)
+  if (imp->now.state == IMPORT_COMPLETE)
     return 1;
   if (!ours)
     return hold_refuse (imp, err);

@@ -103,12 +103,28 @@ struct journal_layer {
  */
 enum journal_digests { DIGESTS_NONE, DIGESTS_ALL, DIGESTS_SAMPLE };
 
+/* How an import stands: running totals, changed by journal_commit only, and what came of it. */
+struct journal_status {
+  enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
+  uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
+  uint64_t image_hashed_to;    /* host offset in layer 0 */
+  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
+  size_t image_hash_len;
+  char image_sha256[HASH_TEXT];      /* "" until known; as checksum_text () writes it */
+  char root_digest[DIGEST_HEX];      /* "" until audited */
+  uint64_t target_run, target_epoch; /* its marker, as of the last commit; 0: none yet */
+  uint64_t attempts;
+  char error_code[32], error_message[1024]; /* "" if none */
+  int64_t updated_at, finished_at;          /* ms; 0: not yet */
+  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
+};
+
+/* What an import is, and NOW how it stands. */
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
-  enum import_state state;   /* as shown: a holder that died shows as INTERRUPTED */
-  bool sealed;               /* the map is complete */
-  bool finishing;            /* everything is committed; only finish/complete is missing */
+  int64_t started_at;        /* ms */
   char target[4096];         /* canonical */
   char target_kind[8];       /* "file" or "block" */
   char target_identity[512]; /* "" until target_create */
@@ -124,28 +140,15 @@ struct journal_import {
 
   uint64_t virtual_size, cluster_size;
 
-  /* Of the sealed map. */
+  /* Of the map. */
+  bool sealed; /* it is complete */
   uint64_t segments, extents, zero_runs;
   uint64_t guest_total; /* guest bytes that the map covers */
   uint64_t need_max;    /* the longest host range of a segment */
   uint64_t image_total; /* host bytes that have to be fetched */
   uint8_t map_digest[DIGEST_SIZE];
 
-  /* Progress: running totals, changed by journal_commit only. */
-  uint64_t segments_committed, guest_committed, fetched;
-  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
-  uint64_t image_hashed_to;    /* host offset in layer 0 */
-  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
-  size_t image_hash_len;
-  char image_sha256[HASH_TEXT]; /* "" until known; as checksum_text () writes it */
-  char root_digest[DIGEST_HEX]; /* "" until audited */
-
-  uint64_t attempts;
-  char error_code[32], error_message[1024];    /* "" if none */
-  int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  uint64_t target_run,
-      target_epoch; /* the target's marker, as of the last commit; 0: none yet */
-  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
+  struct journal_status now;
 };
 
 /* Does the segment ORD of IMP get a digest?  Of a sample the first eight, every 32nd, and the
@@ -292,26 +295,26 @@ struct segment {
   size_t hash_len;
 };
 
-/* Reads while others write; for one thread. */
+/* Reads of import NO while others write; for one thread. */
 struct journal_reader;
-int journal_reader_open (struct journal_reader **out, const char *path, struct error *err);
+int journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
+                         struct error *err);
 void journal_reader_close (struct journal_reader *r);
 OWNABLE (journal_reader)
 
 /* Up to MAX segments from ORD on that are not committed, or (with hash_image) reach beyond
  * IMAGE_HASHED_TO, in order.  Never scans what is done: starts at the import's watermark. */
-int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                   uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
-                   struct error *err);
+int journal_claim (struct journal_reader *r, uint64_t from_ord, uint64_t image_hashed_to,
+                   struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX segments from ORD on, committed or not: audit. */
-int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                      struct segment *out, size_t max, size_t *n, struct error *err);
+int journal_segments (struct journal_reader *r, uint64_t from_ord, struct segment *out,
+                      size_t max, size_t *n, struct error *err);
 /* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
  * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, is of
  * more than a cluster, or whose stored bytes are not among those that SEG needs: rows are used
  * beside the journal's check, not after it. */
-int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
-                     uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
+int journal_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
+                     struct extent *out, size_t max, size_t *n, struct error *err);
 /* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes, as the image itself says
  * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
@@ -321,8 +324,8 @@ int journal_check_cluster (const struct journal_reader *r, const struct extent *
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
-int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
-                   size_t max, size_t *n, struct error *err);
+int journal_zeros (struct journal_reader *r, uint64_t from_ord, struct extent *out, size_t max,
+                   size_t *n, struct error *err);
 
 /* How far a segment has come. */
 struct segment_progress {

@@ -71,8 +71,6 @@ void map_read_extent (sqlite3_stmt *row, struct extent *e);
 bool map_before (const struct extent *a, const struct extent *b);
 /* B continues A in both spaces, in one segment of SIZE (0: in any). */
 bool map_continues (const struct extent *a, const struct extent *b, uint64_t size);
-/* Where the bytes of E surely end: the last sector of a compressed one may be padding. */
-uint64_t map_sure_end (const struct extent *e);
 
 /* Of segment SEG; in the journal with SEG itself, in the same transaction or an earlier one. */
 int map_put_extent (struct journal_map *m, uint64_t ord, const struct segment *seg,

@@ -31,8 +31,9 @@ struct scan {
   struct extent held; /* not handed out yet; len 0: none */
 };
 
-uint64_t
-map_sure_end (const struct extent *e)
+/* Where the bytes of E surely end: the last sector of a compressed one may be padding. */
+static uint64_t
+sure_end (const struct extent *e)
 {
   uint64_t end = extent_host_end (e);
 
@@ -70,7 +71,7 @@ overlap (const struct journal_map *m, uint32_t layer, const struct reach *a,
 static struct reach
 reach_of (const struct extent *e)
 {
-  struct reach r = { .at = e->host.v, .end = map_sure_end (e) };
+  struct reach r = { .at = e->host.v, .end = sure_end (e) };
 
   snprintf (r.what, sizeof r.what, "data of guest offset %" PRIu64, e->guest.v);
   return r;
@@ -80,7 +81,7 @@ reach_of (const struct extent *e)
 static void
 reach_out (struct reach *far, const struct extent *e)
 {
-  uint64_t end = map_sure_end (e);
+  uint64_t end = sure_end (e);
 
   if (end <= far->end)
     return;

@@ -37,7 +37,7 @@ struct column {
 /* As in import_row. */
 static const struct column import_columns[] = {
   IMPORT (TEXT, id),
-  IMPORT (STATE, state),
+  IMPORT (STATE, now.state),
   IMPORT (TEXT, target),
   IMPORT (TEXT, target_kind),
   IMPORT (TEXT, target_identity),
@@ -62,23 +62,23 @@ static const struct column import_columns[] = {
   IMPORT (U64, need_max),
   IMPORT (U64, image_total),
   IMPORT (DIGEST, map_digest),
-  IMPORT (U64, segments_committed),
-  IMPORT (U64, guest_committed),
-  IMPORT (U64, fetched),
-  IMPORT (U64, zero_ord),
-  IMPORT (U64, zero_off),
-  IMPORT (U64, image_hashed_to),
-  IMPORT (HASH, image_hash),
-  IMPORT (TEXT, image_sha256),
-  IMPORT (TEXT, root_digest),
-  IMPORT (U64, attempts),
-  IMPORT (TEXT, error_code),
-  IMPORT (TEXT, error_message),
-  IMPORT (I64, updated_at),
-  IMPORT (I64, finished_at),
-  IMPORT (U64, target_run),
-  IMPORT (U64, target_epoch),
-  IMPORT (TEXT, holder),
+  IMPORT (U64, now.segments_committed),
+  IMPORT (U64, now.guest_committed),
+  IMPORT (U64, now.fetched),
+  IMPORT (U64, now.zero_ord),
+  IMPORT (U64, now.zero_off),
+  IMPORT (U64, now.image_hashed_to),
+  IMPORT (HASH, now.image_hash),
+  IMPORT (TEXT, now.image_sha256),
+  IMPORT (TEXT, now.root_digest),
+  IMPORT (U64, now.attempts),
+  IMPORT (TEXT, now.error_code),
+  IMPORT (TEXT, now.error_message),
+  IMPORT (I64, now.updated_at),
+  IMPORT (I64, now.finished_at),
+  IMPORT (U64, now.target_run),
+  IMPORT (U64, now.target_epoch),
+  IMPORT (TEXT, now.holder),
 };
 
 enum { IMPORT_COLUMNS = sizeof import_columns / sizeof import_columns[0], INSERTED = 17 };
@@ -212,8 +212,8 @@ read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
   return false;
 }
 
-_Static_assert(offsetof (struct journal_import, image_hash_len)
-                   == offsetof (struct journal_import, image_hash) + HASH_STATE_MAX,
+_Static_assert(offsetof (struct journal_status, image_hash_len)
+                   == offsetof (struct journal_status, image_hash) + HASH_STATE_MAX,
                "HASH columns are followed by their length");
 
 static int
@@ -237,7 +237,7 @@ read_columns (struct sql *s, sqlite3_stmt *row, const struct column *columns, in
 enum import_state
 record_phase (const struct journal_import *imp)
 {
-  if (imp->state == IMPORT_COMPLETE)
+  if (imp->now.state == IMPORT_COMPLETE)
     return IMPORT_COMPLETE;
   if (imp->target_identity[0] != '\0')
     return IMPORT_COPYING;
@@ -250,15 +250,16 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
 {
   if (imp->layers == 0 || imp->layers > JOURNAL_LAYERS_MAX)
     return record_corrupt (s, "an import has a wrong number of layers", err);
-  if (imp->fetched > INT64_MAX / 2) /* more is added to it */
+  if (imp->now.fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
   if (imp->digests > DIGESTS_SAMPLE)
     return record_corrupt (s, "an import has digests of no kind that there is", err);
-  if (imp->target_run > UINT32_MAX || (imp->target_run == 0) != (imp->target_epoch == 0))
+  if (imp->now.target_run > UINT32_MAX
+      || (imp->now.target_run == 0) != (imp->now.target_epoch == 0))
     return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
-      && (imp->segments_committed > 0 || imp->guest_committed > 0 || imp->zero_ord > 0
-          || imp->zero_off > 0))
+      && (imp->now.segments_committed > 0 || imp->now.guest_committed > 0
+          || imp->now.zero_ord > 0 || imp->now.zero_off > 0))
     return record_corrupt (s, "something is committed, but not to which target", err);
   return 0;
 }
@@ -271,20 +272,20 @@ show_holder (const struct sql *s, struct journal_import *imp, sqlite3_stmt *row)
   struct held_by by = { .pid = sqlite3_column_int64 (row, IMPORT_COLUMNS),
                         .start = sqlite3_column_int64 (row, IMPORT_COLUMNS + 1),
                         .boot = boot == NULL ? "" : boot };
-  size_t len = strlen (imp->holder);
+  size_t len = strlen (imp->now.holder);
 
   switch (holder_of (sql_file (s), imp->no, &by)) {
   case HELD_BY_IT:
     return;
   case HELD_ELSEWHERE:
-    snprintf (imp->holder + len, sizeof imp->holder - len, " (not visible from here)");
+    snprintf (imp->now.holder + len, sizeof imp->now.holder - len, " (not visible from here)");
     return;
   case HELD_BY_NOBODY:
     break;
   }
-  imp->holder[0] = '\0';
-  if (imp->state != IMPORT_COMPLETE && imp->state != IMPORT_FAILED)
-    imp->state = IMPORT_INTERRUPTED;
+  imp->now.holder[0] = '\0';
+  if (imp->now.state != IMPORT_COMPLETE && imp->now.state != IMPORT_FAILED)
+    imp->now.state = IMPORT_INTERRUPTED;
 }
 
 int
@@ -305,12 +306,8 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
   r = read_columns (s, row, import_columns, IMPORT_COLUMNS, out, err);
   if (r == 0)
     r = check_import_row (s, out, err);
-  if (r == 0) {
+  if (r == 0)
     show_holder (s, out, row);
-    out->finishing = out->sealed && out->state != IMPORT_COMPLETE
-                     && out->segments_committed == out->segments
-                     && out->zero_ord == out->zero_runs;
-  }
   sql_end (row);
   return r;
 }

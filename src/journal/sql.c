@@ -69,6 +69,12 @@ sql_fail (struct sql *s, const char *doing, struct error *err)
   enum error_code code = code_of (rc, !io ? 0 : told != 0 ? told : last);
   char words[256];
 
+  if (io && (last == EMFILE || last == ENFILE))
+    return fail_errno (
+        err, code, last,
+        "journal %s: %s; raise the limit of open files (ulimit -n), or take fewer "
+        "--connections or --jobs",
+        s->path, doing);
   escape_text (words, sizeof words, sqlite3_errmsg (s->db), strlen (sqlite3_errmsg (s->db)));
   return fail (err, code, "journal %s: %s: %s (SQLite %d)%s", s->path, doing, words, rc,
                way_out (rc, code));

@@ -151,7 +151,7 @@ tamper_statement (struct sql *s, int64_t no, const uint8_t segments[DIGEST_SIZE]
   if (record_read_import (s, no, &imp, err) == -1 || facts (s, no, digest, err) == -1)
     return -1;
   snprintf (out, size, "image=%s map=%s segments=%s facts=%s",
-            imp.image_sha256[0] != '\0' ? imp.image_sha256 : "-",
+            imp.now.image_sha256[0] != '\0' ? imp.now.image_sha256 : "-",
             digest_hex (map, imp.map_digest), digest_hex (rows, segments),
             digest_hex (about, digest));
   return 0;
@@ -253,7 +253,7 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
   uint8_t segments[DIGEST_SIZE];
   char found[1024];
 
-  if (imp->state != IMPORT_COMPLETE)
+  if (imp->now.state != IMPORT_COMPLETE)
     return 0;
   if (story->completed[0] == '\0')
     return altered (s, imp, "the list of events", err);
@@ -261,7 +261,7 @@ check_complete (struct sql *s, const struct journal_import *imp, const struct st
       || tamper_statement (s, imp->no, segments, found, sizeof found, err) == -1
       || compare_statements (s, imp, story->completed, found, err) == -1)
     return -1;
-  if (strcmp (story->root, imp->root_digest) != 0)
+  if (strcmp (story->root, imp->now.root_digest) != 0)
     return altered (s, imp, "the root digest", err);
   return 0;
 }

@@ -102,6 +102,8 @@ struct answer {
   bool judged, accepted, paused, overlong;
   bool proxied;
   bool barred; /* its redirect leads where it must not (A5) */
+  const char
+      *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or NULL */
   struct judgement j;
   int64_t started_ms;
   int64_t slow_since_ms, window_at_ms; /* pace.c's */
@@ -169,7 +171,8 @@ struct source {
   bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
   bool failed;                     /* in a callback; error says how */
   struct error error;
-  struct retry_budget budget;
+  struct retry_budget budget, first_budget;
+  bool answered, recorded; /* by anyone; in an earlier run */
   struct rate rate;
   uint64_t fetched, retries;
   int64_t round_trip_us; /* the shortest so far; 0: none yet */
@@ -273,7 +276,6 @@ void source_tell (struct source *s, const char *kind, const char *fmt, ...)
 
 /* stream.c */
 bool stream_room (const struct source *s, size_t len);
-int stream_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err);
 /* The job goes on as the stream: the answer to the probe is the whole image. */
 int stream_adopt (struct job *job, uint64_t total, struct error *err);
 int stream_alloc (struct source *s, size_t head_max, struct error *err);
@@ -285,8 +287,6 @@ int file_open (struct source *s, const char *path, struct error *err);
 int file_probe (struct source *s, const struct source_identity *recorded,
                 bool accept_new_validator, struct error *err);
 int pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err);
-/* Wait until the rate limit lets bytes through. */
-int file_pace (struct source *s, struct error *err);
 int file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error *err);
 int file_step (struct source *s, int timeout_ms, struct error *err);
 

@@ -6,6 +6,7 @@
  */
 #include "source/engine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,11 +50,27 @@ place_failed (struct job *job, struct error *err)
   return 0;
 }
 
+/* Nobody answered yet, and nobody ever did: what was typed may be wrong. */
+static bool
+is_mistyped (const struct job *job)
+{
+  return job->answer.mistyped != NULL && !job->s->answered && !job->s->recorded;
+}
+
 static int
 spent (struct job *job, unsigned retry_after_s, const char *why, struct error *err)
 {
   struct source *s = job->s;
 
+  if (is_mistyped (job)) {
+    char after[48] = "";
+
+    if (s->first_budget.limit_ms > 0)
+      snprintf (after, sizeof after, "given up after %lld s; ",
+                (long long)s->first_budget.limit_ms / 1000);
+    return fail (err, ERR_SOURCE_UNREACHABLE, "%s: %s; %scheck %s", s->shown, why, after,
+                 job->answer.mistyped);
+  }
   if (retry_after_s > 0)
     return fail (err, ERR_RETRY_BUDGET,
                  "%s at host offset %" PRIu64
@@ -97,8 +114,8 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
     backoff = place_ms;
   /* one that wants to be left alone for long may be, where another serves */
   aside = retry_after_s > 0 && place_ready (s, job, p, now);
-  if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, aside ? 0 : retry_after_s,
-                            &wait)) {
+  if (!retry_budget_allows (is_mistyped (job) ? &s->first_budget : &s->budget, now,
+                            a->started_ms, backoff, aside ? 0 : retry_after_s, &wait)) {
     spent (job, retry_after_s, why, err);
     return job->kind == JOB_VET ? place_failed (job, err) : -1;
   }
@@ -331,6 +348,29 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
          || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
+/* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
+static const char *
+slip (const struct job *job, CURLcode code, const char *words)
+{
+  if (strstr (words, "proxy scheme") != NULL)
+    return "http_proxy and its like in the environment";
+  switch ((int)code) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return "the host's name in the URL";
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    return "the proxy's name (--proxy, or http_proxy and its like in the environment)";
+  case CURLE_COULDNT_CONNECT:
+    return job->s->options.proxy != NULL ? "--proxy, and host and port in the URL"
+                                         : "host and port in the URL";
+  case CURLE_SSL_CONNECT_ERROR:
+    return strstr (words, "wrong version number") != NULL
+               ? "the URL: there is no TLS there; it may want http:// instead of https://"
+               : "the URL: its server and we have no TLS in common";
+  default:
+    return NULL;
+  }
+}
+
 /* Its first bytes came: a line of header without end is "out of memory" to libcurl, too. */
 static bool
 began (const struct job *job)
@@ -348,7 +388,7 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   struct answer *a = &job->answer;
   const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
   char why[320];
-  long connect_status = 0;
+  long connect_status = 0, errnum = 0;
 
   if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
     place_barred (a->place, a->place->pinned, err);
@@ -356,10 +396,17 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   }
   escape_text (why, sizeof why, words, strlen (words));
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  curl_easy_getinfo (job->easy, CURLINFO_OS_ERRNO, &errnum);
+  if (errnum == EMFILE || errnum == ENFILE)
+    return passing (job, 0,
+                    "too many open files; raise their limit (ulimit -n), or take fewer "
+                    "--connections or --jobs",
+                    err);
   if (is_client_refused (job->s, code, words))
     code = CURLE_SSL_CLIENTCERT;
   if (code == CURLE_OUT_OF_MEMORY && began (job))
     code = CURLE_WEIRD_SERVER_REPLY;
+  a->mistyped = slip (job, code, words);
   switch (transport_failure (code, connect_status)) {
   case TRANSPORT_PASSING:
     return passing (job, 0, why, err);
@@ -458,6 +505,8 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
   if (code == CURLE_OK && !a->headed)
     code = CURLE_GOT_NOTHING;
   note_http2 (job);
+  a->mistyped = NULL;
+  s->answered |= a->headed;
   if (!s->failed && !a->judged && code == CURLE_OK)
     transfer_judge (job);
   if (s->failed) {

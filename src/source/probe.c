@@ -124,6 +124,7 @@ source_probe (struct source *s, const struct source_identity *recorded,
   *head_len = 0;
   if (stream_alloc (s, head_max, err) == -1)
     return -1;
+  s->recorded = recorded != NULL;
   expect_recorded (s, recorded, accept_new_validator);
   if (s->kind == SOURCE_HTTP)
     r = probe_http (s, head, head_max, head_len, err);

@@ -193,6 +193,28 @@ open_all (struct source *s, const char *url, const struct source_options *option
   return needs_credentials (s) ? credentials_read (s, err) : 0;
 }
 
+/* libcurl finds out late, and says it as if the network were broken. */
+static int
+check_proxy (const char *proxy, struct error *err)
+{
+  static const char *const schemes[]
+      = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
+  const char *end = proxy == NULL ? NULL : strstr (proxy, "://");
+  char shown[128];
+  size_t i;
+
+  for (i = 0; end != NULL && i < sizeof schemes / sizeof *schemes; i++)
+    if (strlen (schemes[i]) == (size_t)(end - proxy)
+        && strncasecmp (proxy, schemes[i], (size_t)(end - proxy)) == 0)
+      return 0;
+  if (end == NULL)
+    return 0;
+  return fail (err, ERR_USAGE,
+               "--proxy %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
+               "socks5 or socks5h",
+               redact_url (shown, sizeof shown, proxy));
+}
+
 int
 source_open (struct source **out, const char *url, const struct source_options *options,
              struct error *err)
@@ -203,12 +225,19 @@ source_open (struct source **out, const char *url, const struct source_options *
 
   *out = NULL;
   pthread_once (&once, curl_begin);
+  if (check_proxy (options->proxy, err) == -1)
+    return -1;
   s = calloc (1, sizeof *s);
   if (s == NULL)
     return fail_memory (err, "a source");
   s->fd = -1;
   redact_url (s->shown, sizeof s->shown, url);
   retry_budget_init (&s->budget, options->retry_time_s, now);
+  retry_budget_init (&s->first_budget,
+                     options->first_time_s > 0 && options->first_time_s < options->retry_time_s
+                         ? options->first_time_s
+                         : options->retry_time_s,
+                     now);
   rate_init (&s->rate, options->limit_rate, now);
   if (getrandom (&s->random, sizeof s->random, GRND_NONBLOCK) != sizeof s->random)
     s->random = (uint32_t)now; /* jitter needs no more */

@@ -33,6 +33,8 @@ struct source_options {
   unsigned connections;  /* data ranges in flight */
   uint64_t limit_rate;   /* bytes a second over all; 0: none */
   unsigned retry_time_s; /* 0: no retry */
+  unsigned first_time_s; /* the same before the first answer, for what a mistyped URL or proxy
+                          * looks like; 0: no other than retry_time_s */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
   const char *header_file, *netrc_file, *user_file, *bearer_file;
@@ -131,8 +133,8 @@ typedef int (*source_sink) (void *ctx, host_off at, const uint8_t *data, size_t 
 int source_get (struct source *s, struct host_range range, source_sink sink, void *ctx,
                 struct error *err);
 
-/* The range that was asked for with CTX ends after LEN bytes, or where it has come to if that is
- * more; the sink gets nothing beyond.  Its connection is given up. */
+/* The range that was asked for with CTX ends after LEN bytes, or where it has come to if that
+ * is more; the sink gets nothing beyond.  Its connection is given up. */
 void source_shorten (struct source *s, const void *ctx, uint64_t len);
 
 /* How many more ranges may be asked for now. */

@@ -201,9 +201,6 @@ void target_behind (struct target *t, uint64_t at, uint64_t len);
 /* write.c */
 int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,
                    struct error *err);
-/* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
-int target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at,
-                    struct error *err);
 /* -1 if T has failed before. */
 int target_usable (struct target *t, struct error *err);
 int target_flush (struct target *t, bool metadata, struct error *err);

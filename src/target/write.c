@@ -23,8 +23,9 @@ enum { IOV_AT_ONCE = 256, COMPARED = 32 << 10 };
 
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
 
-int
-target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct error *err)
+/* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
+static int
+fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct error *err)
 {
   const char *shown = t->place.shown;
   char words[128];
@@ -111,7 +112,7 @@ target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len, struc
   struct iovec iov = { (void *)(uintptr_t)buf, len };
   int errnum = len == 0 ? 0 : write_vector (t->fd, &at, &iov, 1);
 
-  return errnum == 0 ? 0 : target_fail_at (t, errnum, "write", at, err);
+  return errnum == 0 ? 0 : fail_at (t, errnum, "write", at, err);
 }
 
 static int
@@ -239,7 +240,7 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
     if (errnum == 0)
       target_behind (t, from, pos - from);
     if (errnum != 0)
-      return target_fail_at (t, errnum, "write", pos, err);
+      return fail_at (t, errnum, "write", pos, err);
   }
   return 0;
 }

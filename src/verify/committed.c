@@ -47,8 +47,8 @@ committed_walk (struct committed *c, const struct segment *s, committed_extent e
   if (!s->committed)
     end = min_u64 (end, s->committed_extents + 1);
   while (i < end) {
-    if (journal_extents (c->reader, c->imp->no, s, i, c->batch,
-                         (size_t)min_u64 (COMMITTED_BATCH, end - i), &n, err)
+    if (journal_extents (c->reader, s, i, c->batch, (size_t)min_u64 (COMMITTED_BATCH, end - i),
+                         &n, err)
         == -1)
       return -1;
     for (k = 0; k < n; k++, i++) {

@@ -26,9 +26,7 @@ peek_segment (struct compare *c, struct error *err)
       return 1;
     if (c->next_ord - c->rows_from >= c->n_rows) {
       c->rows_from = c->next_ord;
-      if (journal_segments (c->reader, imp->no, c->next_ord, c->rows, PLAN_ROWS, &c->n_rows,
-                            err)
-          == -1)
+      if (journal_segments (c->reader, c->next_ord, c->rows, PLAN_ROWS, &c->n_rows, err) == -1)
         return -1;
       if (c->n_rows == 0)
         return fail (err, ERR_JOURNAL_CORRUPT,
@@ -40,7 +38,7 @@ peek_segment (struct compare *c, struct error *err)
       c->next_ord++;
       continue;
     }
-    if (journal_extents (c->reader, imp->no, s, 0, &e, 1, &n, err) == -1)
+    if (journal_extents (c->reader, s, 0, &e, 1, &n, err) == -1)
       return -1;
     c->next_guest = e.guest.v;
     c->have_guest = true;
@@ -70,9 +68,7 @@ peek_zeros (struct compare *c, struct extent *out, struct error *err)
 {
   if (c->next_run - c->runs_from >= c->n_runs) {
     c->runs_from = c->next_run;
-    if (journal_zeros (c->reader, c->spec.imp->no, c->next_run, c->runs, PLAN_ROWS, &c->n_runs,
-                       err)
-        == -1)
+    if (journal_zeros (c->reader, c->next_run, c->runs, PLAN_ROWS, &c->n_runs, err) == -1)
       return -1;
     if (c->n_runs == 0)
       return 1;
@@ -125,13 +121,14 @@ plan_zeros (struct compare *c, struct unit *u, struct error *err)
   struct extent z;
   int rc;
 
-  if (c->next_run > imp->zero_ord || (c->next_run == imp->zero_ord && imp->zero_off == 0))
+  if (c->next_run > imp->now.zero_ord
+      || (c->next_run == imp->now.zero_ord && imp->now.zero_off == 0))
     return 0;
   rc = peek_zeros (c, &z, err);
   if (rc != 0)
     return rc == 1 ? 0 : -1;
   u->zeros.at = z.guest;
-  u->zeros.len = c->next_run < imp->zero_ord ? z.len : min_u64 (z.len, imp->zero_off);
+  u->zeros.len = c->next_run < imp->now.zero_ord ? z.len : min_u64 (z.len, imp->now.zero_off);
   c->next_run++;
   return 1;
 }
@@ -359,7 +356,7 @@ compare_open (struct compare **out, const struct compare_spec *spec, struct erro
   merkle_init (&c->merkle);
   share = align_down (spec->memory / (2 * spec->threads), MERKLE_LEAF);
   c->window = min_u64 (max_u64 (share, MERKLE_LEAF), (uint64_t)WINDOW_LEAVES * MERKLE_LEAF);
-  if (journal_reader_open (&c->reader, spec->journal_path, err) == -1
+  if (journal_reader_open (&c->reader, spec->journal_path, spec->imp->no, err) == -1
       || start_threads (c, err) == -1) {
     compare_close (c);
     return -1;

@@ -184,7 +184,7 @@ window_zeros (struct look *l, const struct unit *u, struct error *err)
   size_t i, n;
 
   do {
-    if (journal_zeros (l->reader, l->c->spec.imp->no, ord, l->batch, BATCH, &n, err) == -1)
+    if (journal_zeros (l->reader, ord, l->batch, BATCH, &n, err) == -1)
       return -1;
     for (i = 0; i < n && l->batch[i].guest.v < u->to; i++) {
       if (l->c->spec.imp->keep_holes && l->batch[i].kind == EXTENT_HOLE)
@@ -309,8 +309,7 @@ compare_segments (struct look *l, const struct unit *u, struct error *err)
   size_t i, n;
 
   while (ord < u->ord_to) {
-    if (journal_segments (l->reader, l->c->spec.imp->no, ord, some,
-                          (size_t)min_u64 (16, u->ord_to - ord), &n, err)
+    if (journal_segments (l->reader, ord, some, (size_t)min_u64 (16, u->ord_to - ord), &n, err)
         == -1)
       return -1;
     for (i = 0; i < n; i++)
@@ -375,7 +374,7 @@ look_new (struct compare *c, struct error *err)
   l->piece = malloc (PIECE);
   if (l->buf == NULL || l->piece == NULL)
     fail_memory (err, "an audit");
-  else if (journal_reader_open (&l->reader, c->spec.journal_path, err) == 0) {
+  else if (journal_reader_open (&l->reader, c->spec.journal_path, c->spec.imp->no, err) == 0) {
     committed_init (&l->committed, l->reader, c->spec.imp, NULL);
     return l;
   }

@@ -22,12 +22,12 @@ note_samples (const struct verify_spec *v, struct error *err)
 
   if (v->imp->segments == 0)
     return 0;
-  if (journal_reader_open (&reader, v->journal_path, err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, v->imp->no, err) == -1)
     return -1;
   for (i = 0; i < MIRROR_SAMPLES; i++) {
     uint64_t ord = (v->imp->segments - 1) * i / (MIRROR_SAMPLES - 1);
 
-    if (journal_segments (reader, v->imp->no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     seg.need.len = min_u64 (seg.need.len, MIRROR_SAMPLE);
     if (n == 1 && seg.layer == 0 && image_note_table (v->image, seg.need, err) == -1)

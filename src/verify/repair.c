@@ -65,7 +65,7 @@ collect (struct repair *r, struct error *err)
   for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
     struct segment *s = &r->segs[r->n];
 
-    if (journal_segments (r->reader, r->v.imp->no, found->segment_ords[r->segment], s, 1, &n,
+    if (journal_segments (r->reader, found->segment_ords[r->segment], s, 1, &n,
                           err)
         == -1)
       return -1;
@@ -174,7 +174,7 @@ repair_open (struct repair **out, const struct verify_spec *v,
   r->v = *v;
   r->found = found;
   r->result = result;
-  if (journal_reader_open (&r->reader, v->journal_path, err) == -1)
+  if (journal_reader_open (&r->reader, v->journal_path, v->imp->no, err) == -1)
     return -1;
   committed_init (&r->committed, r->reader, v->imp, v->image->formats);
   if (found->segments_differ > 0)

@@ -58,7 +58,7 @@ check_from (const struct verify_spec *v, struct committed *c, uint64_t ord, uint
   size_t n;
 
   for (; ord < end; ord = seg.ord + 1) {
-    if (journal_segments (c->reader, v->imp->no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (c->reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -77,7 +77,7 @@ static int
 check_some (const struct verify_spec *v, struct committed *c, struct found *found,
             struct error *err)
 {
-  uint64_t i, n = v->imp->segments_committed;
+  uint64_t i, n = v->imp->now.segments_committed;
 
   for (i = 0; n > 0 && i < SAMPLES; i++)
     if (check_from (v, c, (n - 1) / (i + 1), UINT64_MAX, false, found, err) == -1)
@@ -107,9 +107,9 @@ verify_source_samples (const struct verify_spec *v, struct error *err)
   struct committed c;
   int rc;
 
-  if (v->imp->guest_committed == 0)
+  if (v->imp->now.guest_committed == 0)
     return 0;
-  if (journal_reader_open (&reader, v->journal_path, err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, v->imp->no, err) == -1)
     return -1;
   committed_init (&c, reader, v->imp, v->image->formats);
   rc = check_some (v, &c, &found, err);

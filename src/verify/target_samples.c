@@ -77,7 +77,7 @@ look_from (struct look *s, uint64_t ord, unsigned most, struct error *err)
   size_t n;
 
   for (; most > 0 && ord < end; ord++) {
-    if (journal_segments (s->committed->reader, s->v->imp->no, ord, &seg, 1, &n, err) == -1)
+    if (journal_segments (s->committed->reader, ord, &seg, 1, &n, err) == -1)
       return -1;
     if (n == 0)
       return 0;
@@ -93,7 +93,7 @@ look_from (struct look *s, uint64_t ord, unsigned most, struct error *err)
 static int
 look_at_some (struct look *s, struct error *err)
 {
-  uint64_t n = s->v->imp->segments_committed;
+  uint64_t n = s->v->imp->now.segments_committed;
   uint64_t newest = n > NEWEST / 2 ? n - NEWEST / 2 : 0;
 
   if (look_from (s, 0, 1, err) == -1 || look_from (s, newest / 2, 1, err) == -1)
@@ -114,7 +114,7 @@ find_same (struct look *s, bool *there, struct error *err)
       size_t got;
       int rc;
 
-      if (journal_segments (s->committed->reader, s->v->imp->no, ord, &seg, 1, &got, err) == -1)
+      if (journal_segments (s->committed->reader, ord, &seg, 1, &got, err) == -1)
         return -1;
       if (got == 0 || seg.extents == 0 || seg.hash_len == 0)
         continue;
@@ -140,7 +140,7 @@ verify_target_is_there (const struct verify_spec *v, bool *there, struct error *
 
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, v->journal_path, err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, v->imp->no, err) == -1)
     return -1;
   committed_init (&c, reader, v->imp, NULL);
   rc = find_same (&s, there, err);
@@ -157,12 +157,12 @@ verify_target_samples (const struct verify_spec *v, struct error *err)
   struct look s = { .v = v, .committed = &c };
   int rc;
 
-  if (v->target == NULL || v->imp->guest_committed == 0)
+  if (v->target == NULL || v->imp->now.guest_committed == 0)
     return 0;
   s.buf = buf = malloc (PIECE);
   if (buf == NULL)
     return fail_memory (err, "a look at the target");
-  if (journal_reader_open (&reader, v->journal_path, err) == -1)
+  if (journal_reader_open (&reader, v->journal_path, v->imp->no, err) == -1)
     return -1;
   committed_init (&c, reader, v->imp, NULL);
   rc = look_at_some (&s, err);

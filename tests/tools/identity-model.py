@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """identity-model: exit 0 means the right disk, whatever happened before.
 
-    identity-model.py [--histories N] [--seed S] [--jobs J] [--class CLASS]... [--tap]
+    identity-model.py [--histories N] [--seed S] [--jobs J] [--seconds T] [--class CLASS]... [--tap]
     identity-model.py --seed S --class CLASS --histories 1 [--steps K] [--shrink]
     identity-model.py FILE... [--shrink]
 
@@ -22,6 +22,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -75,9 +76,12 @@ def of_seed(which, seed, devices, steps=None):
 
 def some(arguments):
     """A batch of histories of one class: [(seed, what, log)] of those that broke a rule, counts."""
-    which, seeds, devices, steps, shrink = arguments
-    bad, commands = [], 0
+    which, seeds, devices, steps, shrink, until = arguments
+    bad, commands, n_done = [], 0, 0
     for seed in seeds:
+        if time.time() > until:
+            break
+        n_done += 1
         lines = of_seed(which, seed, devices, steps)
         broken, log, n = run(lines)
         commands += n
@@ -87,7 +91,7 @@ def some(arguments):
             broken = again or broken
         if broken:
             bad.append((seed, broken, log))
-    return which, len(seeds), commands, bad
+    return which, n_done, commands, bad
 
 
 def prepare(directory):
@@ -157,9 +161,10 @@ def run_files(pool, o, report):
 def run_seeds(pool, o, report):
     classes = o.classes or list(chance.CLASSES)
     each = max(1, o.histories // len(classes))
-    batch = max(1, min(50, each // (2 * o.jobs)))
-    work = [(which, range(first, min(first + batch, o.seed + each)), o.devices, o.steps, o.shrink)
-            for which in classes for first in range(o.seed, o.seed + each, batch)]
+    batch = max(1, min(20, each // (2 * o.jobs)))
+    until = time.time() + o.seconds
+    work = [(which, range(first, min(first + batch, o.seed + each)), o.devices, o.steps, o.shrink,
+             until) for first in range(o.seed, o.seed + each, batch) for which in classes]
     counts, rules = collections.Counter(), collections.Counter()
     for which, n, commands, bad in pool.map(some, work):
         counts[which] += n
@@ -181,6 +186,7 @@ def arguments():
     p.add_argument("--histories", type=int, default=0)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int)
+    p.add_argument("--seconds", type=int, default=1 << 30)
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--class", dest="classes", action="append", choices=chance.CLASSES)
     for name in ("--shrink", "--tap", "--no-devices"):
@@ -192,6 +198,7 @@ def main():
     o = arguments()
     if not os.access(os.environ.get("QIMPORT", ""), os.X_OK):
         sys.exit("identity-model: QIMPORT must name the program")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(99))
     report = Report(o.tap)
     shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     report.directory = tempfile.mkdtemp(prefix="qimport-model.", dir=shm)

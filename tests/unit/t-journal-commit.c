@@ -61,8 +61,8 @@ claim (struct fixture *f, uint64_t from, uint64_t hashed_to, struct segment *out
   OWN (journal_reader) r = NULL;
   size_t n;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_claim (r, f->imp.no, from, hashed_to, out, max, &n, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  OK (f, journal_claim (r, from, hashed_to, out, max, &n, &f->err));
   return n;
 }
 
@@ -162,9 +162,9 @@ what_is_not_hashed_is_claimed_although_committed (void **state)
   assert_int_equal (claim (f, 0, 2 * PIECE, s, 1), 1);
   assert_int_equal (s[0].ord, 2);
   OK (f, journal_find (f->j, f->imp.id, &f->imp, &f->err));
-  assert_int_equal (f->imp.image_hashed_to, PIECE);
-  assert_int_equal (f->imp.image_hash_len, 41);
-  assert_int_equal (f->imp.image_hash[40], 9);
+  assert_int_equal (f->imp.now.image_hashed_to, PIECE);
+  assert_int_equal (f->imp.now.image_hash_len, 41);
+  assert_int_equal (f->imp.now.image_hash[40], 9);
 }
 
 static void
@@ -263,9 +263,9 @@ readers_see_commits_and_do_not_block_them (void **state)
   assert_int_equal (sqlite3_open_v2 (f->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
   sqlite3_prepare_v2 (db, "SELECT * FROM segment", -1, &st, NULL);
   assert_int_equal (sqlite3_step (st), SQLITE_ROW); /* an auditor who went to lunch */
-  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
   OK (f, journal_commit (f->j, f->imp.no, &done, 1, &p, &f->err));
-  OK (f, journal_claim (r, f->imp.no, 0, UINT64_MAX, s, 1, &n, &f->err));
+  OK (f, journal_claim (r, 0, UINT64_MAX, s, 1, &n, &f->err));
   assert_int_equal (s[0].ord, 1);
   sqlite3_finalize (st);
   sqlite3_close (db);
@@ -387,7 +387,7 @@ killed_while_it_commits (void **state)
   }
   fixture_open (f);
   OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_in_range (f->imp.attempts, 3, 14);
+  assert_in_range (f->imp.now.attempts, 3, 14);
 }
 
 /* ---- Many -------------------------------------------------------------------------------- */

@@ -82,8 +82,8 @@ what_is_begun_is_found_again (void **state)
   memset (f->layers[1].head_digest, 7, DIGEST_SIZE);
   fixture_open (f);
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
-  assert_int_equal (f->imp.state, IMPORT_PROBING);
-  assert_int_equal (f->imp.attempts, 1);
+  assert_int_equal (f->imp.now.state, IMPORT_PROBING);
+  assert_int_equal (f->imp.now.attempts, 1);
   assert_in_range (f->imp.started_at, wall_ms () - 10000, wall_ms ());
 
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
@@ -198,12 +198,12 @@ one_process_holds_it_and_a_dead_one_does_not (void **state)
   OK (f, journal_release (f->j, no, IMPORT_INTERRUPTED, NULL, &f->err));
   assert_int_equal (child_holds (f), 0); /* and dies without giving it back */
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_INTERRUPTED);
-  assert_string_equal (got.holder, "");
+  assert_int_equal (got.now.state, IMPORT_INTERRUPTED);
+  assert_string_equal (got.now.holder, "");
   assert_string_equal (fixture_ask (f, "SELECT state, holder <> '' FROM import"), "probing|1");
   OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_int_equal (f->imp.state, IMPORT_PROBING);
-  assert_int_equal (f->imp.attempts, 3);
+  assert_int_equal (f->imp.now.state, IMPORT_PROBING);
+  assert_int_equal (f->imp.now.attempts, 3);
 }
 
 static void
@@ -253,15 +253,15 @@ giving_it_back_says_why (void **state)
   fixture_begin (f, CLUSTER);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, &why, &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_string_equal (got.error_code, "retry-budget-spent");
-  assert_string_equal (got.error_message, why.text);
-  assert_string_equal (got.holder, "");
+  assert_string_equal (got.now.error_code, "retry-budget-spent");
+  assert_string_equal (got.now.error_message, why.text);
+  assert_string_equal (got.now.holder, "");
   assert_string_equal (
       fixture_ask (f, "SELECT kind, detail FROM event ORDER BY key LIMIT -1 OFFSET 1"),
       "interrupted|no new byte for 300 s");
   OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, NULL, &f->err)); /* not ours now */
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_INTERRUPTED);
+  assert_int_equal (got.now.state, IMPORT_INTERRUPTED);
 }
 
 static void
@@ -273,31 +273,27 @@ states_follow_what_is_there (void **state)
   fixture_begin (f, 2 * CLUSTER);
   FAILS (f, ERR_INTERNAL, journal_complete (f->j, f->imp.no, "", &f->err));
   seal_tiny (f);
-  assert_int_equal (f->imp.state, IMPORT_MAPPED);
-  assert_false (f->imp.finishing);
+  assert_int_equal (f->imp.now.state, IMPORT_MAPPED);
   OK (f, journal_set_target (f->j, f->imp.no, "kind=file ino=1", &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_COPYING);
+  assert_int_equal (got.now.state, IMPORT_COPYING);
   assert_string_equal (got.target_identity, "kind=file ino=1");
   FAILS (f, ERR_INTERNAL, journal_complete (f->j, f->imp.no, "", &f->err));
   commit_tiny (f);
-  OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_true (got.finishing);
   OK (f, journal_complete (f->j, f->imp.no, "", &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_COMPLETE);
-  assert_false (got.finishing);
-  assert_true (got.finished_at >= got.started_at);
-  got.state = IMPORT_INTERRUPTED; /* as it was when it was read */
+  assert_int_equal (got.now.state, IMPORT_COMPLETE);
+  assert_true (got.now.finished_at >= got.started_at);
+  got.now.state = IMPORT_INTERRUPTED; /* as it was when it was read */
   assert_int_equal (journal_hold (f->j, &got, &f->err), 1);
-  assert_int_equal (got.state, IMPORT_COMPLETE);
-  assert_int_equal (got.attempts, 1);
-  assert_string_equal (got.holder, "");
+  assert_int_equal (got.now.state, IMPORT_COMPLETE);
+  assert_int_equal (got.now.attempts, 1);
+  assert_string_equal (got.now.holder, "");
   OK (f, journal_hold_audit (f->j, &got, &f->err));
   OK (f, journal_audited (f->j, got.no, "audited", "same", "00ff", &f->err));
   OK (f, journal_release_audit (f->j, got.no, &f->err));
   OK (f, journal_find (f->j, got.id, &got, &f->err));
-  assert_string_equal (got.root_digest, "00ff");
+  assert_string_equal (got.now.root_digest, "00ff");
 }
 
 static void
@@ -313,7 +309,7 @@ unseal_forgets_map_and_progress (void **state)
   OK (f, journal_unseal (f->j, f->imp.no, &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
   assert_false (got.sealed);
-  assert_int_equal (got.segments_committed + got.guest_committed + got.zero_ord, 0);
+  assert_int_equal (got.now.segments_committed + got.now.guest_committed + got.now.zero_ord, 0);
   assert_string_equal (got.target_identity, "");
   OK (f, journal_check (f->path, got.no, NULL, &f->err));
   assert_int_equal (got.segments + got.extents + got.zero_runs + got.guest_total, 0);

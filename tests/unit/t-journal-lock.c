@@ -71,8 +71,8 @@ a_row_that_names_a_living_process_holds_nothing (void **state)
   fixture_write (f, "DELETE FROM import; INSERT INTO import SELECT * FROM was; DROP TABLE was");
   assert_string_equal (fixture_ask (f, "SELECT holder_pid > 0 FROM import"), "1");
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_INTERRUPTED);
-  assert_string_equal (got.holder, "");
+  assert_int_equal (got.now.state, IMPORT_INTERRUPTED);
+  assert_string_equal (got.now.holder, "");
   other = another (f, JOURNAL_WRITE);
   OK (f, journal_hold (other, &got, &f->err));
 }
@@ -90,8 +90,8 @@ one_that_cannot_be_seen_holds_it (void **state)
   fixture_write (f, "UPDATE import SET holder_pid = 999999999, holder = 'pid 7 on pod'");
   other = another (f, JOURNAL_WRITE);
   OK (f, journal_find (other, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_PROBING);
-  assert_string_equal (got.holder, "pid 7 on pod (not visible from here)");
+  assert_int_equal (got.now.state, IMPORT_PROBING);
+  assert_string_equal (got.now.holder, "pid 7 on pod (not visible from here)");
   OK (f, journal_status_json (other, &got, &json, &f->err));
   assert_non_null (strstr (json, "\"state\":\"probing\""));
   free (json);
@@ -317,7 +317,7 @@ a_copy_of_a_journal_is_another_one (void **state)
   copy (f->path, name);
   OK (f, journal_open (&other, name, JOURNAL_WRITE, &f->err));
   OK (f, journal_find (other, f->imp.id, &got, &f->err));
-  assert_string_equal (got.holder, "");
+  assert_string_equal (got.now.holder, "");
   OK (f, journal_hold (other, &got, &f->err));
   OK (f, journal_event (f->j, f->imp.no, "retry", "", &f->err));
 }

@@ -36,8 +36,8 @@ read_segments (struct fixture *f, struct segment *out, size_t max)
   OWN (journal_reader) r = NULL;
   size_t n;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_segments (r, f->imp.no, 0, out, max, &n, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  OK (f, journal_segments (r, 0, out, max, &n, &f->err));
   return n;
 }
 
@@ -50,10 +50,10 @@ read_extents (struct fixture *f, struct extent *out, size_t max)
   size_t k, n = 0, some, segments = read_segments (f, seg, 32);
   uint64_t i;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
   for (k = 0; k < segments; k++)
     for (i = 0; i < seg[k].extents && n < max; i += some, n += some)
-      OK (f, journal_extents (r, f->imp.no, &seg[k], i, out + n, max - n, &some, &f->err));
+      OK (f, journal_extents (r, &seg[k], i, out + n, max - n, &some, &f->err));
   return n;
 }
 
@@ -115,7 +115,7 @@ a_map_comes_out_as_it_went_in (void **state)
   want[2].skip = 1024;
   seal_small_map (f);
   assert_true (f->imp.sealed);
-  assert_int_equal (f->imp.state, IMPORT_MAPPED);
+  assert_int_equal (f->imp.now.state, IMPORT_MAPPED);
   assert_int_equal (f->imp.segments, 2);
   assert_int_equal (f->imp.extents, 3);
   assert_int_equal (f->imp.zero_runs, 2);
@@ -137,11 +137,11 @@ a_map_comes_out_as_it_went_in (void **state)
   assert_int_equal (read_extents (f, e, 8), 3);
   for (i = 0; i < 3; i++)
     same (&e[i], &want[i]);
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_extents (r, f->imp.no, &s[1], 1, e, 8, &n, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  OK (f, journal_extents (r, &s[1], 1, e, 8, &n, &f->err));
   assert_int_equal (n, 1);
   same (&e[0], &want[2]);
-  OK (f, journal_zeros (r, f->imp.no, 0, z, 8, &n, &f->err));
+  OK (f, journal_zeros (r, 0, z, 8, &n, &f->err));
   assert_int_equal (n, 2);
   assert_int_equal (z[0].kind, EXTENT_ZERO);
   assert_int_equal (z[0].len, CLUSTER - 512);
@@ -457,8 +457,8 @@ read_first (struct fixture *f, const struct segment *seg)
   struct extent e[8];
   size_t n;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  return journal_extents (r, f->imp.no, seg, 0, e, 8, &n, &f->err);
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  return journal_extents (r, seg, 0, e, 8, &n, &f->err);
 }
 
 /* Whoever works by the map does so before all of it is checked. */
@@ -500,7 +500,7 @@ nor_is_one_outside_of_its_segment (void **state)
   }
   seg.need.at.v++;
   FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
-  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
   e = compressed_at (0, 0, 700);
   OK (f, journal_check_cluster (r, &e, CLUSTER, &f->err));
   e.skip = SECTOR;
@@ -508,8 +508,8 @@ nor_is_one_outside_of_its_segment (void **state)
   e.skip = UINT32_MAX;
   FAILS (f, ERR_JOURNAL_CORRUPT, journal_check_cluster (r, &e, CLUSTER, &f->err));
   fixture_write (f, "UPDATE segment SET layer = 7");
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_segments (r, f->imp.no, 0, &seg, 1, &n, &f->err));
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, f->imp.no, 0, 0, &seg, 1, &n, &f->err));
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_segments (r, 0, &seg, 1, &n, &f->err));
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, 0, 0, &seg, 1, &n, &f->err));
 }
 
 static int
@@ -520,11 +520,11 @@ read_all (struct fixture *f, uint64_t *n_compressed)
   struct extent e[8];
   size_t n, i, k, got;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  if (journal_segments (r, f->imp.no, 0, seg, 16, &n, &f->err) == -1)
+  if (journal_reader_open (&r, f->path, f->imp.no, &f->err) == -1
+      || journal_segments (r, 0, seg, 16, &n, &f->err) == -1)
     return -1;
   for (i = 0; i < n; i++) {
-    if (journal_extents (r, f->imp.no, &seg[i], 0, e, 8, &got, &f->err) == -1)
+    if (journal_extents (r, &seg[i], 0, e, 8, &got, &f->err) == -1)
       return -1;
     for (k = 0; k < got; k++)
       *n_compressed += e[k].kind == EXTENT_COMPRESSED;

@@ -144,15 +144,16 @@ class Rules:
     def may_write(self, c, disk, named):
         uuid = disk.owner
         if named and "force" in c.flags and c.verb in MAKERS:
-            # what is complete and still there, ensure leaves alone
+            # what is complete and still there by that name, ensure leaves alone
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
-                        and self.imports[uuid].place == c.place)
+                        and self.imports[uuid].place == c.place
+                        and c.rows[uuid][1] == self.world.path(c.name))
         if disk.state == OWNED:
             return c.verb != "start" and uuid in c.subjects or uuid is None
         if disk.state == BLANK:
             return True
-        if c.verb == "audit":
-            return "repair" in c.flags and disk.state == FINISHED and uuid in c.subjects
+        if c.verb == "audit" and "repair" in c.flags and disk.state == FINISHED:
+            return uuid in c.subjects
         new = c.verb in ("start", "ensure") \
             and all(c.rows[i][0] == "complete" for i in c.subjects)
         return named and (new and "keep" in c.flags or self.was_allowed(c, disk))
@@ -160,7 +161,7 @@ class Rules:
     def was_allowed(self, c, disk):
         """By the start; and it is as it was then."""
         return any(d is disk and (state, owner) == (disk.state, disk.owner)
-                   for i in c.subjects if i in self.imports and c.verb in ("resume", "ensure")
+                   for i in c.subjects if i in self.imports and c.verb != "start"
                    for d, state, owner in self.imports[i].onto)
 
     def means(self, c, disk):

@@ -167,10 +167,12 @@ class World:
             else self.content(what, size)
         if start:
             content = (disks.partitioned(size)[:start] + content)[:size]
-        state = {"blank": BLANK, "finished": FINISHED}.get(what, FOREIGN)
+        state, owner = {"blank": BLANK, "finished": FINISHED}.get(what, FOREIGN), None
         if what == "stale" and self.kind != "file":  # nothing that anyone would know
             state = BLANK
-        self.put(path, content, state, None, None, anew)
+        if self.kind == "file" and not anew:  # by inode and mark it is what it was
+            state, owner = old.state, old.owner
+        self.put(path, content, state, owner, None, anew)
 
     def back_again(self):
         """What the last swap took away."""
