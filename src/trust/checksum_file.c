@@ -20,8 +20,9 @@ hex_digit (char c)
 {
   if (c >= '0' && c <= '9')
     return c - '0';
-  c = (char)(c | 0x20);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* The next byte of a URL's part, decoded; a NUL stays as it is written. */
