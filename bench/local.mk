@@ -6,6 +6,10 @@ EXTRA_PROGRAMS += bench/decode
 bench_decode_SOURCES = bench/decode.c
 bench_decode_LDADD = librooms.la
 
+check_PROGRAMS += bench/unwrap
+bench_unwrap_SOURCES = bench/unwrap.c
+bench_unwrap_LDADD = librooms.la
+
 check_PROGRAMS += bench/import bench/import-no-journal
 bench_import_SOURCES = bench/import.c
 bench_import_LDADD = librooms.la

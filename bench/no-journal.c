@@ -321,8 +321,10 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
 /* ---- Work -------------------------------------------------------------------------------- */
 
 int
-journal_reader_open (struct journal_reader **out, const char *path, struct error *err)
+journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
+                     struct error *err)
 {
+  (void)no;
   (void)path;
   *out = calloc (1, sizeof **out);
   return *out == NULL ? fail_memory (err, "a reader") : 0;
@@ -335,12 +337,11 @@ journal_reader_close (struct journal_reader *r)
 }
 
 int
-journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
+journal_claim (struct journal_reader *r, uint64_t from_ord,
                uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
                struct error *err)
 {
   (void)r;
-  (void)no;
   (void)image_hashed_to;
   (void)err;
   *n = copy (&segments, sizeof *out, from_ord, out, max);
@@ -348,11 +349,10 @@ journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 }
 
 int
-journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg, uint64_t i,
+journal_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
                  struct extent *out, size_t max, size_t *n, struct error *err)
 {
   (void)r;
-  (void)no;
   (void)err;
   max = (size_t)min_u64 (max, seg->extents - i);
   *n = copy (&extents, sizeof *out, seg->first_extent + i, out, max);
@@ -368,11 +368,10 @@ journal_map_keep (struct journal_map *m, size_t *n)
 }
 
 int
-journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
+journal_zeros (struct journal_reader *r, uint64_t from_ord, struct extent *out,
                size_t max, size_t *n, struct error *err)
 {
   (void)r;
-  (void)no;
   (void)err;
   *n = copy (&zeros, sizeof *out, from_ord, out, max);
   return 0;
@@ -385,6 +384,12 @@ static int
 nothing (void)
 {
   return 0;
+}
+
+static int
+none (void)
+{
+  return 1;
 }
 
 static int
@@ -404,16 +409,19 @@ IS (nothing, journal_map_read);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);
+IS (nothing, journal_hold_back);
 IS (nothing, journal_put_layer);
 IS (nothing, journal_release);
 IS (nothing, journal_set_target);
 
+IS (none, journal_held);
+
 IS (never, journal_audited);
 IS (never, journal_check);
 IS (never, journal_check_witness);
+IS (never, journal_discard);
 IS (never, journal_events);
 IS (never, journal_forget);
-IS (never, journal_held);
 IS (never, journal_hold);
 IS (never, journal_hold_audit);
 IS (never, journal_list);

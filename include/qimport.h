@@ -71,6 +71,10 @@ struct qimport_error {
 /* The version of the library, "1.2.3"; static. */
 const char *qimport_version (void);
 
+/* What this build unpacks, and what else may be in or out, words with blanks between: "xz
+ * (threads) gzip zstd bzip2"; static. */
+const char *qimport_built_in (void);
+
 /* Frees a string the library handed out.  NULL is fine. */
 void qimport_free (void *p);
 
@@ -116,8 +120,9 @@ struct qimport_journal;
 
 enum { QIMPORT_READ_ONLY = 1 };
 
-/* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else
- * $XDG_STATE_HOME/qimport/journal.db (default ~/.local/state).  Made if it is not there, but
+/* PATH NULL: $QIMPORT_JOURNAL, else for root /var/lib/qimport/journal.db, else in a unit of systemd
+ * that has one $STATE_DIRECTORY/journal.db, else $XDG_STATE_HOME/qimport/journal.db (default
+ * ~/.local/state).  Made if it is not there, but
  * not with QIMPORT_READ_ONLY, which never writes and never makes an import wait.  Fails with
  * QIMPORT_JOURNAL; its code is "no-journal" where there is none to read. */
 int qimport_journal_open (struct qimport_journal **out, const char *path, unsigned flags,
@@ -150,7 +155,7 @@ struct qimport_info {
   int64_t started_at;          /* ms since 1970 */
   int64_t updated_at;          /* when it last got on */
   int64_t finished_at;         /* 0: not yet */
-  char holder[128];            /* who works on it now, or "" */
+  char holder[128];            /* who works on it now, in words, or "" */
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that
@@ -195,12 +200,14 @@ struct qimport;
 int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
                    const char *target, const struct qimport_options *options,
                    struct qimport_error *err);
-/* Go on with an interrupted import; options given at start hold unless given anew.  A complete
- * one is QIMPORT_USAGE. */
+/* Go on with an interrupted import; options given at start hold unless given anew.  One that says
+ * what the import is (snapshot, backing, unallocated, digest, target-is-zero), and another value,
+ * is QIMPORT_USAGE; so is a complete import. */
 int qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
                     const struct qimport_options *options, struct qimport_error *err);
 /* Start it, resume it, or (complete and the target still there) do nothing: then the first
- * qimport_step returns 0. */
+ * qimport_step returns 0.  Another URL, or another value of an option that says what the import
+ * is, is QIMPORT_TARGET; where only the query differs, the server is asked. */
 int qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url,
                     const char *target, const struct qimport_options *options,
                     struct qimport_error *err);

@@ -7,7 +7,7 @@ SELECT id, state, target, target_kind, target_identity, options, snapshot, forma
        sealed, segments, extents, zero_runs, guest_total, need_max, image_total, map_digest,
        segments_committed, guest_committed, fetched, zero_ord, zero_off, image_hashed_to,
        image_hash, image_sha256, root_digest, attempts, error_code, error_message,
-       updated_at, finished_at, holder,
+       updated_at, finished_at, target_run, target_epoch, holder,
        holder_pid, holder_start, holder_boot
   FROM import
  WHERE no = ?1;
@@ -49,7 +49,7 @@ UPDATE import
    SET holder = '', holder_pid = 0, holder_start = 0, holder_boot = ''
  WHERE no = ?1 AND holder_pid = ?2 AND holder_start = ?3;
 -- :import_set_options
-UPDATE import SET options = ?2, updated_at = ?3 WHERE no = ?1;
+UPDATE import SET options = ?2, updated_at = ?3, expect_sha256 = ?4 WHERE no = ?1;
 -- :import_set_target
 UPDATE import SET target_identity = ?2, state = 'copying', updated_at = ?3 WHERE no = ?1;
 -- :import_set_root
@@ -58,10 +58,14 @@ UPDATE import SET root_digest = ?2, updated_at = ?3 WHERE no = ?1;
 UPDATE import
    SET segments_committed = 0, guest_committed = 0, zero_ord = 0, zero_off = 0, done_to = 0,
        image_hashed_to = 0, image_hash = NULL, image_sha256 = '', root_digest = '',
-       error_code = '', error_message = '', finished_at = 0,
+       error_code = '', error_message = '', finished_at = 0, target_run = 0, target_epoch = 0,
        target_identity = iif (target_kind = 'file' AND NOT keep_holes, '', target_identity),
        state = iif (sealed, 'mapped', 'probing'), updated_at = ?2
  WHERE no = ?1;
+-- :import_drop_held  but what a target that is kept held before stays, until it is back there
+DELETE FROM held
+ WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8
+   AND (SELECT NOT keep_holes FROM import WHERE no = ?1);
 -- :import_unseal  after import_restart
 UPDATE import
    SET sealed = 0, segments = 0, extents = 0, zero_runs = 0, guest_total = 0, need_max = 0,
@@ -82,7 +86,7 @@ UPDATE import
 UPDATE import
    SET segments_committed = ?2, guest_committed = ?3, fetched = ?4, zero_ord = ?5,
        zero_off = ?6, done_to = ?7, image_hashed_to = ?8, image_hash = ?9, updated_at = ?10,
-       state = 'copying'
+       target_run = ?13, target_epoch = ?14, state = 'copying'
  WHERE no = ?1 AND holder_pid = ?11 AND holder_start = ?12;
 -- :import_stream  after a restart it may be read in another way
 UPDATE import SET stream = ?2 WHERE no = ?1 AND NOT sealed;

@@ -4,7 +4,8 @@
 SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))), max (object))
   FROM (SELECT json_object (
                  'id', s.id,
-                 'state', shown_state (s.state, i.holder_pid, i.holder_start, i.holder_boot),
+                 'state', shown_state (s.state, i.no, i.holder_pid, i.holder_start,
+                                        i.holder_boot),
                  'url', s.url,
                  'target', s.target,
                  'target_kind', s.target_kind,
@@ -12,7 +13,23 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                  'cluster_size', s.cluster_size,
                  'image', json_object ('length', s.image_length, 'etag', s.image_etag,
                                        'last_modified', s.image_last_modified,
-                                       'sha256', s.image_sha256),
+                                       'sha256', iif (instr (i.image_sha256, ':'), NULL,
+                                                      s.image_sha256),
+                                       'checksum',
+                                         CASE WHEN i.image_sha256 = '' THEN NULL
+                                              WHEN instr (i.image_sha256, ':') THEN i.image_sha256
+                                              ELSE 'sha256:' || i.image_sha256 END,
+                                       'checksum_from',
+                                         CASE WHEN i.expect_sha256 = '' THEN NULL
+                                              WHEN i.told LIKE 'image-signed-by=%' THEN 'signature'
+                                              WHEN i.told IS NOT NULL THEN 'file'
+                                              ELSE 'option' END,
+                                       'signed_by',
+                                         iif (i.told LIKE 'signed-by=%'
+                                              OR i.told LIKE 'image-signed-by=%',
+                                              substr (i.told, instr (i.told, '=') + 1,
+                                                      instr (i.told, ' ') - instr (i.told, '=') - 1),
+                                              NULL)),
                  'clusters', json_object ('total', s.clusters_total,
                                           'committed', s.clusters_committed),
                  'bytes', json_object ('guest_total', s.guest_total,
@@ -27,9 +44,16 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                  'started_at', s.started_at,
                  'updated_at', s.updated_at,
                  'finished_at', s.finished_at) AS object
-          FROM import AS i
+          FROM (SELECT *,
+                       (SELECT substr (detail, length (expect_sha256) + 2) FROM event
+                         WHERE key >= no << 40 AND key < (no << 40) + 64 AND kind = 'checksum'
+                           AND expect_sha256 <> ''
+                           AND substr (detail, 1, length (expect_sha256) + 1) = expect_sha256 || ' '
+                         ORDER BY key DESC LIMIT 1) AS told
+                  FROM import
+                 WHERE ?1 IS NULL OR no = ?1) AS i
                CROSS JOIN import_summary AS s
-         WHERE s.id = i.id AND (?1 IS NULL OR i.no = ?1)
+         WHERE s.id = i.id
          ORDER BY i.no);
 -- :log_json
 SELECT json_object ('id', i.id, 'events',
@@ -38,11 +62,11 @@ SELECT json_object ('id', i.id, 'events',
                    WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 ORDER BY key)))
   FROM import AS i
  WHERE i.no = ?1;
--- :receipt_json
+-- :receipt_json  told: by import_checksums, of what is expected now
 SELECT json_object (
          'receipt', 1,
          'id', i.id,
-         'state', shown_state (i.state, i.holder_pid, i.holder_start, i.holder_boot),
+         'state', shown_state (i.state, i.no, i.holder_pid, i.holder_start, i.holder_boot),
          'tool', json_object ('name', 'qimport', 'version', i.tool),
          'host', i.host,
          'user', i.user,
@@ -93,11 +117,25 @@ SELECT json_object (
            'source_identity', CASE (SELECT trust FROM layer WHERE key = i.no << 8)
                                 WHEN 0 THEN 'strong' WHEN 1 THEN 'weak'
                                 ELSE 'length-only' END,
-           'image_sha256_computed', json (iif (i.image_sha256 <> '', 'true', 'false')),
-           'image_sha256_checked', json (iif (i.image_sha256 <> '' AND i.expect_sha256 <> ''
+           'image_sha256_computed', json (iif (i.image_sha256 <> ''
+                                               AND NOT instr (i.image_sha256, ':'),
+                                               'true', 'false')),
+           'image_sha256_checked', json (iif (i.image_sha256 <> ''
+                                              AND NOT instr (i.image_sha256, ':')
                                               AND i.image_sha256 = i.expect_sha256,
                                               'true', 'false')),
-           'segment_digests', json (iif (i.digests, 'true', 'false')),
+           'image_checksum_checked', json (iif (i.image_sha256 <> ''
+                                                AND i.image_sha256 = i.expect_sha256,
+                                                'true', 'false')),
+           'checksum_from', CASE WHEN i.expect_sha256 = '' THEN NULL
+                                 WHEN i.told LIKE 'image-signed-by=%' THEN 'signature'
+                                 WHEN i.told IS NOT NULL THEN 'file'
+                                 ELSE 'option' END,
+           'checksum_url', substr (i.told, instr (i.told, ' ') + 1),
+           'signed_by', iif (i.told LIKE 'signed-by=%' OR i.told LIKE 'image-signed-by=%',
+                             substr (i.told, instr (i.told, '=') + 1,
+                                     instr (i.told, ' ') - instr (i.told, '=') - 1), NULL),
+           'segment_digests', json (iif (i.digests = 1, 'true', 'false')),
            'target_audited', json (iif (i.root_digest <> '', 'true', 'false'))),
          'mirrors', (SELECT json_group_array (detail)
                        FROM (SELECT DISTINCT detail FROM event
@@ -121,8 +159,18 @@ SELECT json_object (
          'retries', (SELECT count (*) FROM event
                       WHERE key >= i.no << 40 AND key < (i.no + 1) << 40 AND kind = 'retry'),
          'digests', json_object ('map_sha256', nullif (lower (hex (i.map_digest)), ''),
-                                 'image_sha256', nullif (i.image_sha256, ''),
-                                 'image_sha256_expected', nullif (i.expect_sha256, ''),
+                                 'image_sha256', iif (instr (i.image_sha256, ':'), NULL,
+                                                      nullif (i.image_sha256, '')),
+                                 'image_sha256_expected', iif (instr (i.expect_sha256, ':'), NULL,
+                                                               nullif (i.expect_sha256, '')),
+                                 'image_checksum',
+                                   CASE WHEN i.image_sha256 = '' THEN NULL
+                                        WHEN instr (i.image_sha256, ':') THEN i.image_sha256
+                                        ELSE 'sha256:' || i.image_sha256 END,
+                                 'image_checksum_expected',
+                                   CASE WHEN i.expect_sha256 = '' THEN NULL
+                                        WHEN instr (i.expect_sha256, ':') THEN i.expect_sha256
+                                        ELSE 'sha256:' || i.expect_sha256 END,
                                  'target_root_sha256', nullif (i.root_digest, '')),
          'events', (SELECT json_group_array (json_object ('at', at, 'kind', kind,
                                                           'detail', detail))
@@ -130,9 +178,16 @@ SELECT json_object (
                              WHERE key >= i.no << 40 AND key < (i.no + 1) << 40
                                AND kind <> 'committed'
                              ORDER BY key)))
-  FROM import AS i
+  FROM (SELECT *,
+               (SELECT substr (detail, length (expect_sha256) + 2) FROM event
+                 WHERE key >= no << 40 AND key < (no << 40) + 64 AND kind = 'checksum'
+                   AND expect_sha256 <> ''
+                   AND substr (detail, 1, length (expect_sha256) + 1) = expect_sha256 || ' '
+                 ORDER BY key DESC LIMIT 1) AS told
+          FROM import
+         WHERE no = ?1) AS i
        CROSS JOIN import_summary AS s
- WHERE i.no = ?1 AND s.id = i.id;
+ WHERE s.id = i.id;
 
 -- :state_rows  guest bytes as 0 data, 1 compressed, 2 zero, 3 hole; and whether they are committed
 SELECT guest_offset, length, iif (kind = 'compressed', 1, 0), committed

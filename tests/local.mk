@@ -27,6 +27,7 @@ flow_tests += tests/flow/bad-input.sh
 flow_tests += tests/flow/bounds.sh
 flow_tests += tests/flow/device-full.sh
 flow_tests += tests/flow/device-import.sh
+flow_tests += tests/flow/ownership.sh
 flow_tests += tests/flow/chain-sizes.sh
 flow_tests += tests/flow/cli-import.sh
 flow_tests += tests/flow/cli-usage.sh
@@ -42,12 +43,19 @@ flow_tests += tests/flow/messages.sh
 flow_tests += tests/flow/mutations.sh
 flow_tests += tests/flow/layers.sh
 flow_tests += tests/flow/no-journal.sh
+flow_tests += tests/flow/options-define.sh
+flow_tests += tests/flow/options-url.sh
 flow_tests += tests/flow/own-source.sh
+flow_tests += tests/flow/newer.sh
+flow_tests += tests/flow/published.sh
 flow_tests += tests/flow/restart.sh
+flow_tests += tests/flow/signed.sh
 flow_tests += tests/flow/streams.sh
 flow_tests += tests/flow/streams-broken.sh
 flow_tests += tests/flow/streams-spool.sh
+flow_tests += tests/flow/surroundings.sh
 flow_tests += tests/flow/terminal.sh
+flow_tests += tests/flow/typos.sh
 flow_tests += tests/flow/waits.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
@@ -68,8 +76,8 @@ long_tests += tests/flow/chain-sizes.sh
 long_tests += tests/flow/memory.sh tests/flow/net-latency.sh tests/flow/net-breaks.sh tests/flow/net-random.sh
 long_tests += tests/flow/streams-broken.sh
 EXTRA_DIST += $(build_tests) $(flow_tests) $(long_tests) tests/installed.sh \
-	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c \
-	tests/flow/mutations.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
+	tests/flow/lib.sh tests/flow/serve.sh tests/flow/guest.sh tests/tools/library.c tests/tools/resume-with.c \
+	tests/flow/mutations.tsv tests/flow/published.tsv tests/FAULTS.md tests/tools/at-prompt.py tests/tools/map-same.py \
 	tests/tools/differential.py tests/tools/qcow2-scatter.py tests/tools/slow-shim.c
 
 include tests/durability/local.mk

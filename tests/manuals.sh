@@ -5,7 +5,7 @@
 # qimport(1) do what they look like: each is run as it is printed, with the names of an
 # environment of its own.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 xz mkfs.ext4 sfdisk
+needs nginx qemu-img jq sqlite3 xz mkfs.ext4 sfdisk gpg gpgv gpgconf
 doc=$top_srcdir/doc
 
 # ---- their form
@@ -59,6 +59,12 @@ cp "$image" vm.qcow2
 qemu-img snapshot -c before-upgrade vm.qcow2
 xz -0 -c "$image" >backup.qcow2.xz
 (cd files && sha256sum debian.qcow2 >SHA256SUMS)
+GNUPGHOME=$scratch/gnupg
+mkdir -m 700 "$GNUPGHOME"
+export GNUPGHOME
+trap 'gpgconf --kill all; finish' EXIT
+gpg --batch --quiet --passphrase '' --quick-gen-key publisher@example.org ed25519 sign 2>/dev/null &&
+  gpg --batch --armor --export >publisher.asc && gpg --batch --quiet --detach-sign files/SHA256SUMS || bail gpg
 serve_start "$scratch/nginx" "$scratch/files" 0 || bail "nginx does not start"
 printf '%s/debian.qcow2 one.img\n%s/base.qcow2 two.img\n' "$serve_url" "$serve_url" >images.txt
 sum=$(cut -d ' ' -f 1 files/SHA256SUMS)

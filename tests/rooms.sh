@@ -19,7 +19,7 @@ sees () {
   rm "$scratch/tree/src/$2/breach.c"
 }
 sees "a room that includes its neighbour" qcow2 '#include "journal/journal.h"'
-sees "the command line program reach behind qimport.h" cli '#include "base/error.h"'
+sees "the command line program reach behind qimport.h" cli '#include "import/import.h"'
 sees "a library in the wrong room" import '#include <sqlite3.h>'
 sees "a header in the wrong directory" journal '# include <curl/easy.h>'
 sees "a call in the wrong room" source 'static int f (int d) { return /* no */ fdatasync (d); }'

@@ -10,10 +10,12 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure --proxy --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --sha256 --backing --verify --force"
+    --stream --checksum --sha256 --backing --verify --force"
+  local fresh="-f --max-size --checksums --signed-by --signature --digest --snapshot --unallocated \
+    --target-is-zero --preallocate"
   case $1 in
-    start|ensure) echo "$net $copy -f --max-size --checksums --digest --snapshot --unallocated \
-      --target-is-zero --preallocate" ;;
+    start) echo "$net $copy $fresh" ;;
+    ensure) echo "$net $copy $fresh --newer" ;;
     resume) echo "$net $copy --all --url --accept-new-validator --restart" ;;
     status) echo "--json --watch --prometheus" ;;
     audit) echo "$net --json --progress --workers --memory --url --repair" ;;
@@ -72,12 +74,12 @@ _qimport_value () {
     --digest) choices="on off" ;;
     --unallocated) choices="zero keep" ;;
     --journal|--header-file|--netrc-file|--user-file|--bearer-file|--cacert|--cert|--key|\
-    --checksums|--backing|-o|-f)
+    --checksums|--signed-by|--signature|--backing|-o|-f)
       _filedir
       return 0 ;;
     --jobs|--connections|--workers|--memory|--limit-rate|--max-time|--retry-time|--stall-time|\
     --connect-timeout|--commit-interval|--pinnedpubkey|--proxy|--aws-sigv4|--mirror|--url|\
-    --max-size|--sha256|--snapshot|--older-than)
+    --max-size|--checksum|--sha256|--snapshot|--older-than)
       return 0 ;;
     *) return 1 ;;
   esac

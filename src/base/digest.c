@@ -91,32 +91,3 @@ digest_hex (char out[DIGEST_HEX], const uint8_t digest[DIGEST_SIZE])
     snprintf (out + 2 * i, 3, "%02x", digest[i]);
   return out;
 }
-
-static int
-hex_value (char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
-}
-
-bool
-digest_from_hex (uint8_t out[DIGEST_SIZE], const char *text)
-{
-  size_t i;
-
-  if (strlen (text) != DIGEST_HEX - 1)
-    return false;
-  for (i = 0; i < DIGEST_SIZE; i++) {
-    int hi = hex_value (text[2 * i]), lo = hex_value (text[2 * i + 1]);
-
-    if (hi < 0 || lo < 0)
-      return false;
-    out[i] = (uint8_t)(hi << 4 | lo);
-  }
-  return true;
-}

@@ -37,7 +37,5 @@ size_t digest_save (const struct digest *d, uint8_t out[DIGEST_STATE_MAX]);
 bool digest_load (struct digest *d, const uint8_t *state, size_t len);
 
 char *digest_hex (char out[DIGEST_HEX], const uint8_t digest[DIGEST_SIZE]);
-/* False unless TEXT is exactly 64 hexadecimal digits. */
-bool digest_from_hex (uint8_t out[DIGEST_SIZE], const char *text);
 
 #endif

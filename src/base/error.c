@@ -86,3 +86,9 @@ error_status (enum error_code code)
 {
   return codes[code].status;
 }
+
+bool
+error_blames_image (enum error_code code)
+{
+  return error_status (code) == error_status (ERR_IMAGE_MALFORMED);
+}

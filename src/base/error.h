@@ -22,6 +22,7 @@
   X (RETRY_BUDGET, "retry-budget-spent", 3)              \
   X (MAX_TIME, "max-time-reached", 3)                    \
   X (SOURCE_ENDED, "source-ended", 3)                    \
+  X (SOURCE_UNREACHABLE, "source-unreachable", 3)        \
   X (TARGET_FULL, "target-full", 3)                      \
   X (JOURNAL_FULL, "journal-full", 3)                    \
   X (SOURCE_NOT_FOUND, "source-not-found", 4)            \
@@ -30,6 +31,7 @@
   X (SOURCE_CONTRADICTS, "source-contradicts-itself", 4) \
   X (SOURCE_CHANGED, "source-changed", 4)                \
   X (SOURCE_CHECKSUM, "checksum-differs", 4)             \
+  X (SOURCE_SIGNATURE, "not-signed", 4)                  \
   X (SOURCE_FAILED, "source-failed", 4)                  \
   X (IMAGE_MALFORMED, "image-malformed", 5)              \
   X (IMAGE_TRUNCATED, "image-truncated", 5)              \
@@ -79,5 +81,7 @@ int fail_memory (struct error *err, const char *what) __attribute__ ((cold));
 
 const char *error_word (enum error_code code);
 int error_status (enum error_code code);
+/* Is it the image that is refused? */
+bool error_blames_image (enum error_code code);
 
 #endif

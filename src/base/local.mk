@@ -7,6 +7,10 @@ librooms_la_SOURCES += \
 	src/base/error.c \
 	src/base/error.h \
 	src/base/extent.h \
+	src/base/hash.c \
+	src/base/hash.h \
 	src/base/own.h \
 	src/base/text.c \
-	src/base/text.h
+	src/base/text.h \
+	src/base/url.c \
+	src/base/url.h

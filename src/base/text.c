@@ -78,6 +78,25 @@ escape_text (char *out, size_t out_size, const void *in, size_t len)
   return out;
 }
 
+char *
+unescape_text (char *text)
+{
+  char *in = text, *out = text;
+  unsigned byte;
+
+  while (*in != '\0') {
+    if (in[0] == '\\' && in[1] == 'x' && isxdigit ((unsigned char)in[2])
+        && isxdigit ((unsigned char)in[3]) && sscanf (in + 2, "%2x", &byte) == 1 && byte != 0) {
+      *out++ = (char)byte;
+      in += 4;
+    } else {
+      *out++ = *in++;
+    }
+  }
+  *out = '\0';
+  return text;
+}
+
 bool
 text_is_printable (const char *text)
 {
@@ -153,6 +172,9 @@ parse_size (const char *text, uint64_t *bytes, const char *what, struct error *e
     return fail (err, ERR_USAGE, "%s: not a size; give a number with K, M, G or T", what);
   value = strtod (text, &end);
   shift = suffix_shift (end);
+  if (end[0] != '\0' && (end[1] == 'b' || strcmp (end, "b") == 0))
+    return fail (err, ERR_USAGE, "%s: b would be bits; give bytes, as %.*s%.1s", what,
+                 (int)(end - text), text, end[0] == 'b' ? "" : end);
   if (shift == -1)
     return fail (err, ERR_USAGE, "%s: unknown suffix; give a number with K, M, G or T", what);
   if (strcspn (text, ".eE") == (size_t)(end - text)) {
@@ -169,6 +191,44 @@ parse_size (const char *text, uint64_t *bytes, const char *what, struct error *e
   if (!(value >= 0 && value < 9.2e18))
     return fail (err, ERR_USAGE, "%s: too large", what);
   *bytes = (uint64_t)value;
+  return 0;
+}
+
+static uint64_t
+unit_ms (const char *suffix)
+{
+  static const struct {
+    const char *suffix;
+    uint64_t ms;
+  } units[]
+      = { { "", 1000 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+  size_t i;
+
+  for (i = 0; i < sizeof units / sizeof *units; i++)
+    if (strcmp (suffix, units[i].suffix) == 0)
+      return units[i].ms;
+  return 0;
+}
+
+int
+parse_duration (const char *text, uint64_t *ms, const char *what, struct error *err)
+{
+  size_t digits = strspn (text, "0123456789.");
+  uint64_t unit = unit_ms (text + digits);
+  double value;
+  char *end;
+
+  if (strcmp (text + digits, "M") == 0)
+    return fail (err, ERR_USAGE, "%s: M is of sizes; for minutes write %.*sm", what,
+                 (int)digits, text);
+  value = strtod (text, &end);
+  if (!isdigit ((unsigned char)text[0]) || end != text + digits || unit == 0)
+    return fail (err, ERR_USAGE,
+                 "%s: give seconds, or a number with s, m, h or d (seconds to days)", what);
+  value *= (double)unit;
+  if (!(value < 9.2e18))
+    return fail (err, ERR_USAGE, "%s: too long", what);
+  *ms = (uint64_t)(value + 0.5);
   return 0;
 }
 

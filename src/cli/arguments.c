@@ -6,6 +6,7 @@
 #include "cli/arguments.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,13 +86,37 @@ unknown_option (const struct arguments *a, const char *name, size_t len)
   return usage_error (command_name (a), "unknown option --%s", typed);
 }
 
+/* What other programs call it. */
+static const char *
+other_word (const char *word)
+{
+  static const char *const words[][2]
+      = { { "ls", "status" },    { "list", "status" },       { "ps", "status" },
+          { "rm", "forget" },    { "remove", "forget" },     { "delete", "forget" },
+          { "import", "start" }, { "download", "start" },    { "get", "start" },
+          { "fetch", "start" },  { "continue", "resume" },   { "verify", "audit" },
+          { "check", "audit" },  { "version", "--version" }, { "cancel", NULL },
+          { "stop", NULL },      { "abort", NULL },          { "pause", NULL },
+          { "kill", NULL } };
+  size_t i;
+
+  for (i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcmp (word, words[i][0]) == 0)
+      return words[i][1] != NULL ? words[i][1]
+                                 : "Ctrl-C, or kill the process: what is committed is safe";
+  return NULL;
+}
+
 static int
 unknown_command (const char *word)
 {
+  const char *other = other_word (word);
   char shown[256];
   struct near n;
   size_t i;
 
+  if (other != NULL)
+    return usage_error (NULL, "unknown command '%s' (for that: %s)", word, other);
   near_begin (&n, word);
   for (i = 0; command_at (i) != NULL; i++)
     near_try (&n, command_at (i)->name);
@@ -137,8 +162,12 @@ set_older_than (struct arguments *a, const char *value)
   char *end;
   double days = strtod (value, &end);
 
-  if (!isdigit ((unsigned char)value[0]) || *end != '\0' || !(days <= 1e6))
-    return usage_error (command_name (a), "--older-than: give a number of days");
+  if (strcmp (end, "h") == 0)
+    days /= 24;
+  if (!isdigit ((unsigned char)value[0]) || end[strspn (end, "dh")] != '\0' || strlen (end) > 1
+      || !(days <= 1e6))
+    return usage_error (command_name (a),
+                        "--older-than: give a number of days, or of hours as 12h");
   a->older_than_days = days;
   return 0;
 }
@@ -154,6 +183,22 @@ set_text (const struct arguments *a, const char **field, const struct option *o,
   return 0;
 }
 
+/* A copy: the arguments of the process are overwritten once they are read. */
+static int
+keep_given (struct arguments *a, const char *name, const char *value)
+{
+  struct given *given = reallocarray (a->given, a->n_given + 1, sizeof *given);
+
+  if (given == NULL)
+    return out_of_memory ();
+  a->given = given;
+  given[a->n_given] = (struct given){ .name = name };
+  if (value != NULL && (given[a->n_given].value = strdup (value)) == NULL)
+    return out_of_memory ();
+  a->n_given++;
+  return 0;
+}
+
 static int
 set_library (struct arguments *a, const struct option *o, const char *value)
 {
@@ -161,7 +206,7 @@ set_library (struct arguments *a, const struct option *o, const char *value)
 
   if (qimport_options_set (a->options, o->name, value, &err) == -1)
     return usage_error (command_name (a), "%s", err.message);
-  return 0;
+  return keep_given (a, o->name, value);
 }
 
 /* VALUE is there if and only if the option takes one. */
@@ -352,6 +397,75 @@ arguments_parse (struct arguments *a, int argc, char **argv)
 void
 arguments_release (struct arguments *a)
 {
+  size_t i;
+
+  for (i = 0; i < a->n_given; i++)
+    free (a->given[i].value);
+  free (a->given);
   qimport_options_free (a->options);
   free (a->words);
+}
+
+/* ---- Options of a line ---------------------------------------------------------------------
+ */
+
+/* The option that WORD names; *VALUE behind its "=", or of *SAVE, where it takes one.  0, or
+ * -1. */
+static int
+line_option (const struct arguments *a, char *word, char **save, struct option *o,
+             const char **value, char *why, size_t size)
+{
+  char *name = word + 2, *equals = strchr (word, '=');
+  size_t len = equals != NULL ? (size_t)(equals - name) : strlen (name);
+
+  if (strncmp (word, "--", 2) != 0 || !find_long (a->command, name, len, o)
+      || o->use != USE_LIBRARY) {
+    snprintf (why, size, "'%.64s' is no option that a line can have", word);
+    return -1;
+  }
+  *value = NULL;
+  if (o->argument != NULL)
+    *value = equals != NULL ? equals + 1 : strtok_r (NULL, " \t", save);
+  if ((o->argument != NULL) == (*value != NULL) && (o->argument != NULL || equals == NULL))
+    return 0;
+  snprintf (why, size, o->argument == NULL ? "--%s takes no value" : "--%s needs a value",
+            o->name);
+  return -1;
+}
+
+static int
+set_given (struct qimport_options *o, const char *name, const char *value, char *why,
+           size_t size)
+{
+  struct qimport_error err;
+
+  if (qimport_options_set (o, name, value, &err) == 0)
+    return 0;
+  snprintf (why, size, "%s", err.message);
+  return -1;
+}
+
+struct qimport_options *
+arguments_and (const struct arguments *a, char *text, char *why, size_t size)
+{
+  struct qimport_options *all = qimport_options_new ();
+  char *save = NULL, *word;
+  const char *value;
+  struct option o;
+  int rc = all == NULL ? -1 : 0;
+  size_t i;
+
+  snprintf (why, size, "out of memory");
+  for (i = 0; i < a->n_given && rc == 0; i++)
+    rc = set_given (all, a->given[i].name, a->given[i].value, why, size);
+  for (word = strtok_r (text, " \t", &save); word != NULL && rc == 0;
+       word = strtok_r (NULL, " \t", &save)) {
+    rc = line_option (a, word, &save, &o, &value, why, size);
+    if (rc == 0)
+      rc = set_given (all, o.name, value, why, size);
+  }
+  if (rc == 0)
+    return all;
+  qimport_options_free (all);
+  return NULL;
 }

@@ -21,12 +21,20 @@ enum progress_style {
 
 enum { JOBS_MAX = 64 };
 
+/* An option of the library as it was given; VALUE is ours, NULL of a switch. */
+struct given {
+  const char *name;
+  char *value;
+};
+
 struct arguments {
   const struct command *command; /* NULL: none was given */
   char **words;                  /* behind the command */
   size_t n_words;
   struct qimport_options *options; /* those of the library */
-  const char *journal;             /* NULL: the default one */
+  struct given *given;             /* the same, in their order */
+  size_t n_given;
+  const char *journal; /* NULL: the default one */
   bool quiet, verbose, help, version;
   bool json, watch, prometheus, all;
   size_t jobs;
@@ -39,5 +47,10 @@ struct arguments {
 /* ARGV must outlive *A.  0, or the exit status, its message told. */
 int arguments_parse (struct arguments *a, int argc, char **argv);
 void arguments_release (struct arguments *a);
+
+/* The options of the library that were given, and behind them those in TEXT, "--name value
+ * --name=value", which is taken apart.  NULL: WHY says what is wrong with it. */
+struct qimport_options *arguments_and (const struct arguments *a, char *text, char *why,
+                                       size_t size);
 
 #endif

@@ -91,7 +91,7 @@ static const struct own_row own_rows[] = {
       USE_PROMETHEUS }, STATUS },
   { { "all", 0, NULL, "every interrupted import", NULL, false, USE_ALL }, RESUME },
   { { "all", 0, NULL, "every import, a line each", NULL, false, USE_ALL }, RECEIPT },
-  { { NULL, 'f', "FILE", "a line URL TARGET for each import; - is standard input", NULL, false,
+  { { NULL, 'f', "FILE", "a line URL TARGET [--option ...] for each; - is standard input", NULL, false,
       USE_LIST }, START | ENSURE },
   { { "jobs", 0, "N", "that many imports side by side", "1", false, USE_JOBS },
     START | ENSURE | RESUME },

@@ -119,7 +119,7 @@ print_help (const struct command *c)
 void
 print_version (void)
 {
-  out ("qimport %s\n", qimport_version ());
+  out ("qimport %s\nunpacks: %s\n", qimport_version (), qimport_built_in ());
 }
 
 int

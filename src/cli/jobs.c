@@ -15,6 +15,7 @@
 #include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/json.h"
+#include "cli/publisher.h"
 #include "cli/output.h"
 #include "cli/stop.h"
 
@@ -104,13 +105,17 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
-int
+/* Say what became of an import that ended with ERR: which part is safe, and how to go on.
+ * Returns the exit status. */
+static int
 tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
               const struct qimport_progress *p, const struct qimport_error *err)
 {
   const char *why = stop_requested () ? "interrupted" : err->message;
 
-  if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
+  if (p->id[0] == '\0' && strcmp (err->code, "source-unreachable") == 0 && !stop_requested ())
+    display_message (d, "%s; nothing was begun", why);
+  else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);
   else if (err->status == QIMPORT_INTERRUPTED)
     tell_not_begun (d, why);
@@ -119,24 +124,32 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   return exit_status (err);
 }
 
-/* How far the image is known to be what its publisher made: its receipt says it. */
-static const char *
-source_check (struct qimport_journal *j, const char *id)
+static int
+receipt_says (const char *json, const char *path)
 {
-  const char *words = "the image's SHA-256 was not computed";
-  struct qimport_error err;
-  char *json, value[16];
+  char value[8];
 
+  return json_find (json, path, value, sizeof value) && strcmp (value, "true") == 0;
+}
+
+/* How far the image is known to be what its publisher made: its receipt says it. */
+static void
+source_check (struct qimport_journal *j, const char *id, char *out, size_t size)
+{
+  char *json, checksum[256], publisher[PUBLISHER_SIZE];
+  struct qimport_error err;
+
+  snprintf (out, size, "the image's checksum was not computed");
   if (qimport_receipt (j, id, &json, &err) == -1)
-    return words;
-  if (json_find (json, "verification.image_sha256_checked", value, sizeof value)
-      && strcmp (value, "true") == 0)
-    words = "the image's SHA-256 was checked and is as expected";
-  else if (json_find (json, "verification.image_sha256_computed", value, sizeof value)
-           && strcmp (value, "true") == 0)
-    words = "the image's SHA-256 was computed, not checked (no --sha256)";
+    return;
+  if (receipt_says (json, "verification.image_checksum_checked")
+      && json_find (json, "digests.image_checksum", checksum, sizeof checksum)) {
+    checksum[strcspn (checksum, ":")] = '\0';
+    publisher_words (publisher, json, "verification");
+    snprintf (out, size, "the image's checksum (%s) is as expected: %s", checksum, publisher);
+  } else if (receipt_says (json, "verification.image_sha256_computed"))
+    snprintf (out, size, "the image's SHA-256 was computed, not checked (no --checksums)");
   qimport_free (json);
-  return words;
 }
 
 static int
@@ -150,7 +163,7 @@ static void
 tell_success (const struct crew *c, struct qimport_journal *j, const struct qimport_progress *p,
               int64_t elapsed_ms)
 {
-  char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE];
+  char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE], checked[512];
   uint64_t ms = elapsed_ms < 1 ? 1 : (uint64_t)elapsed_ms;
   struct qimport_info info = { .id = "" };
   struct qimport_error err;
@@ -158,12 +171,12 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
   if (c->a->quiet || qimport_list (j, p->id, copy_info, &info, &err) == -1
       || info.id[0] == '\0')
     return;
-  display_message (c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s",
-                   info.url, info.target, human_size (size, info.virtual_size),
-                   human_size (fetched, p->fetched_now),
-                   human_duration (took, (double)elapsed_ms / 1000),
-                   human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)),
-                   source_check (j, p->id));
+  source_check (j, p->id, checked, sizeof checked);
+  display_message (
+      c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
+      info.target, human_size (size, info.virtual_size), human_size (fetched, p->fetched_now),
+      human_duration (took, (double)elapsed_ms / 1000),
+      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)), checked);
 }
 
 static int
@@ -227,7 +240,8 @@ run_job (const struct crew *c, size_t slot, const struct job *job)
   int status;
 
   if (qimport_journal_open (&j, c->a->journal, 0, &err) == -1
-      || open_import (&q, j, job, c->a->options, &err) == -1) {
+      || open_import (&q, j, job, job->options != NULL ? job->options : c->a->options, &err)
+             == -1) {
     display_message (c->display, "%s", err.message);
     status = exit_status (&err);
   } else {

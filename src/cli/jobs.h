@@ -16,9 +16,10 @@ enum job_verb { JOB_START, JOB_ENSURE, JOB_RESUME };
 
 struct job {
   enum job_verb verb;
-  const char *url;    /* of START, ENSURE */
-  const char *target; /* or RESUME: the id */
-  int status;         /* set by jobs_run */
+  const char *url;                 /* of START, ENSURE */
+  const char *target;              /* or RESUME: the id */
+  struct qimport_options *options; /* its own; NULL: those of the arguments */
+  int status;                      /* set by jobs_run */
 };
 
 /* The exit status: the first that is not 0. */
@@ -27,9 +28,5 @@ int jobs_run (const struct arguments *a, struct job *jobs, size_t n);
 /* Step Q to its end, shown in SLOT of D; signals cancel it.  0, or -1 with *ERR. */
 int drive (struct display *d, size_t slot, const struct arguments *a, struct qimport *q,
            struct qimport_error *err);
-/* Say what became of an import that ended with ERR: which part is safe, and how to go on.
- * Returns the exit status. */
-int tell_failure (struct display *d, const struct arguments *a, struct qimport_journal *j,
-                  const struct qimport_progress *p, const struct qimport_error *err);
 
 #endif

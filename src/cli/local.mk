@@ -35,6 +35,8 @@ qimport_SOURCES = \
 	src/cli/output.h \
 	src/cli/patience.c \
 	src/cli/patience.h \
+	src/cli/publisher.c \
+	src/cli/publisher.h \
 	src/cli/reading.c \
 	src/cli/reading.h \
 	src/cli/report.c \

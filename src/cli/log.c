@@ -2,6 +2,8 @@
  *
  * log: qimport log.
  */
+#include <string.h>
+
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/output.h"
@@ -15,7 +17,7 @@ print_event (void *unused, const struct qimport_event *e)
   (void)unused;
   clean_text (kind, sizeof kind, e->kind);
   clean_text (detail, sizeof detail, e->detail);
-  if (detail[0] == '\0')
+  if (detail[0] == '\0' || strcmp (kind, detail) == 0)
     out ("%s  %s\n", human_time (at, e->at), kind);
   else
     out ("%s  %-14s  %s\n", human_time (at, e->at), kind, detail);

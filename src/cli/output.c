@@ -108,8 +108,8 @@ complain_again (const struct qimport_error *err)
 {
   char why[sizeof err->message];
 
-  if (err->status != QIMPORT_INTERRUPTED)
-    return complain (err);
+  if (err->status != QIMPORT_INTERRUPTED || strcmp (err->code, "source-unreachable") == 0)
+    return complain (err); /* what was typed may be wrong */
   message ("%s; run it again", without_advice (why, sizeof why, err->message));
   return exit_status (err);
 }

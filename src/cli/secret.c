@@ -21,7 +21,8 @@ redact_authority (char *authority)
   memset (authority + kept, 0, len - kept);
 }
 
-void
+/* WORD without the userinfo, query and fragment of the URL in it, if there is one. */
+static void
 redact_in_place (char *word)
 {
   char *scheme_end = strstr (word, "://");

@@ -8,8 +8,6 @@
 
 #include <stddef.h>
 
-/* WORD without the userinfo, query and fragment of the URL in it, if there is one. */
-void redact_in_place (char *word);
 /* The same into OUT.  Returns OUT. */
 char *redact_word (char *out, size_t size, const char *word);
 

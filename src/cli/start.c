@@ -21,6 +21,10 @@ struct list {
 static void
 list_release (struct list *l)
 {
+  size_t i;
+
+  for (i = 0; i < l->n; i++)
+    qimport_options_free (l->jobs[i].options);
   free (l->text);
   free (l->jobs);
 }
@@ -54,9 +58,23 @@ read_list (const char *path)
   return text;
 }
 
+/* Where the options of a line begin, cut off before them; NULL: it has none. */
+static char *
+cut_options (char *line)
+{
+  char *at;
+
+  for (at = line; (at = strstr (at, "--")) != NULL; at += 2)
+    if (at > line && (at[-1] == ' ' || at[-1] == '\t')) {
+      at[-1] = '\0';
+      return at;
+    }
+  return NULL;
+}
+
 /* URL TARGET: a URL has no blanks in it, a target may. */
 static int
-split_line (char *line, struct job *job)
+split_words (char *line, struct job *job)
 {
   size_t url = strcspn (line, " \t");
   char *target = line + url, *end = line + strlen (line);
@@ -73,12 +91,31 @@ split_line (char *line, struct job *job)
 }
 
 static int
+split_line (const struct arguments *a, char *line, size_t number, struct job *job)
+{
+  char *options, why[1024];
+
+  line[strcspn (line, "\r")] = '\0';
+  options = cut_options (line);
+  if (split_words (line, job) == -1)
+    return usage_error (a->command->name, "%s line %zu: want URL TARGET [--option ...]",
+                        a->list, number);
+  if (options == NULL)
+    return 0;
+  job->options = arguments_and (a, options, why, sizeof why);
+  return job->options != NULL
+             ? 0
+             : usage_error (a->command->name, "%s line %zu: %s", a->list, number, why);
+}
+
+static int
 parse_list (const struct arguments *a, struct list *l, enum job_verb verb)
 {
   char *save = l->text, *line;
   size_t number = 0;
+  int status = 0;
 
-  while ((line = strsep (&save, "\n")) != NULL) {
+  while (status == 0 && (line = strsep (&save, "\n")) != NULL) {
     struct job *jobs;
 
     number++;
@@ -90,10 +127,9 @@ parse_list (const struct arguments *a, struct list *l, enum job_verb verb)
       return out_of_memory ();
     l->jobs = jobs;
     jobs[l->n] = (struct job){ .verb = verb };
-    if (split_line (line, &jobs[l->n++]) == -1)
-      return usage_error (a->command->name, "%s line %zu: want URL TARGET", a->list, number);
+    status = split_line (a, line, number, &jobs[l->n++]);
   }
-  return 0;
+  return status;
 }
 
 static int

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * table: see table.h.  On a terminal the table is as wide as it, and what matters least is left
- * out of a narrow one; else it has 80 columns, where only the URL is cut: a target can be found
- * by grep.
+ * out of a narrow one, or of one that has no room for the names of files; else it has 80
+ * columns, where only the URL is cut: a target can be found by grep.
  */
 #include "cli/table.h"
 
@@ -16,6 +16,7 @@
 
 #include "cli/human.h"
 #include "cli/json.h"
+#include "cli/publisher.h"
 #include "cli/output.h"
 
 enum column { ID, STATE, PERCENT, SIZE, UPDATED, RATE, TARGET, URL, COLUMNS };
@@ -81,16 +82,73 @@ struct layout {
   size_t width[COLUMNS];
 };
 
-/* TARGET has what it needs, URL the rest; on a terminal TARGET is cut as well. */
-static void
-share (struct layout *w, size_t longest, size_t rest)
+/* The columns of the longest name at the end of a path or URL, and of what is cut before it. */
+static size_t
+name_columns (const char *path)
 {
-  size_t url = w->width[URL] > 0 ? URL_LEAST + 1 : 0;
+  const char *slash = strrchr (path, '/');
 
-  if (isatty (STDOUT_FILENO) && longest + url > rest)
-    longest = rest > url ? rest - url : 0;
-  w->width[TARGET] = longest < TARGET_LEAST ? TARGET_LEAST : longest;
-  if (url > 0 && rest > w->width[TARGET] + url)
+  return slash == NULL ? columns_of (path) : columns_of (slash + 1) + strlen (".../");
+}
+
+/* How much the cells of TARGET and URL need, to be whole and to keep the names at their ends.
+ */
+struct needs {
+  size_t target, target_name, url_name;
+};
+
+static struct needs
+needs_of (const struct import_list *l)
+{
+  struct needs n = { TARGET_LEAST, TARGET_LEAST, URL_LEAST };
+  size_t i;
+
+  for (i = 0; i < l->n; i++) {
+    size_t target = columns_of (l->v[i]->target), name = name_columns (l->v[i]->target);
+    size_t url = name_columns (l->v[i]->url);
+
+    n.target = target > n.target ? target : n.target;
+    n.target_name = name > n.target_name ? name : n.target_name;
+    n.url_name = url > n.url_name ? url : n.url_name;
+  }
+  return n;
+}
+
+static size_t
+used_by (const struct layout *w)
+{
+  size_t used = 0;
+  enum column c;
+
+  for (c = ID; c < TARGET; c++)
+    used += w->width[c] > 0 ? w->width[c] + 1 : 0;
+  return used;
+}
+
+/* What matters less than the names goes where they have no room. */
+static void
+make_room (struct layout *w, const struct needs *n, size_t terminal)
+{
+  static const enum column lesser[] = { UPDATED, SIZE };
+  size_t i;
+
+  for (i = 0; i < sizeof lesser / sizeof *lesser; i++)
+    if (w->width[URL] > 0 && used_by (w) + n->target_name + 1 + n->url_name > terminal)
+      w->width[lesser[i]] = 0;
+}
+
+/* TARGET has what it needs, URL the rest; on a terminal both are cut, at their beginnings. */
+static void
+share (struct layout *w, const struct needs *n, size_t rest)
+{
+  size_t url = w->width[URL] > 0 ? URL_LEAST + 1 : 0, most = n->target;
+
+  if (isatty (STDOUT_FILENO) && url > 0 && rest > n->url_name + 1 + TARGET_LEAST)
+    url = n->url_name + 1;
+  if (isatty (STDOUT_FILENO) && most + url > rest)
+    most = rest > url ? rest - url : 0;
+  w->width[TARGET] = most < TARGET_LEAST ? TARGET_LEAST : most;
+  if (url > 0 && rest > w->width[TARGET] + URL_LEAST + 1)
     w->width[URL] = rest - w->width[TARGET] - 1;
 }
 
@@ -99,7 +157,8 @@ static struct layout
 fit (const struct import_list *l, const struct earlier *earlier, size_t ids)
 {
   struct layout w = { .earlier = earlier };
-  size_t i, need, longest = 0, terminal = terminal_columns (), used = 0;
+  size_t terminal = terminal_columns ();
+  struct needs n = needs_of (l);
   enum column c;
 
   for (c = ID; c < COLUMNS; c++)
@@ -107,13 +166,9 @@ fit (const struct import_list *l, const struct earlier *earlier, size_t ids)
   w.width[earlier == NULL ? RATE : UPDATED] = 0;
   w.width[ID] = ids;
   w.width[URL] = terminal >= heads[URL].least ? URL_LEAST : 0;
-  for (c = ID; c < TARGET; c++)
-    used += w.width[c] > 0 ? w.width[c] + 1 : 0;
-  for (i = 0; i < l->n; i++) {
-    need = columns_of (l->v[i]->target);
-    longest = need > longest ? need : longest;
-  }
-  share (&w, longest, terminal > used ? terminal - used : 0);
+  if (isatty (STDOUT_FILENO))
+    make_room (&w, &n, terminal);
+  share (&w, &n, terminal > used_by (&w) ? terminal - used_by (&w) : 0);
   return w;
 }
 
@@ -164,7 +219,7 @@ cell (char out[CELL_SIZE], const struct import_row *i, enum column c, const stru
                w->width[TARGET]); /* its end says more */
     break;
   case URL:
-    cut_columns (clean_text (out, CELL_SIZE, i->url), w->width[URL], "...");
+    cut_front (clean_text (out, CELL_SIZE, i->url), w->width[URL]);
     break;
   case COLUMNS:
     break;
@@ -253,9 +308,9 @@ print_image (struct qimport_journal *j, const char *id)
 {
   static const char *const lines[][2] = { { "image-etag:", "image.etag" },
                                           { "image-date:", "image.last_modified" },
-                                          { "image-sha256:", "image.sha256" } };
+                                          { "image-checksum:", "image.checksum" } };
+  char *json, value[4096], publisher[PUBLISHER_SIZE];
   struct qimport_error err;
-  char *json, value[4096];
   size_t i;
 
   if (qimport_status_json (j, id, &json, &err) == -1)
@@ -263,6 +318,8 @@ print_image (struct qimport_journal *j, const char *id)
   for (i = 0; i < sizeof lines / sizeof *lines; i++)
     if (json_find (json, lines[i][1], value, sizeof value))
       print_line (lines[i][0], value);
+  if (publisher_words (publisher, json, "image"))
+    print_line ("checked-against:", publisher);
   qimport_free (json);
 }
 

@@ -78,7 +78,7 @@ start_compare (struct qimport *q, struct error *err)
     .journal_path = journal_path (q->journal),
     .imp = &a->imp,
     .target = q->target,
-    .whole = a->whole && a->imp.digests,
+    .whole = a->whole && a->imp.digests == DIGESTS_ALL,
     .threads = (unsigned)min_u64 (threads, THREADS_MAX),
     .memory = q->options->memory,
     .stop = &q->stop,
@@ -149,8 +149,8 @@ check_root (const struct qimport *q, const char *hex, struct error *err)
 {
   const struct audit *a = q->audit;
 
-  if (hex[0] == '\0' || a->imp.root_digest[0] == '\0' || a->imp.keep_holes
-      || strcmp (hex, a->imp.root_digest) == 0)
+  if (hex[0] == '\0' || a->imp.now.root_digest[0] == '\0' || a->imp.keep_holes
+      || strcmp (hex, a->imp.now.root_digest) == 0)
     return 0;
   return fail (
       err, ERR_JOURNAL_CORRUPT,
@@ -198,7 +198,7 @@ verdict_words (const struct audit *a, char words[256])
 
   if (a->verdict == VERDICT_REPAIRED)
     snprintf (words, 256, "%" PRIu64 " segments fetched again, %" PRIu64 " bytes made zeros",
-              a->repaired_segments, a->repaired_zeros);
+              a->repaired.segments, a->repaired.zeros);
   else if (a->verdict == VERDICT_SAME)
     snprintf (words, 256, "same: %" PRIu64 " segments, %" PRIu64 " bytes of zeros",
               r->segments_compared, r->zero_bytes);
@@ -220,7 +220,7 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
   if (verdict == VERDICT_SAME || verdict == VERDICT_REPAIRED) {
     if (check_root (q, hex, err) == -1)
       return -1;
-    snprintf (q->imp.root_digest, sizeof q->imp.root_digest, "%s", hex);
+    snprintf (q->imp.now.root_digest, sizeof q->imp.now.root_digest, "%s", hex);
   } else {
     hex[0] = '\0'; /* the root of something else is not the import's */
   }
@@ -236,6 +236,44 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
 
 static int phase_compare (struct qimport *q, int timeout_ms, struct error *err);
 
+/* What was read as a stream is known by no more than its header; the digests of the segments
+ * tell whether its bytes are the same. */
+static int
+open_sources (struct qimport *q, struct error *err)
+{
+  bool recorded = !q->imp.stream;
+
+  q->options->stream = false;
+  if (q->image.sources[0] != NULL)
+    return 0;
+  if (import_recall_sources (q, err) == -1)
+    return -1;
+  if (strcmp (q->url, "-") == 0)
+    return fail (err, ERR_USAGE,
+                 "import %.8s came through a pipe; say where its image is with --url",
+                 q->imp.id);
+  if (import_open_image (q, recorded, err) == -1)
+    return -1;
+  if (q->image.stream)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: does not honour ranges, so that single segments cannot be fetched; give "
+                 "another place with --url, or import anew",
+                 source_url (q->image.sources[0]));
+  return 0;
+}
+
+static int
+begin_repair (struct qimport *q, struct error *err)
+{
+  struct audit *a = q->audit;
+  struct verify_spec v;
+
+  if (a->result.segments_differ > 0 && open_sources (q, err) == -1)
+    return -1;
+  import_verify_spec (q, &v);
+  return repair_open (&a->repair, &v, &a->result, &a->repaired, err);
+}
+
 static int
 phase_repair (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -243,15 +281,46 @@ phase_repair (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (a->repair == NULL && repair_open (&a->repair, q, a, err) == -1)
+  if (a->repair == NULL && begin_repair (q, err) == -1)
     return -1;
-  rc = repair_step (a->repair, a, err);
+  rc = repair_step (a->repair, &q->stop_check, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
   repair_close (a->repair);
   a->repair = NULL;
   q->phase = phase_compare;
   return start_compare (q, err) == -1 ? -1 : PHASE_MORE;
+}
+
+/* All that is committed of an import in progress is on its target, whatever copy that is. */
+static int
+vouch (struct qimport *q, struct error *err)
+{
+  struct target_spec spec;
+
+  if (q->audit->whole || !q->options->repair)
+    return 0;
+  import_target_spec (q, &spec);
+  target_vouch (q->target, &spec);
+  return target_sync (q->target, err);
+}
+
+/* Nothing of it agrees: a repair would overwrite what somebody else has there. */
+static bool
+is_another (const struct audit *a)
+{
+  const struct compare_result *r = &a->result;
+
+  return r->segments_compared > 1 && r->segments_differ == r->segments_compared;
+}
+
+static int
+refuse_another (const struct audit *a, struct error *err)
+{
+  return fail (err, ERR_TARGET_CHANGED,
+               "%s: nothing of what was imported is there: it is another disk, or overwritten "
+               "as a whole, and was left alone; `qimport start --force` imports again",
+               a->imp.target);
 }
 
 /* Go on with what differs; once more only while that becomes less. */
@@ -265,6 +334,8 @@ after_difference (struct qimport *q, struct error *err)
   if (q->options->repair && (before == 0 || a->result.differ_bytes < before)) {
     if (before == 0 && record_verdict (q, VERDICT_DIFFERS, err) == -1)
       return -1;
+    if (before == 0 && a->whole && is_another (a))
+      return refuse_another (a, err);
     q->phase = phase_repair;
     return PHASE_MORE;
   }
@@ -283,8 +354,9 @@ phase_compare (struct qimport *q, int timeout_ms, struct error *err)
     return rc == -1 ? -1 : PHASE_MORE;
   if (differs (a))
     return after_difference (q, err);
-  if (a->imp.digests) {
-    if (record_verdict (q, a->found_bytes > 0 ? VERDICT_REPAIRED : VERDICT_SAME, err) == -1)
+  if (a->imp.digests == DIGESTS_ALL) {
+    if (vouch (q, err) == -1
+        || record_verdict (q, a->found_bytes > 0 ? VERDICT_REPAIRED : VERDICT_SAME, err) == -1)
       return -1;
   } else {
     a->verdict = VERDICT_UNKNOWN;
@@ -313,9 +385,13 @@ open_target (struct qimport *q, struct error *err)
         err, ERR_USAGE,
         "import %.8s has not written anything to %s yet; `qimport resume %.8s` goes on",
         a->imp.id, a->imp.target, a->imp.id);
-  if (target_reopen (&q->target, &spec, &id, &already, err) == -1)
+  spec.any_age = true;
+  if (target_reopen (&q->target, &spec, &id, &already, err) == -1
+      || import_restore_held (q, err) == -1)
     return -1;
-  return import_restore_held (q, err);
+  if (!q->options->repair)
+    return 0;
+  return already ? import_refuse_finished (q, err) : import_claim_target (q, err);
 }
 
 static struct audit *
@@ -338,8 +414,8 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   a->held = true;
   q->imp = a->imp;
-  a->whole = a->imp.state == IMPORT_COMPLETE;
-  if (options_recall (q->options, a->imp.options, err) == -1 || open_target (q, err) == -1
+  a->whole = a->imp.now.state == IMPORT_COMPLETE;
+  if (import_hold_options (q, err) == -1 || open_target (q, err) == -1
       || start_check (q, err) == -1 || start_compare (q, err) == -1)
     return -1;
   q->phase = phase_compare;
@@ -354,7 +430,7 @@ begin_verify (struct qimport *q, struct error *err)
 {
   struct audit *a;
 
-  if (!q->imp.digests)
+  if (q->imp.digests != DIGESTS_ALL)
     return fail (err, ERR_USAGE,
                  "import %.8s was begun with --digest off and cannot be verified; resume it "
                  "without --verify",

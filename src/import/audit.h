@@ -6,8 +6,9 @@
 #ifndef QIMPORT_IMPORT_AUDIT_H
 #define QIMPORT_IMPORT_AUDIT_H
 
-#include "import/compare.h"
 #include "import/import.h"
+#include "verify/compare.h"
+#include "verify/repair.h"
 
 #define VERDICTS(X)                                                 \
   X (NONE, "none")       /* not done yet, or not to the end */      \
@@ -21,8 +22,6 @@ enum verdict {
   VERDICTS (X)
 #undef X
 };
-
-struct repair;
 
 struct audit {
   struct journal_import imp; /* as it was when the audit began */
@@ -41,15 +40,8 @@ struct audit {
 
   enum verdict verdict;
   struct repair *repair;
-  uint64_t repaired_segments, repaired_zeros, repair_fetched; /* zeros: bytes */
+  struct repair_result repaired;
   uint64_t found_bytes; /* that differed before the repair */
 };
-
-/* Begin to fetch again what result says.  The target is open for writing. */
-int repair_open (struct repair **out, struct qimport *q, const struct audit *a,
-                 struct error *err);
-/* 1: more; 0: all of it is written and synced; -1. */
-int repair_step (struct repair *r, struct audit *a, struct error *err);
-void repair_close (struct repair *r);
 
 #endif

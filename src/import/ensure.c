@@ -11,19 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
-/* What the journal would remember of the URL that was given now. */
-static int
-given_url (struct qimport *q, char *out, size_t size, struct error *err)
-{
-  OWN_MEM char *absolute = NULL;
-
-  if (import_absolute_url (q->url, &absolute, err) == -1)
-    return -1;
-  redact_url (out, size, absolute);
-  return 0;
-}
+#include "import/checksums.h"
 
 /* Is what was imported still there? */
 static bool
@@ -31,63 +19,101 @@ still_there (struct qimport *q)
 {
   struct target_identity id;
   struct target_spec spec;
-  OWN (target) t = NULL;
+  struct verify_spec v;
   struct error ignored;
+  bool there = false;
 
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  return target_open_finished (&t, &spec, &id, false, &ignored) == 0;
+  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0) {
+    import_verify_spec (q, &v);
+    if (verify_target_is_there (&v, &there, &ignored) == -1)
+      there = false;
+  }
+  target_close (q->target);
+  q->target = NULL;
+  return there;
+}
+
+/* What the image must be now: as it was given, or as its publisher says today. */
+static int
+expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
+{
+  struct published said;
+
+  want[0] = '\0';
+  if (q->options->checksum != NULL)
+    snprintf (want, HASH_TEXT, "%s", q->options->checksum);
+  if (q->options->checksums == NULL)
+    return 0;
+  if (import_ask_publisher (q, q->imp.now.image_sha256, &said, err) == -1)
+    return -1;
+  checksum_text (want, &said.sum);
+  return 0;
 }
 
 /* Complete: but of the image that is expected now? */
 static int
-check_expected (struct qimport *q, struct error *err)
+check_expected (const struct qimport *q, const char *want, struct error *err)
 {
-  const char *want = q->options->sha256, *have = q->imp.image_sha256;
+  const char *have = q->imp.now.image_sha256;
+  enum hash_algorithm algorithm;
 
-  if (want == NULL || strcmp (want, have) == 0)
+  if (want[0] == '\0' || strcmp (want, have) == 0)
+    return 0;
+  algorithm = checksum_text_algorithm (want);
+  if (have[0] == '\0' || checksum_text_algorithm (have) != algorithm)
+    return fail (err, ERR_SOURCE_CHECKSUM,
+                 "%s: the image was not hashed with %s when it was imported, so that the "
+                 "checksum cannot be checked; `qimport start --force --checksum ALGO:HEX` "
+                 "imports it again",
+                 q->imp.target, hash_title (algorithm));
+  return fail (
+      err, ERR_SOURCE_CHECKSUM,
+      "%s: the image that was imported has the %s %s, not %s; `qimport ensure --newer` "
+      "imports the one that is there now",
+      q->imp.target, hash_title (algorithm), checksum_text_hex (have),
+      checksum_text_hex (want));
+}
+
+/* With a digest that was asked for, and that nobody can forge, it is the image, whatever its
+ * URL.
+ */
+static bool
+is_proven (const char *want)
+{
+  return want[0] != '\0' && !hash_is_weak (checksum_text_algorithm (want));
+}
+
+static int
+is_complete (struct qimport *q, struct error *err)
+{
+  char want[HASH_TEXT];
+
+  if (import_same_url (q, err) == -1 || import_same_disk (q, err) == -1)
+    return -1;
+  if (expected_now (q, want, err) == -1)
+    return q->options->newer ? import_not_asked (q, err) : -1;
+  if (q->options->newer)
+    return import_newer (q, want, err);
+  if (check_expected (q, want, err) == -1)
+    return -1;
+  if (!q->ask_source || is_proven (want))
     return PHASE_OVER;
-  if (have[0] == '\0')
-    return fail (
-        err, ERR_SOURCE_CHECKSUM,
-        "%s: the image was not hashed when it was imported, so that --sha256 cannot be "
-        "checked; `qimport start --force --sha256 HEX` imports it again",
-        q->imp.target);
-  return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: the image that was imported has the SHA-256 %s, not %s; `qimport start "
-               "--force` imports another",
-               q->imp.target, have, want);
+  q->phase = phase_ask_source;
+  return PHASE_MORE;
 }
 
 static int
 decide (struct qimport *q, struct error *err)
 {
-  struct journal_layer *layer = &q->records[0];
-  char url[sizeof layer->url];
-
-  if (journal_get_layer (q->journal, q->imp.no, 0, layer, err) == -1
-      || given_url (q, url, sizeof url, err) == -1)
-    return -1;
-  if (q->imp.state != IMPORT_COMPLETE) {
-    if (strcmp (url, layer->url) != 0)
-      return fail (err, ERR_TARGET_EXISTS,
-                   "%s: has an interrupted import from another URL, %s; `qimport resume %.8s` "
-                   "goes on with it, `qimport forget %.8s` drops it",
-                   q->imp.target, layer->url, q->imp.id, q->imp.id);
+  if (q->imp.now.state != IMPORT_COMPLETE) {
     q->phase = phase_resume;
-    return PHASE_MORE;
+    return import_same_url (q, err) == -1 ? -1 : PHASE_MORE;
   }
-  if (still_there (q)) {
-    if (strcmp (url, layer->url) == 0)
-      return check_expected (q, err);
-    return fail (
-        err, ERR_TARGET_EXISTS,
-        "%s: was imported from another URL, %s; give another target, or `qimport start "
-        "--force`",
-        q->imp.target, layer->url);
-  }
+  if (still_there (q))
+    return is_complete (q, err);
   memset (&q->imp, 0, sizeof q->imp);
-  memset (layer, 0, sizeof *layer);
   q->phase = phase_start;
   return PHASE_MORE;
 }

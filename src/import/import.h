@@ -15,15 +15,16 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
-#include "import/copy.h"
-#include "import/map.h"
+#include "copy/copy.h"
+#include "image/image.h"
 #include "import/options.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
 #include "target/target.h"
+#include "verify/verify.h"
 
-enum { HEAD_MAX = 16 << 10, LAYERS_MAX = OPTION_LIST_MAX + 1, EARLY_MAX = 32 };
+enum { EARLY_MAX = 32 };
 
 /* An event from before the import was in the journal. */
 struct early_event {
@@ -44,25 +45,19 @@ struct qimport {
   struct qimport_options *options;
   char *url, *target_path, *id;
 
-  /* What the image is: sources and headers, top down. */
-  unsigned n_layers;
-  struct source *sources[LAYERS_MAX];
-  char *urls[LAYERS_MAX]; /* with their secrets; never stored */
-  char **local_sources;   /* of those and of mirrors, what is on this machine; then NULL */
-  struct map_layer layers[LAYERS_MAX];
-  struct layer_format formats[LAYERS_MAX];
-  struct journal_layer *records; /* LAYERS_MAX of them */
-  bool validator_changed;        /* --accept-new-validator had something to accept */
-  bool stream;
-  bool forced_stream; /* --stream: the source honours ranges, but is read forward */
+  struct image image;
+  char **local_sources; /* paths of what of it, and of its mirrors, is on this machine; then
+                           NULL */
+  bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
   struct stream *stream_state;
-  char stream_sha256[DIGEST_HEX]; /* of all that came, when it has ended */
-  bool describes;                 /* only looks: has neither journal nor target */
+  char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
+  bool describes;                  /* only looks: has neither journal nor target */
 
   struct journal_import imp;
   bool in_journal; /* imp.no is valid, and held by us */
   struct early_event early[EARLY_MAX];
   unsigned n_early;
+  bool renews; /* over an older image that this program imported: what is the same stays */
   bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
@@ -99,38 +94,38 @@ struct qimport {
 /* A phase function's results beside -1. */
 enum { PHASE_MORE = 1, PHASE_OVER = 0 };
 
-/* probe.c: open and probe every layer, parse headers, refuse what must be refused before
- * anything is made.  RECORDED: compare with what the journal has. */
+/* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
+ * compare with what the journal has. */
+void import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec);
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
 /* Parse the headers after all, where a resume only glanced at them. */
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
-/* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
-int import_name_layer (const struct qimport *q, unsigned k, struct error *err);
+void import_record_format (struct qimport *q);
+void import_source_options (const struct qimport *q, struct source_options *so);
+
+/* events.c: an event for the journal, as soon as the import is there. */
+void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
-/* For the log: what came of each mirror. */
-void import_tell_mirrors (struct qimport *q);
-void import_record_format (struct qimport *q);
-void import_source_options (const struct qimport_options *o, struct source_options *so);
-/* A plain path is remembered as an absolute one; the caller frees. */
-int import_absolute_url (const char *url, char **out, struct error *err);
 
-/* chain.c: do the layers belong on each other? */
-
-/* Whether layer K, of whose first bytes LEN are in HEAD, is raw: the layer above says it. */
-int import_layer_is_raw (struct qimport *q, unsigned k, const uint8_t *head, size_t len,
-                         bool *raw, struct error *err);
-/* Every backing file the chain needs was given, in this order, and no more. */
-int import_check_chain (struct qimport *q, struct error *err);
-
-/* sample.c: is it still the same image, where validators cannot tell? */
+/* run.c: is it still the same image, where validators cannot tell?  All tables are read again
+ * and must make the sealed map, and samples of the data are compared. */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
+/* What verify/ is asked about. */
+void import_verify_spec (struct qimport *q, struct verify_spec *v);
 /* run.c: read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
-/* checksums.c: --checksums becomes --sha256. */
+/* checksums.c: what --checksums and --signed-by say becomes --checksum. */
 int import_checksums (struct qimport *q, struct error *err);
+
+/* newer.c: WANT is what the image must be now, "" where nobody says it. */
+int import_newer (struct qimport *q, const char *want, struct error *err);
+/* That a server does not answer is no reason to fail over a complete import. */
+int import_not_asked (struct qimport *q, struct error *err);
+/* same.c: the options of q->imp, where no others are given. */
+int import_began_with (struct qimport *q, struct error *err);
 
 /* audit.c: --verify, before the import is called complete. */
 int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: more */
@@ -149,8 +144,27 @@ int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
 
-/* The sources as the journal has them, where the user gives none anew. */
+/* same.c: is what is asked for now the import that the journal has? */
+
+/* The options that it began with hold; what was given anew must not say that it is another one.
+ * Writes nothing. */
+int import_hold_options (struct qimport *q, struct error *err);
+/* The sources as the journal has them, where the user gives none anew.  What was dropped of
+ * them as secret and is needed is named. */
 int import_recall_sources (struct qimport *q, struct error *err);
+/* ensure: is the URL given now the one that Q->IMP has?  Of what is not stored its mark tells;
+ * if that says no, Q->ASK_SOURCE is set, and the bytes behind it must prove that they are the
+ * same. */
+int import_same_url (struct qimport *q, struct error *err);
+/* Q->IMP is complete: it is what the options ask for, or -1. */
+int import_same_disk (struct qimport *q, struct error *err);
+/* Open the sources; they have the image that the import began with, as far as must be known. */
+int import_open_same (struct qimport *q, struct error *err);
+/* The URLs in use are those that the memo has marks of. */
+int import_mark_urls (struct qimport *q, struct error *err);
+/* ensure: over a complete import, where Q->ASK_SOURCE. */
+int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
+int phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);
@@ -162,12 +176,12 @@ int import_open_copy (struct qimport *q, struct error *err);
 /* A --restart met an image that does not fit the target: -1. */
 int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
                        struct error *err);
-/* The identity of q->target goes into the journal. */
-int import_record_target (struct qimport *q, struct error *err);
+/* J9: the identity of q->target goes into the journal, and what it must get back; then it is
+ * claimed.  Nothing where it is. */
+int import_claim_target (struct qimport *q, struct error *err);
+/* The target is finished, and the journal does not know it: -1. */
+int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
-
-/* spot.c: some of what is committed is read from the target again, at a resume. */
-int import_check_target (struct qimport *q, struct error *err);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);
@@ -184,6 +198,9 @@ void import_leave (struct qimport *q, const struct error *why);
  */
 int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
+
+/* Remove it from the journal; a target that is kept gets back what its marker replaced. */
+int import_forget (struct journal *j, const struct journal_import *imp, struct error *err);
 
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...)

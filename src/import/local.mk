@@ -2,54 +2,21 @@
 librooms_la_SOURCES += \
 	src/import/audit.c \
 	src/import/audit.h \
-	src/import/chain.c \
 	src/import/checksums.c \
-	src/import/commit.c \
-	src/import/committed.c \
-	src/import/committed.h \
-	src/import/compare.c \
-	src/import/compare.h \
-	src/import/compare_inner.h \
-	src/import/copy.c \
-	src/import/copy.h \
-	src/import/decoders.c \
-	src/import/decoders.h \
-	src/import/describe.c \
+	src/import/checksums.h \
 	src/import/ensure.c \
-	src/import/findings.c \
-	src/import/gather.c \
-	src/import/gather.h \
-	src/import/image.c \
+	src/import/events.c \
 	src/import/import.h \
-	src/import/json.c \
-	src/import/json.h \
-	src/import/look.c \
-	src/import/map.c \
-	src/import/map.h \
-	src/import/merkle.c \
-	src/import/merkle.h \
+	src/import/memo.c \
+	src/import/memo.h \
+	src/import/newer.c \
 	src/import/options.c \
 	src/import/options.h \
-	src/import/plan.c \
+	src/import/options_inner.h \
+	src/import/options_lines.c \
 	src/import/progress.c \
-	src/import/public.c \
-	src/import/queries.c \
-	src/import/repair.c \
-	src/import/report.c \
-	src/import/report.h \
-	src/import/report_map.c \
-	src/import/report_rate.c \
 	src/import/resume.c \
 	src/import/run.c \
-	src/import/sample.c \
-	src/import/slot.h \
-	src/import/snapshot.c \
-	src/import/snapshot.h \
-	src/import/spot.c \
-	src/import/stream.c \
-	src/import/stream.h \
-	src/import/stream_check.c \
-	src/import/stream_check.h \
-	src/import/stream_map.c \
-	src/import/stream_place.c \
-	src/import/worker.c
+	src/import/same.c \
+	src/import/signed.c \
+	src/import/sources.c

@@ -13,31 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/digest.h"
+#include "base/hash.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "import/memo.h"
+#include "import/options_inner.h"
 #include "qimport.h"
-
-enum option_type {
-  TYPE_SWITCH,
-  TYPE_COUNT,   /* uint64_t, a whole number */
-  TYPE_SIZE,    /* uint64_t, with suffix */
-  TYPE_SECONDS, /* uint64_t, whole seconds */
-  TYPE_MS,      /* uint64_t milliseconds, given in seconds with a fraction */
-  TYPE_TEXT,    /* char * */
-  TYPE_FILE,    /* char *, made absolute, so that a resume elsewhere finds it */
-  TYPE_SHA256,  /* char *, 64 hexadecimal digits */
-  TYPE_LIST,    /* struct option_list */
-  TYPE_CHOICE   /* bool: true for the second word of the argument; with LEAST 1 for the first */
-};
-
-struct option_row {
-  struct qimport_option_info info;
-  enum option_type type;
-  size_t field;
-  bool remembered;
-  uint64_t least, most; /* of numbers */
-};
 
 enum {
   COPY = QIMPORT_FOR_START | QIMPORT_FOR_ENSURE | QIMPORT_FOR_RESUME,
@@ -45,86 +26,95 @@ enum {
   NET = COPY | QIMPORT_FOR_AUDIT | QIMPORT_FOR_INFO
 };
 
-#define ROW(name, arg, help, def, cmds, rep, type, field, keep, lo, hi)                        \
-  {                                                                                            \
-    { name, arg, help, def, cmds, rep }, type, offsetof (struct qimport_options, field), keep, \
-        lo, hi                                                                                 \
+#define ROW(name, arg, help, def, cmds, rep, type, field, hold, lo, hi)                  \
+  {                                                                                      \
+    { name, arg, help, def, cmds, rep }, type, offsetof (struct qimport_options, field), \
+        HOLDS_##hold, lo, hi                                                             \
   }
 
 static const struct option_row rows[] = {
-  ROW ("connections", "N", "ranges in flight", "4", NET, 0, TYPE_COUNT, connections, true, 1,
+  ROW ("connections", "N", "ranges in flight", "4", NET, 0, TYPE_COUNT, connections, CHANGES, 1,
        64),
   ROW ("workers", "N", "decoding threads; 0: the processors there are", "0",
-       COPY | QIMPORT_FOR_AUDIT, 0, TYPE_COUNT, workers, true, 0, 256),
+       COPY | QIMPORT_FOR_AUDIT, 0, TYPE_COUNT, workers, CHANGES, 0, 256),
   ROW ("memory", "BYTES", "ceiling for buffers; suffixes K M G T", "64M",
-       COPY | QIMPORT_FOR_AUDIT, 0, TYPE_SIZE, memory, true, 1 << 20, UINT64_C (1) << 40),
+       COPY | QIMPORT_FOR_AUDIT, 0, TYPE_SIZE, memory, CHANGES, 1 << 20, UINT64_C (1) << 40),
   ROW ("limit-rate", "BYTES", "per second, for the whole import; 0: no limit", "0", NET, 0,
-       TYPE_SIZE, limit_rate, true, 0, UINT64_MAX),
+       TYPE_SIZE, limit_rate, CHANGES, 0, UINT64_MAX),
   ROW ("max-time", "SECS", "stop after this long; the import stays resumable", "0", COPY, 0,
-       TYPE_SECONDS, max_time_s, false, 0, INT_MAX),
+       TYPE_SECONDS, max_time_s, ONE_RUN, 0, INT_MAX),
   ROW ("retry-time", "SECS", "give up after this long without a new byte; 0: at once", "300",
-       NET, 0, TYPE_SECONDS, retry_time_s, true, 0, INT_MAX),
+       NET, 0, TYPE_SECONDS, retry_time_s, CHANGES, 0, INT_MAX),
   ROW ("stall-time", "SECS", "cut a connection slower than 1 KiB/s for this long", "30", NET, 0,
-       TYPE_SECONDS, stall_time_s, true, 1, INT_MAX),
+       TYPE_SECONDS, stall_time_s, CHANGES, 1, INT_MAX),
   ROW ("connect-timeout", "SECS", "give up connecting after this long", "15", NET, 0,
-       TYPE_SECONDS, connect_timeout_s, true, 1, INT_MAX),
+       TYPE_SECONDS, connect_timeout_s, CHANGES, 1, INT_MAX),
   ROW ("commit-interval", "SECS", "at most this much work is ever done twice", "1", COPY, 0,
-       TYPE_MS, commit_interval_ms, true, 50, 3600 * 1000),
+       TYPE_MS, commit_interval_ms, CHANGES, 50, 3600 * 1000),
   ROW ("header-file", "FILE", "headers for the requests, one a line", NULL, NET, 0, TYPE_FILE,
-       header_file, true, 0, 0),
+       header_file, CHANGES, 0, 0),
   ROW ("netrc", NULL, "take user and password from ~/.netrc", NULL, NET, 0, TYPE_SWITCH, netrc,
-       true, 0, 0),
+       CHANGES, 0, 0),
   ROW ("netrc-file", "FILE", "take user and password from this file", NULL, NET, 0, TYPE_FILE,
-       netrc_file, true, 0, 0),
+       netrc_file, CHANGES, 0, 0),
   ROW ("user-file", "FILE", "a file with user:password", NULL, NET, 0, TYPE_FILE, user_file,
-       true, 0, 0),
+       CHANGES, 0, 0),
   ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE,
-       bearer_file, true, 0, 0),
+       bearer_file, CHANGES, 0, 0),
   ROW ("cacert", "FILE", "trust these certificate authorities", NULL, NET, 0, TYPE_FILE, cacert,
-       true, 0, 0),
-  ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, true, 0, 0),
-  ROW ("key", "FILE", "its private key (PEM)", NULL, NET, 0, TYPE_FILE, key, true, 0, 0),
+       CHANGES, 0, 0),
+  ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, CHANGES, 0,
+       0),
+  ROW ("key", "FILE", "its private key (PEM)", NULL, NET, 0, TYPE_FILE, key, CHANGES, 0, 0),
   ROW ("pinnedpubkey", "HASH", "the server's public key must be this, as curl's", NULL, NET, 0,
-       TYPE_TEXT, pinnedpubkey, true, 0, 0),
+       TYPE_TEXT, pinnedpubkey, CHANGES, 0, 0),
   ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET,
-       0, TYPE_SWITCH, insecure, false, 0, 0),
-  ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_TEXT, proxy, true, 0, 0),
+       0, TYPE_SWITCH, insecure, ONE_RUN, 0, 0),
+  ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_URL, proxy, CHANGES, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
-       TYPE_TEXT, aws_sigv4, true, 0, 0),
+       TYPE_TEXT, aws_sigv4, CHANGES, 0, 0),
   ROW ("mirror", "URL", "another place that serves the same bytes", NULL, COPY, 1, TYPE_LIST,
-       mirror, true, 0, 0),
+       mirror, CHANGES, 0, 0),
   ROW ("url", "URL", "the image has moved, or its link was renewed", NULL,
-       QIMPORT_FOR_RESUME | QIMPORT_FOR_AUDIT, 0, TYPE_TEXT, url, false, 0, 0),
+       QIMPORT_FOR_RESUME | QIMPORT_FOR_AUDIT, 0, TYPE_URL, url, ONE_RUN, 0, 0),
   ROW ("accept-new-validator", NULL, "the ETag changed, the bytes did not: prove it, go on",
-       NULL, QIMPORT_FOR_RESUME, 0, TYPE_SWITCH, accept_new_validator, false, 0, 0),
+       NULL, QIMPORT_FOR_RESUME, 0, TYPE_SWITCH, accept_new_validator, ONE_RUN, 0, 0),
   ROW ("stream", NULL, "read forward from the start, without ranges", NULL, COPY, 0,
-       TYPE_SWITCH, stream, false, 0, 0),
+       TYPE_SWITCH, stream, ONE_RUN, 0, 0),
   ROW ("restart", NULL, "forget what is committed and begin again", NULL, QIMPORT_FOR_RESUME, 0,
-       TYPE_SWITCH, restart, false, 0, 0),
+       TYPE_SWITCH, restart, ONE_RUN, 0, 0),
   ROW ("max-size", "BYTES", "refuse larger virtual disks", "64T", FRESH | QIMPORT_FOR_INFO, 0,
-       TYPE_SIZE, max_size, true, 512, UINT64_C (1) << 62),
-  ROW ("sha256", "HEX", "what the image file's SHA-256 must be", NULL, COPY, 0, TYPE_SHA256,
-       sha256, true, 0, 0),
-  ROW ("checksums", "URL|FILE", "a SHA256SUMS file to take it from", NULL, FRESH, 0, TYPE_TEXT,
-       checksums, false, 0, 0),
+       TYPE_SIZE, max_size, CHANGES, 512, UINT64_C (1) << 62),
+  ROW ("checksum", "ALGO:HEX", "what the image file's checksum must be", NULL, COPY, 0,
+       TYPE_CHECKSUM, checksum, CHANGES, 0, 0),
+  ROW ("sha256", "HEX", "the same, of SHA-256", NULL, COPY, 0, TYPE_SHA256, checksum, CHANGES,
+       0, 0),
+  ROW ("checksums", "URL|FILE", "a file of checksums to take it from", NULL, FRESH, 0, TYPE_URL,
+       checksums, ONE_RUN, 0, 0),
+  ROW ("signed-by", "KEYRING", "it, or the image, must be signed by one of these keys", NULL,
+       FRESH, 0, TYPE_FILE, signed_by, ONE_RUN, 0, 0),
+  ROW ("signature", "URL|FILE", "where the signature is", NULL, FRESH, 0, TYPE_URL, signature,
+       ONE_RUN, 0, 0),
+  ROW ("newer", NULL, "ask whether the image is another one now, and import it again", NULL,
+       QIMPORT_FOR_ENSURE, 0, TYPE_SWITCH, newer, ONE_RUN, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
-       TYPE_CHOICE, digest, true, 1, 0),
+       TYPE_CHOICE, digest, DEFINES, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
-       TYPE_TEXT, snapshot, true, 0, 0),
+       TYPE_TEXT, snapshot, DEFINES, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
-       COPY | QIMPORT_FOR_INFO, 1, TYPE_LIST, backing, false, 0, 0),
+       COPY | QIMPORT_FOR_INFO, 1, TYPE_LIST, backing, LAYERS, 0, 0),
   ROW ("unallocated", "zero|keep", "what the target reads as where the image has nothing",
-       "zero", FRESH, 0, TYPE_CHOICE, unallocated_keep, true, 0, 0),
+       "zero", FRESH, 0, TYPE_CHOICE, unallocated_keep, DEFINES, 0, 0),
   ROW ("target-is-zero", NULL, "you promise that the device reads as zeros", NULL, FRESH, 0,
-       TYPE_SWITCH, target_is_zero, true, 0, 0),
+       TYPE_SWITCH, target_is_zero, PROMISES, 0, 0),
   ROW ("preallocate", NULL, "reserve the space of a file target first", NULL, FRESH, 0,
-       TYPE_SWITCH, preallocate, true, 0, 0),
+       TYPE_SWITCH, preallocate, CHANGES, 0, 0),
   ROW ("verify", NULL, "audit before the import is called complete", NULL, COPY, 0, TYPE_SWITCH,
-       verify, true, 0, 0),
+       verify, CHANGES, 0, 0),
   ROW ("repair", NULL, "fetch again what differs", NULL, QIMPORT_FOR_AUDIT, 0, TYPE_SWITCH,
-       repair, false, 0, 0),
+       repair, ONE_RUN, 0, 0),
   ROW ("force", NULL, "overwrite an existing file, or a device that holds data", NULL, COPY, 0,
-       TYPE_SWITCH, force, false, 0, 0),
+       TYPE_SWITCH, force, ONE_RUN, 0, 0),
 };
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
@@ -136,14 +126,14 @@ qimport_option_info (size_t i)
   return i < N_ROWS ? &rows[i].info : NULL;
 }
 
-static void *
-field_of (const struct qimport_options *o, const struct option_row *row)
+const struct option_row *
+option_row_at (int i)
 {
-  return (char *)o + row->field;
+  return i < N_ROWS ? &rows[i] : NULL;
 }
 
-static int
-find_row (const char *name)
+int
+option_row_find (const char *name)
 {
   int i;
 
@@ -151,6 +141,13 @@ find_row (const char *name)
     if (strcmp (rows[i].info.name, name) == 0)
       return i;
   return -1;
+}
+
+/* The row that keeps what is given as row I. */
+int
+option_kept_as (int i)
+{
+  return rows[i].type == TYPE_SHA256 ? i - 1 : i;
 }
 
 static int
@@ -172,16 +169,21 @@ set_number (uint64_t *field, const struct option_row *row, const char *value, st
 }
 
 static int
-set_ms (uint64_t *field, const struct option_row *row, const char *value, struct error *err)
+set_duration (uint64_t *field, const struct option_row *row, const char *value,
+              struct error *err)
 {
-  char *end;
-  double seconds = strtod (value, &end);
+  uint64_t ms, unit = row->type == TYPE_SECONDS ? 1000 : 1;
+  char what[64];
 
-  if (!isdigit ((unsigned char)value[0]) || *end != '\0'
-      || !(seconds * 1000 >= (double)row->least && seconds * 1000 <= (double)row->most))
-    return fail (err, ERR_USAGE, "--%s: give seconds, from %g to %g", row->info.name,
-                 (double)row->least / 1000, (double)row->most / 1000);
-  *field = (uint64_t)(seconds * 1000);
+  snprintf (what, sizeof what, "--%s", row->info.name);
+  if (parse_duration (value, &ms, what, err) == -1)
+    return -1;
+  if (ms % unit != 0)
+    return fail (err, ERR_USAGE, "%s: give whole seconds", what);
+  if (ms / unit < row->least || ms / unit > row->most)
+    return fail (err, ERR_USAGE, "%s: must be from %g to %g seconds", what,
+                 (double)(row->least * unit) / 1000, (double)row->most * (double)unit / 1000);
+  *field = ms / unit;
   return 0;
 }
 
@@ -243,21 +245,28 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
 }
 
 static int
-set_sha256 (char **field, const char *value, struct error *err)
+set_checksum (char **field, const struct option_row *row, const char *value, struct error *err)
 {
-  uint8_t digest[DIGEST_SIZE];
-  char hex[DIGEST_HEX];
+  char text[HASH_TEXT];
+  struct checksum c;
+  bool valid = checksum_from_text (&c, value);
 
-  if (!digest_from_hex (digest, value))
-    return fail (err, ERR_USAGE, "--sha256: give 64 hexadecimal digits");
-  return set_text (field, digest_hex (hex, digest), err);
+  if (row->type == TYPE_SHA256 && !(valid && c.algorithm == HASH_SHA256))
+    return fail (
+        err, ERR_USAGE,
+        "--sha256: give 64 hexadecimal digits; --checksum ALGO:HEX takes other digests");
+  if (!valid)
+    return fail (err, ERR_USAGE,
+                 "--checksum: give ALGO:HEX with sha256, sha512, sha384, sha224, sha1 or md5, "
+                 "and all digits of the digest");
+  return set_text (field, checksum_text (text, &c), err);
 }
 
 static int
 set_row (struct qimport_options *o, const struct option_row *row, const char *value,
          struct error *err)
 {
-  void *field = field_of (o, row);
+  void *field = option_field (o, row);
 
   switch (row->type) {
   case TYPE_SWITCH:
@@ -265,16 +274,18 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return 0;
   case TYPE_COUNT:
   case TYPE_SIZE:
-  case TYPE_SECONDS:
     return set_number (field, row, value, err);
+  case TYPE_SECONDS:
   case TYPE_MS:
-    return set_ms (field, row, value, err);
+    return set_duration (field, row, value, err);
   case TYPE_TEXT:
+  case TYPE_URL:
     return set_text (field, value, err);
   case TYPE_FILE:
     return set_file (field, row, value, err);
+  case TYPE_CHECKSUM:
   case TYPE_SHA256:
-    return set_sha256 (field, value, err);
+    return set_checksum (field, row, value, err);
   case TYPE_LIST:
     return add_item (field, row, value, err);
   case TYPE_CHOICE:
@@ -286,7 +297,7 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
 int
 options_set (struct qimport_options *o, const char *name, const char *value, struct error *err)
 {
-  int i = find_row (name);
+  int i = option_row_find (name);
 
   if (i == -1)
     return fail (err, ERR_USAGE, "no such option: --%s", name);
@@ -298,17 +309,24 @@ options_set (struct qimport_options *o, const char *name, const char *value, str
     return fail (err, ERR_USAGE, "--%s: a line break in its argument", name);
   if (set_row (o, &rows[i], value, err) == -1)
     return -1;
-  o->set |= UINT64_C (1) << i;
+  o->set |= UINT64_C (1) << option_kept_as (i);
   return 0;
 }
 
-void
-options_clear (struct qimport_options *o, const char *name)
+bool
+options_void_promises (struct qimport_options *o)
 {
-  int i = find_row (name);
+  bool any = false;
+  int i;
 
-  *(bool *)field_of (o, &rows[i]) = false;
-  o->set &= ~(UINT64_C (1) << i);
+  for (i = 0; i < N_ROWS; i++)
+    if (rows[i].hold == HOLDS_PROMISES) {
+      any |= *(bool *)option_field (o, &rows[i]);
+      *(bool *)option_field (o, &rows[i]) = false;
+      o->set &= ~(UINT64_C (1) << i);
+    }
+  o->memo.promises_void = true;
+  return any;
 }
 
 struct qimport_options *
@@ -344,12 +362,13 @@ options_close (struct qimport_options *o)
   for (i = 0; i < N_ROWS; i++) {
     enum option_type type = rows[i].type;
 
-    if (type == TYPE_TEXT || type == TYPE_FILE || type == TYPE_SHA256)
-      free (*(char **)field_of (o, &rows[i]));
+    if (type == TYPE_TEXT || type == TYPE_URL || type == TYPE_FILE || type == TYPE_CHECKSUM)
+      free (*(char **)option_field (o, &rows[i]));
     if (type == TYPE_LIST)
       for (k = 0; k < OPTION_LIST_MAX; k++)
-        free (((struct option_list *)field_of (o, &rows[i]))->item[k]);
+        free (((struct option_list *)option_field (o, &rows[i]))->item[k]);
   }
+  memo_release (&o->memo);
   free (o);
 }
 
@@ -364,23 +383,25 @@ copy_row (struct qimport_options *to, const struct qimport_options *from,
   switch (row->type) {
   case TYPE_SWITCH:
   case TYPE_CHOICE:
-    *(bool *)field_of (to, row) = *(bool *)field_of (from, row);
+    *(bool *)option_field (to, row) = *(bool *)option_field (from, row);
     return 0;
   case TYPE_COUNT:
   case TYPE_SIZE:
   case TYPE_SECONDS:
   case TYPE_MS:
-    *(uint64_t *)field_of (to, row) = *(uint64_t *)field_of (from, row);
+    *(uint64_t *)option_field (to, row) = *(uint64_t *)option_field (from, row);
     return 0;
   case TYPE_TEXT:
+  case TYPE_URL:
   case TYPE_FILE:
+  case TYPE_CHECKSUM:
   case TYPE_SHA256:
-    text = *(char **)field_of (from, row);
-    return text == NULL ? 0 : set_text (field_of (to, row), text, err);
+    text = *(char **)option_field (from, row);
+    return text == NULL ? 0 : set_text (option_field (to, row), text, err);
   case TYPE_LIST:
-    list = field_of (from, row);
+    list = option_field (from, row);
     for (k = 0; list->item[k] != NULL; k++)
-      if (add_item (field_of (to, row), row, list->item[k], err) == -1)
+      if (add_item (option_field (to, row), row, list->item[k], err) == -1)
         return -1;
     return 0;
   }
@@ -403,110 +424,4 @@ options_copy (const struct qimport_options *o)
       return NULL;
     }
   return copy;
-}
-
-/* One NAME=VALUE line. */
-static int
-save_line (FILE *out, const struct option_row *row, const void *field)
-{
-  const char *name = row->info.name;
-  size_t first = row->info.argument == NULL ? 0 : strcspn (row->info.argument, "|");
-  int k;
-
-  switch (row->type) {
-  case TYPE_SWITCH:
-    return fprintf (out, "%s=\n", name);
-  case TYPE_COUNT:
-  case TYPE_SIZE:
-  case TYPE_SECONDS:
-    return fprintf (out, "%s=%llu\n", name, (unsigned long long)*(const uint64_t *)field);
-  case TYPE_MS:
-    return fprintf (out, "%s=%g\n", name, (double)*(const uint64_t *)field / 1000);
-  case TYPE_TEXT:
-  case TYPE_FILE:
-  case TYPE_SHA256:
-    return fprintf (out, "%s=%s\n", name, *(char *const *)field);
-  case TYPE_CHOICE:
-    if (*(const bool *)field == (row->least == 0))
-      return fprintf (out, "%s=%s\n", name, row->info.argument + first + 1);
-    return fprintf (out, "%s=%.*s\n", name, (int)first, row->info.argument);
-  case TYPE_LIST:
-    for (k = 0; ((const struct option_list *)field)->item[k] != NULL; k++)
-      fprintf (out, "%s=%s\n", name, ((const struct option_list *)field)->item[k]);
-    return 0;
-  }
-  return 0;
-}
-
-/* J8: an address with userinfo or a query is not written down; it has to be given again. */
-static bool
-holds_secret (const struct option_row *row, const void *field)
-{
-  const struct option_list *list = field;
-  char plain[4096];
-  int k;
-
-  if (row->type == TYPE_TEXT) {
-    const char *text = *(char *const *)field;
-
-    /* a proxy may be written without a scheme */
-    if (row->field == offsetof (struct qimport_options, proxy) && strchr (text, '@') != NULL)
-      return true;
-    return strcmp (redact_url (plain, sizeof plain, text), text) != 0;
-  }
-  if (row->type != TYPE_LIST)
-    return false;
-  for (k = 0; list->item[k] != NULL; k++)
-    if (strcmp (redact_url (plain, sizeof plain, list->item[k]), list->item[k]) != 0)
-      return true;
-  return false;
-}
-
-int
-options_save (const struct qimport_options *o, char *text, size_t size, struct error *err)
-{
-  OWN_MEM char *lines = NULL;
-  size_t len = 0;
-  FILE *out = open_memstream (&lines, &len);
-  int i;
-
-  if (out == NULL)
-    return fail_memory (err, "the options");
-  for (i = 0; i < N_ROWS; i++)
-    if (rows[i].remembered && (o->set >> i & 1)
-        && !holds_secret (&rows[i], field_of (o, &rows[i])))
-      save_line (out, &rows[i], field_of (o, &rows[i]));
-  if (fclose (out) != 0)
-    return fail_memory (err, "the options");
-  if (len >= size)
-    return fail (err, ERR_USAGE, "the options are too long to be remembered (%zu bytes)", len);
-  memcpy (text, lines, len + 1);
-  return 0;
-}
-
-int
-options_recall (struct qimport_options *o, const char *text, struct error *err)
-{
-  OWN_MEM char *lines = strdup (text);
-  uint64_t given = o->set;
-  char *save = NULL, *line;
-
-  if (lines == NULL)
-    return fail_memory (err, "the options");
-  for (line = strtok_r (lines, "\n", &save); line != NULL;
-       line = strtok_r (NULL, "\n", &save)) {
-    char *value = strchr (line, '=');
-    int i;
-
-    if (value == NULL)
-      return fail (err, ERR_JOURNAL_CORRUPT, "an option in the journal has no value: %s", line);
-    *value++ = '\0';
-    i = find_row (line);
-    if (i == -1
-        || (given >> i & 1)) /* unknown: of a version that knew more; it is only advice */
-      continue;
-    if (options_set (o, line, *value == '\0' ? NULL : value, err) == -1)
-      return -1;
-  }
-  return 0;
 }

@@ -20,6 +20,14 @@ struct option_list {
   char *item[OPTION_LIST_MAX + 1];
 };
 
+/* What the journal remembers of an import beside the values of its options (memo.h). */
+struct option_memo {
+  char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
+  struct option_list mirror;           /* mirrors that had secrets, without them */
+  char *proxy;                         /* the same of the proxy */
+  bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
+};
+
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
@@ -27,12 +35,14 @@ struct qimport_options {
       connect_timeout_s, max_size;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *sha256, *checksums, *snapshot;
+      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair;
+      verify, force, repair, newer;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
+
+  struct option_memo memo;
 };
 
 /* Every option at its default. */
@@ -44,13 +54,23 @@ struct qimport_options *options_copy (const struct qimport_options *o);
 int options_set (struct qimport_options *o, const char *name, const char *value,
                  struct error *err);
 
-/* Take back a switch. */
-void options_clear (struct qimport_options *o, const char *name);
+/* --restart: what was promised of the target as it was before does not hold any more, neither
+ * in this run nor in those that recall O.  True if something was promised. */
+bool options_void_promises (struct qimport_options *o);
+
+enum { OPTION_SHOWN = 320 };
+
+/* Was an option given in O that defines the import, and has another value in WAS, with which it
+ * began?  Then both are shown as they would be typed, escaped, "no --snapshot" where it has
+ * none. Promises count where PROMISES.  Which images the layers are is not asked here (same.c).
+ */
+bool options_contradict (const struct qimport_options *o, const struct qimport_options *was,
+                         bool promises, char given[OPTION_SHOWN], char began[OPTION_SHOWN]);
 
 /* What holds at resume, as NAME=VALUE lines (credentials: paths of files only, J8; never
- * insecure or force).  ERR_USAGE when it does not fit. */
+ * insecure or force), and the memo.  ERR_USAGE when it does not fit. */
 int options_save (const struct qimport_options *o, char *text, size_t size, struct error *err);
-/* Set from such lines what is not set yet in O. */
+/* Set from such lines what is not set yet in O.  A list is given whole or recalled whole. */
 int options_recall (struct qimport_options *o, const char *text, struct error *err);
 
 #endif

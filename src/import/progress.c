@@ -91,11 +91,11 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
 static double
 bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
 {
-  uint64_t len = q->layers[0].file_len;
+  uint64_t len = q->image.layers[0].file_len;
 
   if (q->audit != NULL)
     return (double)(p->guest_total - p->guest_committed);
-  if (q->stream)
+  if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
   if (q->imp.segments == 0)
     return 0;
@@ -118,7 +118,7 @@ static const char *
 shown_state (const struct qimport *q)
 {
   if (q->job == JOB_AUDIT)
-    return q->imp.no > 0 ? import_state_word (q->imp.state) : "probing";
+    return q->imp.no > 0 ? import_state_word (q->imp.now.state) : "probing";
   if (q->over)
     return q->result == 0                                          ? "complete"
            : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
@@ -132,15 +132,15 @@ void
 import_update_progress (struct qimport *q)
 {
   struct qimport_progress *p = &q->progress;
-  struct copy_progress c
-      = { q->imp.guest_committed, q->imp.guest_committed, q->imp.segments_committed };
+  struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
+                             q->imp.now.segments_committed };
   uint64_t fetched = 0, retries = 0;
   unsigned k;
 
-  for (k = 0; k < q->n_layers; k++)
-    if (q->sources[k] != NULL) {
-      fetched += source_fetched (q->sources[k]);
-      retries += source_retries (q->sources[k]);
+  for (k = 0; k < q->image.n_layers; k++)
+    if (q->image.sources[k] != NULL) {
+      fetched += source_fetched (q->image.sources[k]);
+      retries += source_retries (q->image.sources[k]);
     }
   if (q->copy != NULL)
     copy_progress (q->copy, &c);
@@ -155,7 +155,7 @@ import_update_progress (struct qimport *q)
     p->guest_committed = c.guest_committed;
   }
   p->fetched_now = fetched;
-  p->fetched = q->imp.fetched + fetched;
+  p->fetched = q->imp.now.fetched + fetched;
   p->retries = retries;
   update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
   p->eta_seconds = eta (q, p, c.segments_committed);

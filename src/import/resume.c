@@ -39,50 +39,47 @@ start_check (struct qimport *q, struct error *err)
   return 0;
 }
 
-int
-import_recall_sources (struct qimport *q, struct error *err)
-{
-  struct qimport_options *o = q->options;
-  unsigned k;
-
-  for (k = 0; k < q->imp.layers; k++) {
-    if (journal_get_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
-      return -1;
-    if (k > 0 && o->backing.item[k - 1] == NULL
-        && options_set (o, "backing", q->records[k].url, err) == -1)
-      return -1;
-  }
-  if (q->url == NULL)
-    q->url = strdup (o->url != NULL ? o->url : q->records[0].url);
-  if (q->url == NULL)
-    return fail_memory (err, "the URL");
-  if (o->url == NULL && strcmp (q->url, q->records[0].url) == 0 && q->records[0].url_had_secret
-      && o->user_file == NULL && o->bearer_file == NULL && o->header_file == NULL
-      && o->netrc_file == NULL && !o->netrc)
-    return fail (err, ERR_SOURCE_DENIED,
-                 "%s: the secret part of its URL is never stored; give it again: `qimport %s "
-                 "--url URL %.8s`",
-                 q->records[0].url, q->job == JOB_AUDIT ? "audit --repair" : "resume",
-                 q->imp.id);
-  return 0;
-}
-
 /* Is every byte committed, and hashed where it has to be?  Then the network is not needed. */
 static bool
 all_committed (const struct journal_import *imp)
 {
   return imp->sealed && imp->target_identity[0] != '\0'
-         && imp->segments_committed == imp->segments && imp->zero_ord == imp->zero_runs
-         && (!imp->hash_image || imp->image_hashed_to >= imp->image_total)
+         && imp->now.segments_committed == imp->segments && imp->now.zero_ord == imp->zero_runs
+         && (!imp->hash_image || imp->now.image_hashed_to >= imp->image_total)
          && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
-int
-import_record_target (struct qimport *q, struct error *err)
+static int
+record_target (struct qimport *q, struct error *err)
 {
   snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
             target_identity (q->target)->text);
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
+}
+
+/* What stands where the marker will, and must come back there. */
+static int
+store_held (struct qimport *q, struct error *err)
+{
+  OWN_MEM uint8_t *bytes = malloc (TARGET_HELD_SIZE);
+  struct held_piece held = { 0, bytes, TARGET_HELD_SIZE };
+
+  if (bytes == NULL)
+    return fail_memory (err, "the first block of the target");
+  if (!target_held_changed (q->target, 0, bytes))
+    return 0;
+  return journal_hold_back (q->journal, q->imp.no, &held, 1, err);
+}
+
+int
+import_claim_target (struct qimport *q, struct error *err)
+{
+  if (target_is_claimed (q->target) && q->imp.target_identity[0] != '\0')
+    return 0;
+  if (record_target (q, err) == -1 || store_held (q, err) == -1
+      || import_restore_held (q, err) == -1)
+    return -1;
+  return target_claim (q->target, err);
 }
 
 int
@@ -104,13 +101,26 @@ import_restore_held (struct qimport *q, struct error *err)
   return 0;
 }
 
-/* *ALREADY (may be NULL): the part file was renamed to the target. */
+/* The journal is older than the target, which a guest may have used since (J9). */
+int
+import_refuse_finished (struct qimport *q, struct error *err)
+{
+  return fail (
+      err, ERR_TARGET_CHANGED,
+      "%s: does not carry the marker of this import any more: it was finished, and this "
+      "is an older copy of the journal, or somebody else wrote to it; nothing was "
+      "written. `qimport forget %.8s`, then `qimport start --force` imports again",
+      q->imp.target, q->imp.id);
+}
+
+/* *ALREADY: its first sector is the true one; nothing may be written to it any more. */
 static int
 reopen_target (struct qimport *q, bool *already, struct error *err)
 {
   struct target_identity id;
   struct target_spec spec;
 
+  *already = false;
   if (q->imp.target_identity[0] == '\0')
     return 0;
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
@@ -127,7 +137,19 @@ remember_options (struct qimport *q, struct error *err)
 
   if (options_save (q->options, imp->options, sizeof imp->options, err) == -1)
     return -1;
-  return journal_set_options (q->journal, imp->no, imp->options, err);
+  return journal_set_options (q->journal, imp, err);
+}
+
+/* Was some of the image hashed in another way than GIVEN asks for, or not at all? */
+static bool
+is_late (const struct journal_import *imp, const char *given)
+{
+  if (!imp->sealed || imp->stream)
+    return false;
+  return !imp->hash_image
+         || (imp->now.image_hashed_to > 0
+             && checksum_text_algorithm (given)
+                    != checksum_text_algorithm (imp->expect_sha256));
 }
 
 /* A checksum that is given only now holds from now on; but a digest of what went by unhashed
@@ -136,15 +158,15 @@ static int
 expect_checksum (struct qimport *q, struct error *err)
 {
   struct journal_import *imp = &q->imp;
-  const char *given = q->options->sha256;
+  const char *given = q->options->checksum;
 
   if (given == NULL || strcmp (given, imp->expect_sha256) == 0)
     return 0;
-  if (imp->sealed && !imp->stream && !imp->hash_image)
+  if (is_late (imp, given))
     return fail (err, ERR_USAGE,
-                 "--sha256: this import did not hash its image from the start; `qimport resume "
-                 "--restart --sha256 HEX %.8s` begins anew and does",
-                 imp->id);
+                 "--checksum: this import did not hash its image with %s from the start; "
+                 "`qimport resume --restart --checksum ALGO:HEX %.8s` begins anew and does",
+                 hash_title (checksum_text_algorithm (given)), imp->id);
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
   return remember_options (q, err);
 }
@@ -155,9 +177,9 @@ hold (struct qimport *q, struct error *err)
 {
   int rc;
 
-  if (q->imp.state == IMPORT_COMPLETE)
+  if (q->imp.now.state == IMPORT_COMPLETE)
     return 1;
-  if (options_recall (q->options, q->imp.options, err) == -1)
+  if (import_hold_options (q, err) == -1)
     return -1;
   rc = journal_hold (q->journal, &q->imp, err);
   q->in_journal = rc == 0;
@@ -183,38 +205,41 @@ record_sources (struct qimport *q, struct error *err)
 {
   unsigned k;
 
-  if (q->validator_changed
+  if (q->image.validator_changed
       && journal_event (q->journal, q->imp.no, "source_changed",
                         "the validator changed, the bytes did not", err)
              == -1)
     return -1;
-  if (!q->validator_changed && !q->options->restart && q->options->url == NULL)
+  if (!q->image.validator_changed && !q->options->restart && q->options->url == NULL)
     return 0;
-  for (k = 0; k < q->n_layers; k++)
-    if (journal_put_layer (q->journal, q->imp.no, k, &q->records[k], err) == -1)
+  for (k = 0; k < q->image.n_layers; k++)
+    if (journal_put_layer (q->journal, q->imp.no, k, &q->image.records[k], err) == -1)
       return -1;
-  return 0;
+  if (q->options->url == NULL)
+    return 0;
+  return import_mark_urls (q, err) == -1 ? -1 : remember_options (q, err);
 }
 
 /* Where it goes on. */
 static int
 after_resume (struct qimport *q, struct error *err)
 {
-  if (q->imp.stream && !q->stream) /* the server learned to honour ranges since */
-    q->stream = q->forced_stream = true;
-  if (q->options->restart && q->stream != q->imp.stream) {
-    q->imp.stream = q->stream;
-    q->imp.hash_image = q->imp.hash_image && !q->stream; /* a stream is hashed as it comes */
-    if (journal_set_stream (q->journal, q->imp.no, q->stream, err) == -1)
+  if (q->imp.stream && !q->image.stream) /* the server learned to honour ranges since */
+    q->image.stream = true;
+  if (q->options->restart && q->image.stream != q->imp.stream) {
+    q->imp.stream = q->image.stream;
+    q->imp.hash_image
+        = q->imp.hash_image && !q->image.stream; /* a stream is hashed as it comes */
+    if (journal_set_stream (q->journal, q->imp.no, q->image.stream, err) == -1)
       return -1;
   }
-  if (q->stream && !q->imp.stream)
+  if (q->image.stream && !q->imp.stream)
     return fail (
         err, q->options->stream ? ERR_USAGE : ERR_INTERRUPTED,
         "%s: does not honour ranges any more, but the import began with them; try again "
         "later, or `qimport resume --restart %.8s` reads it forward from the start",
-        source_url (q->sources[0]), q->imp.id);
-  q->phase = q->stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
+        source_url (q->image.sources[0]), q->imp.id);
+  q->phase = q->image.stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
   return PHASE_MORE;
 }
 
@@ -224,21 +249,24 @@ has_part_file (const struct qimport *q)
   return strcmp (q->imp.target_kind, "file") == 0 && !q->imp.keep_holes;
 }
 
-/* --restart: a device, or a file written in place, must be the same one.  A part file is made
- * anew, also where the old one is gone or was replaced; *REPLACE: in the end it may replace
- * what has the target's own name, which must be ours, or have been given up with --force. */
+/* --restart: a device, or a file written in place, is ours by its marker, or free as at a
+ * start. A part file is made anew, also where the old one is gone or was replaced; *REPLACE: in
+ * the end it may replace what has the target's own name, which must be ours, or have been given
+ * up with --force. */
 static int
 find_target (struct qimport *q, bool *replace, struct error *err)
 {
   bool already = false;
-  int rc = reopen_target (q, &already, err);
+  struct target_spec spec;
+  int rc;
 
-  *replace = already || q->options->force || strstr (q->imp.target_identity, " over=") != NULL;
   if (!has_part_file (q)) {
-    if (rc == 0 && q->target != NULL)
-      target_forget_zero (q->target);
-    return rc;
+    import_target_spec (q, &spec);
+    *replace = false;
+    return target_create (&q->target, &spec, err);
   }
+  rc = reopen_target (q, &already, err);
+  *replace = already || q->options->force || strstr (q->imp.target_identity, " over=") != NULL;
   if (rc == -1 && err->code == ERR_TARGET_BUSY)
     return -1;
   if (*replace || access (q->imp.target, F_OK) == -1)
@@ -257,8 +285,10 @@ renew_target (struct qimport *q, bool replace, struct error *err)
 {
   struct target_spec spec;
 
-  if (!has_part_file (q))
-    return q->target == NULL ? 0 : import_record_target (q, err);
+  if (!has_part_file (q)) {
+    target_begin_anew (q->target);
+    return import_claim_target (q, err);
+  }
   target_close (q->target);
   q->target = NULL;
   import_target_spec (q, &spec);
@@ -266,7 +296,7 @@ renew_target (struct qimport *q, bool replace, struct error *err)
   spec.renew = true;
   if (target_create (&q->target, &spec, err) == -1)
     return -1;
-  return import_record_target (q, err);
+  return import_claim_target (q, err);
 }
 
 int
@@ -275,8 +305,8 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: is another disk now, of %llu bytes instead of %llu (or in other layers); "
                "`qimport forget %.8s`, then `qimport start`",
-               source_url (q->sources[0]), (unsigned long long)now, (unsigned long long)before,
-               q->imp.id);
+               source_url (q->image.sources[0]), (unsigned long long)now,
+               (unsigned long long)before, q->imp.id);
 }
 
 /* --restart: what was written so far does not count.  Nothing is forgotten before the image is
@@ -287,10 +317,10 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
 {
   bool replace;
 
-  if (!q->stream
-      && (q->imp.virtual_size != before->virtual_size || q->n_layers != before->layers))
+  if (!q->image.stream
+      && (q->imp.virtual_size != before->virtual_size || q->image.n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
-  options_clear (q->options, "target-is-zero");
+  options_void_promises (q->options);
   if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
       || journal_unseal (q->journal, q->imp.no, err) == -1
       || journal_find (q->journal, q->imp.id, &q->imp, err) == -1
@@ -315,9 +345,20 @@ resume_anew (struct qimport *q, struct error *err)
   return after_resume (q, err);
 }
 
+/* A file put back from a backup has the same marker, but a guest may have written to it. */
+static int
+check_target (struct qimport *q, struct error *err)
+{
+  struct verify_spec v;
+
+  import_verify_spec (q, &v);
+  return q->target == NULL ? 0 : verify_target_samples (&v, err);
+}
+
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
+  bool already;
   int rc;
 
   (void)timeout_ms;
@@ -328,17 +369,18 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return rc == -1 ? -1 : is_complete (q, err);
   if (q->options->restart)
     return resume_anew (q, err);
-  if (expect_checksum (q, err) == -1 || reopen_target (q, NULL, err) == -1
-      || start_check (q, err) == -1 || import_check_target (q, err) == -1)
+  if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1
+      || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
+      || start_check (q, err) == -1 || check_target (q, err) == -1)
     return -1;
-  /* That the part file was renamed already does not count: should the journal have gone back
-   * since, the rest is fetched again and written over the same bytes (J3). */
-  if (all_committed (&q->imp)) {
+  if (all_committed (&q->imp) && !q->ask_source) {
+    q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
+    if (!already && import_claim_target (q, err) == -1)
+      return -1;
     q->phase = phase_finish;
     return PHASE_MORE;
   }
-  if (import_recall_sources (q, err) == -1 || import_open_image (q, true, err) == -1
-      || import_check_identity (q, q->validator_changed, err) == -1
+  if (import_recall_sources (q, err) == -1 || import_open_same (q, err) == -1
       || record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);

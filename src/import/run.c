@@ -27,10 +27,14 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->target_path;
   spec->virtual_size = q->imp.virtual_size;
   spec->import_uuid = q->imp.id;
+  spec->begun_at = q->imp.started_at;
+  spec->known
+      = (struct target_mark){ (uint32_t)q->imp.now.target_run, q->imp.now.target_epoch };
   spec->force = o->force;
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
+  spec->same_stays = q->renews;
   spec->journal_path = journal_path (q->journal);
   spec->source_paths = (const char *const *)q->local_sources;
 }
@@ -38,22 +42,30 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
 /* ---- Start --------------------------------------------------------------------------------
  */
 
-/* The target has an import already that is not complete. */
+/* The target has an import already that is not complete: with force it goes, unless somebody
+ * works on it. */
 static int
-refuse_unfinished (const struct journal_import *old, struct error *err)
+replace_unfinished (struct qimport *q, const struct journal_import *old, bool now,
+                    struct error *err)
 {
-  if (old->holder[0] != '\0')
+  if (old->now.holder[0] == '\0' && q->options->force) {
+    if (!now)
+      return 0;
+    import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
+    return import_forget (q->journal, old, err);
+  }
+  if (old->now.holder[0] != '\0')
     return fail (err, ERR_IMPORT_HELD, "%s: is being imported right now by %s (import %.8s)",
-                 old->target, old->holder, old->id);
+                 old->target, old->now.holder, old->id);
   return fail (err, ERR_TARGET_EXISTS,
                "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
                "`qimport forget %.8s` drops it",
                old->target, old->id, old->id);
 }
 
-/* Is the target free, as far as can be said before the image is known? */
+/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
-check_target (struct qimport *q, struct error *err)
+check_target (struct qimport *q, bool now, struct error *err)
 {
   struct journal_import *old = malloc (sizeof *old);
   char canonical[PATH_MAX] = "", shown[512];
@@ -67,8 +79,9 @@ check_target (struct qimport *q, struct error *err)
   import_target_spec (q, &spec);
   rc = target_preflight (&spec, &kind, canonical, err);
   if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
-      && old->state != IMPORT_COMPLETE)
-    rc = refuse_unfinished (old, err);
+      && old->now.state != IMPORT_COMPLETE
+      && replace_unfinished (q, old, now && rc == 0, err) == -1)
+    rc = -1;
   free (old);
   if (rc == -1)
     return -1;
@@ -108,15 +121,18 @@ import_begin (struct qimport *q, struct error *err)
   const struct qimport_options *o = q->options;
   struct journal_import *imp = &q->imp;
 
-  imp->stream = q->stream;
+  imp->stream = q->image.stream;
   imp->keep_holes = o->unallocated_keep;
-  imp->digests = o->digest;
-  imp->hash_image = o->sha256 != NULL && !q->stream; /* a stream is hashed as it comes */
-  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", o->sha256 ? o->sha256 : "");
+  imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
+  imp->hash_image
+      = o->checksum != NULL && !q->image.stream; /* a stream is hashed as it comes */
+  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
+            o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_target (q, err) == -1 /* now that its size is known */
+  if (check_target (q, true, err) == -1 /* now that its size is known */
+      || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
-      || journal_begin (q->journal, imp, q->records, err) == -1)
+      || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
   q->in_journal = q->fresh = true;
   return import_tell_early (q, err);
@@ -126,10 +142,10 @@ int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (check_target (q, err) == -1 || import_checksums (q, err) == -1
+  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
-  if (q->stream) {
+  if (q->image.stream) {
     q->phase = phase_stream;
     return PHASE_MORE;
   }
@@ -166,37 +182,41 @@ map_table (void *ctx, uint32_t layer, struct host_range r, const char *what, str
 
   if (layer == 0)
     m->tables += r.len;
+  if (layer == 0 && m->q->options->mirror.item[0] != NULL
+      && image_note_table (&m->q->image, r, err) == -1)
+    return -1;
   return journal_map_table (m->map, layer, r, what, err);
 }
 
-/* J7: for --sha256 every MiB of the image's file has a row, also where nothing needs it, and
+/* J7: for --checksum every MiB of the image's file has a row, also where nothing needs it, and
  * how long it is, is what a server says.  Each guest disk in it may take its size twice, for
  * what is not in use any more; and 1 GiB besides. */
 static int
 check_length (const struct qimport *q, struct error *err)
 {
-  const struct qcow2_header *h = &q->layers[0].header;
-  uint64_t len = q->layers[0].file_len, most;
+  const struct map_layer *l = &q->image.layers[0];
+  uint64_t len = l->file_len, most;
 
-  if (__builtin_mul_overflow (2 * (uint64_t)(h->snapshots + 1), h->virtual_size, &most))
+  if (__builtin_mul_overflow (2 * (uint64_t)(l->header.snapshots + 1), l->header.virtual_size,
+                              &most))
     most = INT64_MAX;
   most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
-  if (q->options->sha256 == NULL || q->layers[0].raw || len <= most)
+  if (q->options->checksum == NULL || l->raw || len <= most)
     return 0;
   return fail (err, ERR_IMAGE_TOO_LARGE,
                "%s: the file has %" PRIu64 " bytes, and no more than %" PRIu64
                " of a disk of %" PRIu64
-               " are hashed; import it without --sha256, if that is right",
-               source_url (q->sources[0]), len, most, h->virtual_size);
+               " are hashed; import it without --checksum, if that is right",
+               source_url (q->image.sources[0]), len, most, l->header.virtual_size);
 }
 
 /* The image's own digest is computed where all of the file is fetched anyway, or nearly. */
 static int
 decide_hash (struct qimport *q, struct mapping *m, struct error *err)
 {
-  uint64_t len = q->layers[0].file_len, least = len - len / 16, needed;
+  uint64_t len = q->image.layers[0].file_len, least = len - len / 16, needed;
 
-  q->imp.hash_image = q->options->sha256 != NULL;
+  q->imp.hash_image = q->options->checksum != NULL;
   if (q->imp.hash_image || !q->options->digest || m->stored + m->tables < least)
     return 0;
   if (journal_map_needs (m->map, &needed, err) == -1)
@@ -212,7 +232,25 @@ read_map (struct mapping *m, struct error *err)
   struct qimport *q = m->q;
   const struct map_sink sink = { map_extent, map_table, m, q->imp.keep_holes };
 
-  return map_walk (q->layers, q->n_layers, q->imp.virtual_size, &sink, err);
+  return map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
+}
+
+void
+import_verify_spec (struct qimport *q, struct verify_spec *v)
+{
+  *v = (struct verify_spec){ .imp = &q->imp,
+                             .journal_path = journal_path (q->journal),
+                             .image = &q->image,
+                             .target = q->target };
+}
+
+static int
+prove_mirrors (struct qimport *q, struct error *err)
+{
+  struct verify_spec v;
+
+  import_verify_spec (q, &v);
+  return q->options->mirror.item[0] == NULL ? 0 : verify_mirrors (&v, err);
 }
 
 int
@@ -222,12 +260,28 @@ import_map_again (struct qimport *q, struct error *err)
   struct mapping m = { .q = q };
 
   if (import_parse_image (q, err) == -1
-      || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   m.map = map;
-  if (read_map (&m, err) == -1)
+  if (read_map (&m, err) == -1 || journal_map_seal (map, &q->imp, err) == -1)
     return -1;
-  return journal_map_seal (map, &q->imp, err);
+  return prove_mirrors (q, err);
+}
+
+/* A tag tells apart only what one URL has served.  Where there are mirrors the tables are
+ * wanted in any case.  (A stream: as it comes.) */
+int
+import_check_identity (struct qimport *q, bool validator_changed, struct error *err)
+{
+  struct verify_spec v;
+  bool proven = !q->image.unproven && !validator_changed && q->options->url == NULL;
+
+  if (!q->imp.sealed || q->image.stream || (proven && q->options->mirror.item[0] == NULL))
+    return 0;
+  if (import_map_again (q, err) == -1)
+    return -1;
+  import_verify_spec (q, &v);
+  return proven ? 0 : verify_source_samples (&v, err);
 }
 
 int
@@ -238,13 +292,13 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
 
   (void)timeout_ms;
   if (check_length (q, err) == -1
-      || journal_map_begin (&map, q->journal, &q->imp, q->records, err) == -1)
+      || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   journal_map_stop_when (map, &q->stop_check);
   m.map = map;
   if (read_map (&m, err) == -1 || decide_hash (q, &m, err) == -1)
     return -1;
-  if (journal_map_seal (map, &q->imp, err) == -1)
+  if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;
   free (q->extents);
   q->extents = journal_map_keep (map, &q->n_extents);
@@ -263,15 +317,13 @@ create_target (struct qimport *q, struct error *err)
   int rc;
 
   if (q->target != NULL)
-    return 0;
+    return import_claim_target (q, err);
   import_target_spec (q, &spec);
   if (q->fresh)
     rc = target_create (&q->target, &spec, err);
   else
     rc = target_reopen (&q->target, &spec, NULL, NULL, err);
-  if (rc == -1)
-    return -1;
-  return import_record_target (q, err);
+  return rc == -1 ? -1 : import_claim_target (q, err);
 }
 
 int
@@ -281,10 +333,10 @@ import_open_copy (struct qimport *q, struct error *err)
   struct copy_spec spec = {
     .journal = q->journal,
     .imp = &q->imp,
-    .formats = q->formats,
+    .formats = q->image.formats,
     .extents = q->extents,
     .n_extents = q->n_extents,
-    .sources = q->stream ? NULL : q->sources,
+    .sources = q->image.stream ? NULL : q->image.sources,
     .connections = (unsigned)q->options->connections,
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
                           : cpus > 0              ? cpus
@@ -386,37 +438,42 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   return rc == -1 ? -1 : PHASE_MORE;
 }
 
-/* The image's digest, hex, or "" where it was not made. */
+/* The image's checksum as text, or "" where it was not made. */
 static int
-image_digest (struct qimport *q, char hex[DIGEST_HEX], struct error *err)
+image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
 {
   const struct journal_import *imp = &q->imp;
-  uint8_t digest[DIGEST_SIZE];
-  struct digest d;
+  struct checksum sum;
+  struct hash h;
 
-  snprintf (hex, DIGEST_HEX, "%s", q->stream_sha256);
+  snprintf (text, HASH_TEXT, "%s", q->stream_checksum);
   if (!imp->hash_image)
     return 0;
-  if (q->copy != NULL && copy_image_digest (q->copy, q->records[0].length, digest)) {
-    digest_hex (hex, digest);
+  if (q->copy != NULL && copy_image_checksum (q->copy, q->image.records[0].length, &sum)) {
+    checksum_text (text, &sum);
     return 0;
   }
-  if (q->copy != NULL || !digest_load (&d, imp->image_hash, imp->image_hash_len))
+  if (q->copy != NULL
+      || !hash_load (&h, checksum_text_algorithm (imp->expect_sha256), imp->now.image_hash,
+                     imp->now.image_hash_len))
     return fail (err, ERR_INTERNAL, "the image's digest is not complete");
-  digest_peek (&d, digest);
-  digest_hex (hex, digest);
+  hash_peek (&h, &sum);
+  checksum_text (text, &sum);
   return 0;
 }
 
 static int
-check_checksum (struct qimport *q, const char *hex, struct error *err)
+check_checksum (struct qimport *q, const char *text, struct error *err)
 {
-  if (q->imp.expect_sha256[0] == '\0' || strcmp (q->imp.expect_sha256, hex) == 0)
+  const char *want = q->imp.expect_sha256;
+
+  if (want[0] == '\0' || strcmp (want, text) == 0)
     return 0;
   return fail (err, ERR_SOURCE_CHECKSUM,
-               "%s: was not put in place: the image's SHA-256 is %s, not %s as it must be; "
+               "%s: was not put in place: the image's %s is %s, not %s as it must be; "
                "`qimport resume --restart %.8s` fetches all of it again",
-               q->imp.target, hex, q->imp.expect_sha256, q->imp.id);
+               q->imp.target, hash_title (checksum_text_algorithm (want)),
+               checksum_text_hex (text), checksum_text_hex (want), q->imp.id);
 }
 
 /* W3: the rename must not outlive the commits it follows, which are not durable by themselves;
@@ -430,21 +487,21 @@ settle_journal (struct qimport *q, struct error *err)
 int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
-  char hex[DIGEST_HEX];
+  char checksum[HASH_TEXT];
   int rc;
 
   if (!check_is_over (q, timeout_ms))
     return PHASE_MORE;
-  if (join_check (q, err) == -1 || image_digest (q, hex, err) == -1
-      || check_checksum (q, hex, err) == -1)
+  if (join_check (q, err) == -1 || image_checksum (q, checksum, err) == -1
+      || check_checksum (q, checksum, err) == -1)
     return -1;
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_MORE;
-  import_tell_mirrors (q);
+  image_tell_mirrors (&q->image);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
-  if (journal_complete (q->journal, q->imp.no, hex, err) == -1)
+  if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
   import_update_progress (q);
   copy_close (q->copy);
@@ -486,16 +543,15 @@ import_leave (struct qimport *q, const struct error *why)
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
-  import_tell_mirrors (q);
-  if (q->in_journal)
-    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
-                     &ignored);
+  image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->in_journal && q->fresh && !passing
-      && journal_forget (q->journal, &q->imp, &ignored) == 0) {
+      && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
-  }
+  } else if (q->in_journal)
+    journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
+                     &ignored);
   q->in_journal = false;
   target_close (q->target);
   q->target = NULL;

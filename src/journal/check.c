@@ -4,11 +4,11 @@
  * import's rows agree with one another, then the digest of its map: a page may be well formed
  * and say something else than it did (SQ3).
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "journal/map.h"
+#include "journal/database.h"
+#include "journal/map_build.h"
 #include "journal/record.h"
 
 enum { STEPS = 20000, AT_ONCE = 256 };
@@ -85,8 +85,8 @@ digest_map_extents (struct sql *s, int64_t no, struct digest *d, struct error *e
 }
 
 static int
-digest_map_zeros (struct journal_reader *r, int64_t no, const atomic_bool *stop,
-                  struct digest *d, struct error *err)
+digest_map_zeros (struct journal_reader *r, const atomic_bool *stop, struct digest *d,
+                  struct error *err)
 {
   struct extent some[AT_ONCE];
   uint64_t at = 0;
@@ -95,7 +95,7 @@ digest_map_zeros (struct journal_reader *r, int64_t no, const atomic_bool *stop,
   do {
     if (stop != NULL && *stop)
       return fail (err, ERR_INTERRUPTED, "interrupted while the journal was checked");
-    if (journal_zeros (r, no, at, some, AT_ONCE, &n, err) == -1)
+    if (journal_zeros (r, at, some, AT_ONCE, &n, err) == -1)
       return -1;
     for (i = 0; i < n; i++)
       map_digest_add (d, &some[i]);
@@ -116,9 +116,9 @@ check_map (struct sql *s, const char *path, const struct journal_import *imp,
 
   if (!imp->sealed || imp->stream)
     return 0;
-  if (start_digest (s, imp, &d, err) == -1 || journal_reader_open (&r, path, err) == -1
+  if (start_digest (s, imp, &d, err) == -1 || journal_reader_open (&r, path, imp->no, err) == -1
       || digest_map_extents (s, imp->no, &d, err) == -1
-      || digest_map_zeros (r, imp->no, stop, &d, err) == -1)
+      || digest_map_zeros (r, stop, &d, err) == -1)
     return -1;
   digest_peek (&d, digest);
   if (memcmp (digest, imp->map_digest, DIGEST_SIZE) != 0)
@@ -133,7 +133,7 @@ journal_check (const char *path, int64_t no, const atomic_bool *stop, struct err
   struct sql s;
   int r = -1;
 
-  if (file_open_reader (&s, path, err) == -1)
+  if (database_open_reader (&s, path, err) == -1)
     return -1;
   if (stop != NULL)
     sqlite3_progress_handler (s.db, STEPS, look_at_stop, (void *)(uintptr_t)stop);

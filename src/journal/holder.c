@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * holder: see holder.h.  /proc is all that is read.
+ * holder: see holder.h.  /proc is all that is read, and whether there is a lock.
  */
 #include "journal/holder.h"
 
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "journal/import_lock.h"
 
 static void
 read_boot (char boot[40])
@@ -87,18 +88,34 @@ holder_self (struct holder *h)
   snprintf (h->text, sizeof h->text, "pid %" PRId64 " on %s", h->pid, h->host);
 }
 
-bool
-holder_lives (int64_t pid, int64_t start, const char *boot)
+static bool
+lives (const struct held_by *by)
 {
   char now[40];
   int64_t started;
 
-  if (pid <= 0)
-    return false;
   read_boot (now);
-  if (strcmp (now, boot) != 0)
+  if (strcmp (now, by->boot) != 0)
     return false;
-  if (start == 0) /* it had no /proc to tell */
-    return kill ((pid_t)pid, 0) == 0 || errno == EPERM;
-  return read_start (pid, &started) && started == start;
+  if (by->start == 0) /* it had no /proc to tell */
+    return kill ((pid_t)by->pid, 0) == 0 || errno == EPERM;
+  return read_start (by->pid, &started) && started == by->start;
+}
+
+/* Who takes the lock says so in the row, in one transaction: without a word there nobody has
+ * it. */
+enum held
+holder_of (const char *path, int64_t no, const struct held_by *by)
+{
+  if (by->pid <= 0)
+    return HELD_BY_NOBODY;
+  switch (import_lock_look (path, no)) {
+  case IMPORT_FREE:
+    return HELD_BY_NOBODY;
+  case IMPORT_LOCKED:
+    return lives (by) ? HELD_BY_IT : HELD_ELSEWHERE;
+  case IMPORT_UNSEEN:
+    return lives (by) ? HELD_BY_IT : HELD_BY_NOBODY;
+  }
+  return HELD_BY_NOBODY;
 }

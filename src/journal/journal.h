@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/hash.h"
 #include "base/error.h"
 #include "base/extent.h"
 #include "base/own.h"
@@ -97,12 +98,33 @@ struct journal_layer {
   uint8_t head_digest[DIGEST_SIZE]; /* of header and L1 table, see import/identity */
 };
 
+/* Which segments get a SHA-256 of what was written.  A sample of them always does, so that
+ * source and target can be known again; but for what the first version began with --digest off.
+ */
+enum journal_digests { DIGESTS_NONE, DIGESTS_ALL, DIGESTS_SAMPLE };
+
+/* How an import stands: running totals, changed by journal_commit only, and what came of it. */
+struct journal_status {
+  enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
+  uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
+  uint64_t image_hashed_to;    /* host offset in layer 0 */
+  uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
+  size_t image_hash_len;
+  char image_sha256[HASH_TEXT];      /* "" until known; as checksum_text () writes it */
+  char root_digest[DIGEST_HEX];      /* "" until audited */
+  uint64_t target_run, target_epoch; /* its marker, as of the last commit; 0: none yet */
+  uint64_t attempts;
+  char error_code[32], error_message[1024]; /* "" if none */
+  int64_t updated_at, finished_at;          /* ms; 0: not yet */
+  char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
+};
+
+/* What an import is, and NOW how it stands. */
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
-  enum import_state state;   /* as shown: a holder that died shows as INTERRUPTED */
-  bool sealed;               /* the map is complete */
-  bool finishing;            /* everything is committed; only finish/complete is missing */
+  int64_t started_at;        /* ms */
   char target[4096];         /* canonical */
   char target_kind[8];       /* "file" or "block" */
   char target_identity[512]; /* "" until target_create */
@@ -110,39 +132,44 @@ struct journal_import {
   char snapshot[256];
   char format_features[256]; /* for the receipt, e.g. "version=3 compression=zstd" */
   unsigned layers;
-  bool stream;                    /* began without ranges */
-  bool keep_holes;                /* --unallocated keep */
-  bool digests;                   /* per-segment SHA-256 */
-  bool hash_image;                /* the image's own SHA-256 is computed (layer 0) */
-  char expect_sha256[DIGEST_HEX]; /* "" or what it must be */
+  bool stream;                   /* began without ranges */
+  bool keep_holes;               /* --unallocated keep */
+  unsigned digests;              /* enum journal_digests */
+  bool hash_image;               /* the image's own checksum is computed (layer 0) */
+  char expect_sha256[HASH_TEXT]; /* "" or what it must be, as checksum_text () writes it */
 
   uint64_t virtual_size, cluster_size;
 
-  /* Of the sealed map. */
+  /* Of the map. */
+  bool sealed; /* it is complete */
   uint64_t segments, extents, zero_runs;
   uint64_t guest_total; /* guest bytes that the map covers */
   uint64_t need_max;    /* the longest host range of a segment */
   uint64_t image_total; /* host bytes that have to be fetched */
   uint8_t map_digest[DIGEST_SIZE];
 
-  /* Progress: running totals, changed by journal_commit only. */
-  uint64_t segments_committed, guest_committed, fetched;
-  uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
-  uint64_t image_hashed_to;    /* host offset in layer 0 */
-  uint8_t image_hash[DIGEST_STATE_MAX]; /* digest_save's */
-  size_t image_hash_len;
-  char image_sha256[DIGEST_HEX]; /* "" until known */
-  char root_digest[DIGEST_HEX];  /* "" until audited */
-
-  uint64_t attempts;
-  char error_code[32], error_message[1024];    /* "" if none */
-  int64_t started_at, updated_at, finished_at; /* ms; 0: not yet */
-  char holder[128];                            /* "" or who works on it: "pid 123 on HOST" */
+  struct journal_status now;
 };
 
-/* Insert a new import (state PROBING) with its layers, held by this process; fills no, id and
- * times.  ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import.
- * A complete import over the same target stays as history. */
+/* Does the segment ORD of IMP get a digest?  Of a sample the first eight, every 32nd, and the
+ * last where it is known. */
+static inline bool
+journal_has_digest (const struct journal_import *imp, uint64_t ord)
+{
+  switch ((enum journal_digests)imp->digests) {
+  case DIGESTS_NONE:
+    return false;
+  case DIGESTS_ALL:
+    return true;
+  case DIGESTS_SAMPLE:
+    return ord < 8 || ord % 32 == 0 || (!imp->stream && ord + 1 == imp->segments);
+  }
+  return false;
+}
+
+/* Insert a new import (state PROBING) with its layers, held by J; fills no, id and times.
+ * ERR_TARGET_EXISTS, saying how to resume it, when the target has an unfinished import. A
+ * complete import over the same target stays as history. */
 int journal_begin (struct journal *j, struct journal_import *imp,
                    const struct journal_layer *layers, struct error *err);
 
@@ -161,13 +188,18 @@ typedef int (*journal_each) (void *ctx, const struct journal_import *imp,
                              const struct journal_layer *layer, struct error *err);
 int journal_list (struct journal *j, journal_each each, void *ctx, struct error *err);
 
-/* Take IMP for this process: attempts + 1, state as its phase is, event "resumed".  What a
- * killed process left of an unsealed map is removed.  1: it is complete, perhaps only since IMP
- * was read, and was not taken.  ERR_IMPORT_HELD, naming the process, when a live one holds it.
- * Atomic between processes; a holder that died holds nothing. */
+/* Who works on an import holds it: a lock, by import and struct journal, that ends with the
+ * process and that no other process, container or thread can have meanwhile.  What changes an
+ * import is called by who holds it (else an assertion fails), and returns ERR_JOURNAL_FAILED
+ * where its lock does not count any more because the lock's file was removed.
+ *
+ * Take IMP: attempts + 1, state as its phase is, event "resumed".  What a killed process left
+ * of an unsealed map is removed.  1: it is complete, perhaps only since IMP was read, and was
+ * not taken.  ERR_IMPORT_HELD, naming the process, when somebody holds it, this journal too. */
 int journal_hold (struct journal *j, struct journal_import *imp, struct error *err);
 /* Give it back: state, the last error (NULL: none), event "interrupted" with the reason (not
- * for COMPLETE).  What this process does not hold is left alone. */
+ * for COMPLETE).  Nobody holds it afterwards, whatever is returned.  What J does not hold is
+ * left alone. */
 int journal_release (struct journal *j, int64_t no, enum import_state state,
                      const struct error *why, struct error *err);
 /* Take IMP, whatever its state, to look at it: nothing changes but who has it. */
@@ -175,8 +207,12 @@ int journal_hold_audit (struct journal *j, struct journal_import *imp, struct er
 int journal_release_audit (struct journal *j, int64_t no, struct error *err);
 /* Remove, with map and events; held ones are refused. */
 int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+/* Remove what is held by J, as if it had never begun. */
+int journal_discard (struct journal *j, int64_t no, struct error *err);
 
-int journal_set_options (struct journal *j, int64_t no, const char *options, struct error *err);
+/* Its options and what is expected of its image. */
+int journal_set_options (struct journal *j, const struct journal_import *imp,
+                         struct error *err);
 /* With synchronous=FULL: the part file is on disk before this, and nothing is written to it
  * before this returned. State COPYING. */
 int journal_set_target (struct journal *j, int64_t no, const char *identity, struct error *err);
@@ -259,27 +295,28 @@ struct segment {
   size_t hash_len;
 };
 
-/* Reads while others write; for one thread. */
+/* Reads of import NO while others write; for one thread. */
 struct journal_reader;
-int journal_reader_open (struct journal_reader **out, const char *path, struct error *err);
+int journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
+                         struct error *err);
 void journal_reader_close (struct journal_reader *r);
 OWNABLE (journal_reader)
 
 /* Up to MAX segments from ORD on that are not committed, or (with hash_image) reach beyond
  * IMAGE_HASHED_TO, in order.  Never scans what is done: starts at the import's watermark. */
-int journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                   uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
-                   struct error *err);
+int journal_claim (struct journal_reader *r, uint64_t from_ord, uint64_t image_hashed_to,
+                   struct segment *out, size_t max, size_t *n, struct error *err);
 /* Up to MAX segments from ORD on, committed or not: audit. */
-int journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord,
-                      struct segment *out, size_t max, size_t *n, struct error *err);
+int journal_segments (struct journal_reader *r, uint64_t from_ord, struct segment *out,
+                      size_t max, size_t *n, struct error *err);
 /* Up to MAX extents of SEG from its I-th on, which it must have, in host order; at least one.
- * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, or
- * whose stored bytes are not among those that SEG needs: rows are used beside the journal's
- * check, not after it. */
-int journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg,
-                     uint64_t i, struct extent *out, size_t max, size_t *n, struct error *err);
-/* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes?  ERR_JOURNAL_CORRUPT. */
+ * That there is none is ERR_JOURNAL_CORRUPT, and so is one that is not within the disk, is of
+ * more than a cluster, or whose stored bytes are not among those that SEG needs: rows are used
+ * beside the journal's check, not after it. */
+int journal_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
+                     struct extent *out, size_t max, size_t *n, struct error *err);
+/* Is E, which is compressed, of one cluster of CLUSTER_SIZE bytes, as the image itself says
+ * they are?  ERR_JOURNAL_CORRUPT. */
 int journal_check_cluster (const struct journal_reader *r, const struct extent *e,
                            uint64_t cluster_size, struct error *err);
 /* Does SEG need no more bytes than MOST, the need_max of its import?  To be asked before there
@@ -287,8 +324,8 @@ int journal_check_cluster (const struct journal_reader *r, const struct extent *
 int journal_check_need (const struct journal_reader *r, const struct segment *seg,
                         uint64_t most, struct error *err);
 /* Up to MAX zero runs (kind ZERO or HOLE) from ORD on, in guest order. */
-int journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
-                   size_t max, size_t *n, struct error *err);
+int journal_zeros (struct journal_reader *r, uint64_t from_ord, struct extent *out, size_t max,
+                   size_t *n, struct error *err);
 
 /* How far a segment has come. */
 struct segment_progress {
@@ -301,8 +338,8 @@ struct segment_progress {
   size_t hash_len;
 };
 
-/* Bytes for the first MiB of a device, which is written last (target.h): they are kept here, so
- * that they may be committed. */
+/* Bytes for where the marker stands, and of a device its first MiB, which are written last
+ * (target.h): they are kept here, so that they may be committed. */
 struct held_piece {
   unsigned piece; /* at most 255 */
   const void *bytes;
@@ -314,12 +351,17 @@ struct import_progress {
   uint64_t segments_committed, guest_committed, fetched;
   uint64_t zero_ord, zero_off;
   uint64_t image_hashed_to;
-  uint8_t image_hash[DIGEST_STATE_MAX];
+  uint8_t image_hash[HASH_STATE_MAX];
   size_t image_hash_len;
   uint64_t done_to; /* watermark: every segment before it is committed (and hashed) */
-  const struct held_piece *held; /* those that changed */
+  uint64_t target_run, target_epoch; /* the target's marker, as of the sync before the commit */
+  const struct held_piece *held;     /* those that changed */
   size_t n_held;
 };
+
+/* Pieces that are held back, before the target is claimed: what it held there (J9).  FULL. */
+int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *held, size_t n,
+                       struct error *err);
 
 /* J1: only after a target_sync that covers it.  One transaction, synchronous=NORMAL; at the
  * first error it is rolled back and nothing counts.  ERR_IMPORT_HELD if this process no longer

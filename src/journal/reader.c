@@ -3,9 +3,11 @@
  * reader: segments, extents and zero runs for those who do the work, on a connection that only
  * reads, so that it waits for no writer.  Every question starts at a row's key.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/database.h"
 #include "journal/record.h"
 
 enum { AHEAD = 256, AHEAD_LEAST = 32 };
@@ -19,25 +21,12 @@ struct ahead {
 
 struct journal_reader {
   struct sql sql;
-  int64_t no; /* whose disk has so many bytes and layers; 0: none was asked for */
+  int64_t no; /* of the import, whose disk has so many bytes and layers */
   uint64_t disk;
   unsigned layers;
-  struct ahead ahead; /* of import NO */
+  uint64_t cluster_size[JOURNAL_LAYERS_MAX];
+  struct ahead ahead;
 };
-
-int
-journal_reader_open (struct journal_reader **out, const char *path, struct error *err)
-{
-  OWN (journal_reader) r = calloc (1, sizeof *r);
-
-  if (r == NULL)
-    return fail_memory (err, "a reader of the journal");
-  if (file_open_reader (&r->sql, path, err) == -1)
-    return -1;
-  *out = r;
-  r = NULL;
-  return 0;
-}
 
 void
 journal_reader_close (struct journal_reader *r)
@@ -48,21 +37,48 @@ journal_reader_close (struct journal_reader *r)
   free (r);
 }
 
-/* Of import NO, what its rows must keep to: they are used beside the check of the journal, not
- * after it. */
 static int
-know_disk (struct journal_reader *r, int64_t no, struct error *err)
+know_layers (struct journal_reader *r, const struct journal_import *imp, struct error *err)
+{
+  struct journal_layer layer;
+  unsigned i;
+  int rc;
+
+  for (i = 0; i < imp->layers; i++) {
+    rc = record_read_layer (&r->sql, imp->no, i, &layer, err);
+    if (rc != 0)
+      return rc == 1 ? record_corrupt (&r->sql, "a layer of an import is missing", err) : -1;
+    r->cluster_size[i] = layer.cluster_size;
+  }
+  return 0;
+}
+
+/* What its rows must keep to: they are used beside the check of the journal, not after it. */
+static int
+know_disk (struct journal_reader *r, struct error *err)
 {
   struct journal_import imp;
 
-  if (r->no == no)
-    return 0;
-  if (record_read_import (&r->sql, no, &imp, err) == -1)
+  if (record_read_import (&r->sql, r->no, &imp, err) == -1 || know_layers (r, &imp, err) == -1)
     return -1;
-  r->no = no;
-  r->ahead.n = 0;
   r->disk = imp.virtual_size;
   r->layers = imp.layers;
+  return 0;
+}
+
+int
+journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
+                     struct error *err)
+{
+  OWN (journal_reader) r = calloc (1, sizeof *r);
+
+  if (r == NULL)
+    return fail_memory (err, "a reader of the journal");
+  r->no = no;
+  if (database_open_reader (&r->sql, path, err) == -1 || know_disk (r, err) == -1)
+    return -1;
+  *out = r;
+  r = NULL;
   return 0;
 }
 
@@ -73,16 +89,6 @@ check_on_disk (struct journal_reader *r, const struct extent *e, struct error *e
       && e->layer < r->layers)
     return 0;
   return record_corrupt (&r->sql, "a part of the map lies beyond the disk", err);
-}
-
-/* Its stored bytes are some of those that its segment needs. */
-static int
-check_extent (struct journal_reader *r, const struct segment *seg, const struct extent *e,
-              struct error *err)
-{
-  if (e->host.v < seg->need.at.v || extent_host_end (e) > host_end (seg->need))
-    return record_corrupt (&r->sql, "an extent lies outside of its segment", err);
-  return check_on_disk (r, e, err);
 }
 
 int
@@ -101,6 +107,20 @@ journal_check_need (const struct journal_reader *r, const struct segment *seg, u
   if (seg->need.len <= most)
     return 0;
   return record_corrupt (&r->sql, "a segment needs more bytes than any should", err);
+}
+
+/* Its stored bytes are some of those that its segment needs. */
+static int
+check_extent (struct journal_reader *r, const struct segment *seg, const struct extent *e,
+              struct error *err)
+{
+  if (e->host.v < seg->need.at.v || extent_host_end (e) > host_end (seg->need))
+    return record_corrupt (&r->sql, "an extent lies outside of its segment", err);
+  if (check_on_disk (r, e, err) == -1)
+    return -1;
+  return e->kind == EXTENT_COMPRESSED
+             ? journal_check_cluster (r, e, r->cluster_size[e->layer], err)
+             : 0;
 }
 
 static int
@@ -132,16 +152,13 @@ read_segments (struct journal_reader *r, sqlite3_stmt *row, struct segment *out,
 }
 
 int
-journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
-               uint64_t image_hashed_to, struct segment *out, size_t max, size_t *n,
-               struct error *err)
+journal_claim (struct journal_reader *r, uint64_t from_ord, uint64_t image_hashed_to,
+               struct segment *out, size_t max, size_t *n, struct error *err)
 {
   sqlite3_stmt *row;
 
   *n = 0;
-  if (know_disk (r, no, err) == -1)
-    return -1;
-  if (sql_start (&r->sql, SQL_CLAIM, &row, err, "iiii", no, (int64_t)from_ord,
+  if (sql_start (&r->sql, SQL_CLAIM, &row, err, "iiii", r->no, (int64_t)from_ord,
                  (int64_t)min_u64 (image_hashed_to, INT64_MAX), (int64_t)max)
       == -1)
     return -1;
@@ -149,15 +166,14 @@ journal_claim (struct journal_reader *r, int64_t no, uint64_t from_ord,
 }
 
 int
-journal_segments (struct journal_reader *r, int64_t no, uint64_t from_ord, struct segment *out,
-                  size_t max, size_t *n, struct error *err)
+journal_segments (struct journal_reader *r, uint64_t from_ord, struct segment *out, size_t max,
+                  size_t *n, struct error *err)
 {
   sqlite3_stmt *row;
 
   *n = 0;
-  if (know_disk (r, no, err) == -1)
-    return -1;
-  if (sql_start (&r->sql, SQL_SEGMENTS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
+  if (sql_start (&r->sql, SQL_SEGMENTS, &row, err, "iii", r->no, (int64_t)from_ord,
+                 (int64_t)max)
       == -1)
     return -1;
   return read_segments (r, row, out, max, n, err);
@@ -179,7 +195,7 @@ read_zero (struct journal_reader *r, sqlite3_stmt *row, struct extent *e, struct
   return 0;
 }
 
-/* WANT extents and perhaps more of import NO, from FIRST on, up to one that is missing. */
+/* WANT extents and perhaps more, from FIRST on, up to one that is missing. */
 static int
 read_ahead (struct journal_reader *r, uint64_t first, uint64_t want, struct error *err)
 {
@@ -204,15 +220,14 @@ read_ahead (struct journal_reader *r, uint64_t first, uint64_t want, struct erro
 }
 
 int
-journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg, uint64_t i,
+journal_extents (struct journal_reader *r, const struct segment *seg, uint64_t i,
                  struct extent *out, size_t max, size_t *n, struct error *err)
 {
   const struct ahead *a = &r->ahead;
   uint64_t at = seg->first_extent + i, have;
 
+  assert (i < seg->extents || seg->extents == 0);
   *n = 0;
-  if (know_disk (r, no, err) == -1)
-    return -1;
   if ((at < a->first || at >= a->first + a->n)
       && read_ahead (r, at, seg->extents - i, err) == -1)
     return -1;
@@ -229,16 +244,15 @@ journal_extents (struct journal_reader *r, int64_t no, const struct segment *seg
 }
 
 int
-journal_zeros (struct journal_reader *r, int64_t no, uint64_t from_ord, struct extent *out,
-               size_t max, size_t *n, struct error *err)
+journal_zeros (struct journal_reader *r, uint64_t from_ord, struct extent *out, size_t max,
+               size_t *n, struct error *err)
 {
   sqlite3_stmt *row;
   int more = 0;
 
   *n = 0;
-  if (know_disk (r, no, err) == -1
-      || sql_start (&r->sql, SQL_ZEROS, &row, err, "iii", no, (int64_t)from_ord, (int64_t)max)
-             == -1)
+  if (sql_start (&r->sql, SQL_ZEROS, &row, err, "iii", r->no, (int64_t)from_ord, (int64_t)max)
+      == -1)
     return -1;
   while (*n < max && (more = sql_next (&r->sql, row, err)) == 0) {
     if (read_zero (r, row, &out[*n], err) == -1 || check_on_disk (r, &out[*n], err) == -1) {

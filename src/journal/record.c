@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "journal/witness.h"
 
 enum column_type {
   TEXT,
@@ -21,7 +19,7 @@ enum column_type {
   I64,
   DIGEST, /* uint8_t[DIGEST_SIZE] */
   STATE,  /* enum import_state, as its word */
-  HASH    /* uint8_t[DIGEST_STATE_MAX] and the size_t behind it */
+  HASH    /* uint8_t[HASH_STATE_MAX] and the size_t behind it */
 };
 
 struct column {
@@ -39,7 +37,7 @@ struct column {
 /* As in import_row. */
 static const struct column import_columns[] = {
   IMPORT (TEXT, id),
-  IMPORT (STATE, state),
+  IMPORT (STATE, now.state),
   IMPORT (TEXT, target),
   IMPORT (TEXT, target_kind),
   IMPORT (TEXT, target_identity),
@@ -49,7 +47,7 @@ static const struct column import_columns[] = {
   IMPORT (UNSIGNED, layers),
   IMPORT (BOOL, stream),
   IMPORT (BOOL, keep_holes),
-  IMPORT (BOOL, digests),
+  IMPORT (UNSIGNED, digests),
   IMPORT (BOOL, hash_image),
   IMPORT (TEXT, expect_sha256),
   IMPORT (U64, virtual_size),
@@ -64,21 +62,23 @@ static const struct column import_columns[] = {
   IMPORT (U64, need_max),
   IMPORT (U64, image_total),
   IMPORT (DIGEST, map_digest),
-  IMPORT (U64, segments_committed),
-  IMPORT (U64, guest_committed),
-  IMPORT (U64, fetched),
-  IMPORT (U64, zero_ord),
-  IMPORT (U64, zero_off),
-  IMPORT (U64, image_hashed_to),
-  IMPORT (HASH, image_hash),
-  IMPORT (TEXT, image_sha256),
-  IMPORT (TEXT, root_digest),
-  IMPORT (U64, attempts),
-  IMPORT (TEXT, error_code),
-  IMPORT (TEXT, error_message),
-  IMPORT (I64, updated_at),
-  IMPORT (I64, finished_at),
-  IMPORT (TEXT, holder),
+  IMPORT (U64, now.segments_committed),
+  IMPORT (U64, now.guest_committed),
+  IMPORT (U64, now.fetched),
+  IMPORT (U64, now.zero_ord),
+  IMPORT (U64, now.zero_off),
+  IMPORT (U64, now.image_hashed_to),
+  IMPORT (HASH, now.image_hash),
+  IMPORT (TEXT, now.image_sha256),
+  IMPORT (TEXT, now.root_digest),
+  IMPORT (U64, now.attempts),
+  IMPORT (TEXT, now.error_code),
+  IMPORT (TEXT, now.error_message),
+  IMPORT (I64, now.updated_at),
+  IMPORT (I64, now.finished_at),
+  IMPORT (U64, now.target_run),
+  IMPORT (U64, now.target_epoch),
+  IMPORT (TEXT, now.holder),
 };
 
 enum { IMPORT_COLUMNS = sizeof import_columns / sizeof import_columns[0], INSERTED = 17 };
@@ -92,18 +92,6 @@ static const struct column layer_columns[] = {
 };
 
 enum { LAYER_COLUMNS = sizeof layer_columns / sizeof layer_columns[0] };
-
-const char *
-import_state_word (enum import_state s)
-{
-  static const char *const words[] = {
-#define X(name, word) [IMPORT_##name] = word,
-    IMPORT_STATES (X)
-#undef X
-  };
-
-  return words[s];
-}
 
 int
 record_corrupt (const struct sql *s, const char *what, struct error *err)
@@ -224,8 +212,8 @@ read_column (sqlite3_stmt *row, int i, const struct column *c, void *record)
   return false;
 }
 
-_Static_assert(offsetof (struct journal_import, image_hash_len)
-                   == offsetof (struct journal_import, image_hash) + DIGEST_STATE_MAX,
+_Static_assert(offsetof (struct journal_status, image_hash_len)
+                   == offsetof (struct journal_status, image_hash) + HASH_STATE_MAX,
                "HASH columns are followed by their length");
 
 static int
@@ -249,7 +237,7 @@ read_columns (struct sql *s, sqlite3_stmt *row, const struct column *columns, in
 enum import_state
 record_phase (const struct journal_import *imp)
 {
-  if (imp->state == IMPORT_COMPLETE)
+  if (imp->now.state == IMPORT_COMPLETE)
     return IMPORT_COMPLETE;
   if (imp->target_identity[0] != '\0')
     return IMPORT_COPYING;
@@ -262,27 +250,42 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
 {
   if (imp->layers == 0 || imp->layers > JOURNAL_LAYERS_MAX)
     return record_corrupt (s, "an import has a wrong number of layers", err);
-  if (imp->fetched > INT64_MAX / 2) /* more is added to it */
+  if (imp->now.fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->digests > DIGESTS_SAMPLE)
+    return record_corrupt (s, "an import has digests of no kind that there is", err);
+  if (imp->now.target_run > UINT32_MAX
+      || (imp->now.target_run == 0) != (imp->now.target_epoch == 0))
+    return record_corrupt (s, "a target's marker is none that qimport writes", err);
   if (imp->target_identity[0] == '\0' /* it would be made anew, with nothing in it */
-      && (imp->segments_committed > 0 || imp->guest_committed > 0 || imp->zero_ord > 0
-          || imp->zero_off > 0))
+      && (imp->now.segments_committed > 0 || imp->now.guest_committed > 0
+          || imp->now.zero_ord > 0 || imp->now.zero_off > 0))
     return record_corrupt (s, "something is committed, but not to which target", err);
   return 0;
 }
 
 /* A holder that died holds nothing, and what it did is interrupted. */
 static void
-show_holder (struct journal_import *imp, sqlite3_stmt *row)
+show_holder (const struct sql *s, struct journal_import *imp, sqlite3_stmt *row)
 {
   const char *boot = (const char *)sqlite3_column_text (row, IMPORT_COLUMNS + 2);
+  struct held_by by = { .pid = sqlite3_column_int64 (row, IMPORT_COLUMNS),
+                        .start = sqlite3_column_int64 (row, IMPORT_COLUMNS + 1),
+                        .boot = boot == NULL ? "" : boot };
+  size_t len = strlen (imp->now.holder);
 
-  if (holder_lives (sqlite3_column_int64 (row, IMPORT_COLUMNS),
-                    sqlite3_column_int64 (row, IMPORT_COLUMNS + 1), boot == NULL ? "" : boot))
+  switch (holder_of (sql_file (s), imp->no, &by)) {
+  case HELD_BY_IT:
     return;
-  imp->holder[0] = '\0';
-  if (imp->state != IMPORT_COMPLETE && imp->state != IMPORT_FAILED)
-    imp->state = IMPORT_INTERRUPTED;
+  case HELD_ELSEWHERE:
+    snprintf (imp->now.holder + len, sizeof imp->now.holder - len, " (not visible from here)");
+    return;
+  case HELD_BY_NOBODY:
+    break;
+  }
+  imp->now.holder[0] = '\0';
+  if (imp->now.state != IMPORT_COMPLETE && imp->now.state != IMPORT_FAILED)
+    imp->now.state = IMPORT_INTERRUPTED;
 }
 
 int
@@ -303,12 +306,8 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
   r = read_columns (s, row, import_columns, IMPORT_COLUMNS, out, err);
   if (r == 0)
     r = check_import_row (s, out, err);
-  if (r == 0) {
-    show_holder (out, row);
-    out->finishing = out->sealed && out->state != IMPORT_COMPLETE
-                     && out->segments_committed == out->segments
-                     && out->zero_ord == out->zero_runs;
-  }
+  if (r == 0)
+    show_holder (s, out, row);
   sql_end (row);
   return r;
 }
@@ -397,7 +396,7 @@ record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer
   const uint64_t most = INT64_MAX / SECTOR;
 
   if (row->guest > most || row->len > most || row->host > most || row->stored > most
-      || row->skip > UINT32_MAX || at.v > most - row->host)
+      || row->len == 0 || row->skip > UINT32_MAX || at.v > most - row->host)
     return record_corrupt (s, "an extent has an impossible number", err);
   *out = (struct extent){
     .kind = row->stored > 0 ? EXTENT_COMPRESSED : EXTENT_DATA,
@@ -509,20 +508,4 @@ record_write_layer (struct sql *s, int64_t no, unsigned layer, const struct jour
   sqlite3_bind_int64 (st, LAYER_COLUMNS + 1, no);
   sqlite3_bind_int64 (st, LAYER_COLUMNS + 2, layer);
   return run_bound (s, st, err);
-}
-
-int
-record_event (struct sql *s, int64_t no, const char *kind, const char *text, struct error *err)
-{
-  char at[32], clean_kind[32], clean[1024];
-  uint8_t chain[DIGEST_SIZE];
-
-  format_time (at, wall_ms ());
-  sql_clean (clean_kind, sizeof clean_kind, kind, 0);
-  sql_clean (clean, sizeof clean, text == NULL ? "" : text, 0);
-  if (witness_last (s, no, chain, err) == -1)
-    return -1;
-  witness_link (chain, at, clean_kind, clean);
-  return sql_run (s, SQL_EVENT_ADD, err, "itttb", no, at, clean_kind, clean, chain,
-                  (size_t)DIGEST_SIZE);
 }

@@ -6,7 +6,9 @@
 #ifndef QIMPORT_JOURNAL_RECORD_H
 #define QIMPORT_JOURNAL_RECORD_H
 
-#include "journal/file.h"
+#include "journal/holder.h"
+#include "journal/journal.h"
+#include "journal/sql.h"
 
 /* Read import NO; ERR_NO_SUCH_IMPORT if it is gone.  A holder that died shows (habits of
  * struct journal_import). */
@@ -34,10 +36,6 @@ void record_read_extent_row (sqlite3_stmt *row, struct extent_row *out);
 /* Such a row, of a segment of LAYER that begins at AT, once it is known to be possible. */
 int record_extent (const struct sql *s, const struct extent_row *row, uint32_t layer,
                    host_off at, struct extent *out, struct error *err);
-
-/* Append an event; TEXT is made clean. */
-int record_event (struct sql *s, int64_t no, const char *kind, const char *text,
-                  struct error *err);
 
 /* ERR_JOURNAL_CORRUPT: a value that no qimport wrote. */
 int record_corrupt (const struct sql *s, const char *what, struct error *err);

@@ -7,12 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "journal/rows.h"
 
 enum { BUSY_MS = 10000 };
 
@@ -56,6 +54,12 @@ way_out (int rc, enum error_code code)
   return "";
 }
 
+const char *
+sql_file (const struct sql *s)
+{
+  return sqlite3_db_filename (s->db, "main");
+}
+
 int
 sql_fail (struct sql *s, const char *doing, struct error *err)
 {
@@ -65,6 +69,12 @@ sql_fail (struct sql *s, const char *doing, struct error *err)
   enum error_code code = code_of (rc, !io ? 0 : told != 0 ? told : last);
   char words[256];
 
+  if (io && (last == EMFILE || last == ENFILE))
+    return fail_errno (
+        err, code, last,
+        "journal %s: %s; raise the limit of open files (ulimit -n), or take fewer "
+        "--connections or --jobs",
+        s->path, doing);
   escape_text (words, sizeof words, sqlite3_errmsg (s->db), strlen (sqlite3_errmsg (s->db)));
   return fail (err, code, "journal %s: %s: %s (SQLite %d)%s", s->path, doing, words, rc,
                way_out (rc, code));
@@ -158,8 +168,9 @@ bind_one (sqlite3_stmt *st, int i, char type, va_list *ap)
   case 'u':
     u = va_arg (*ap, uint64_t);
     return u == UINT64_MAX ? sqlite3_bind_null (st, i) : sqlite3_bind_int64 (st, i, (int64_t)u);
-  case 'r':
-    return rows_bind (st, i, va_arg (*ap, const struct rows *));
+  case 'p':
+    p = va_arg (*ap, const void *);
+    return sqlite3_bind_pointer (st, i, (void *)(uintptr_t)p, va_arg (*ap, const char *), NULL);
   case 't':
     return sqlite3_bind_text (st, i, va_arg (*ap, const char *), -1, SQLITE_STATIC);
   default:

@@ -25,12 +25,16 @@ int sql_open (struct sql *s, const char *path, const char *shown, int flags, str
 int sql_harden (struct sql *s, struct error *err);
 void sql_close (struct sql *s); /* takes empty and half-built ones */
 
+/* The file's own name, where PATH of S may be escaped. */
+const char *sql_file (const struct sql *s);
+
 /* ERR from the last error of S. */
 int sql_fail (struct sql *s, const char *doing, struct error *err);
 
 /* Bind by TYPES, a letter for each parameter: 'i' int64_t, 'u' uint64_t (UINT64_MAX is
- * stored as NULL), 't' const char *, 'b' const void *, size_t (of 0: NULL), 'r' const struct
- * rows * (rows.h).  Text, blobs and rows must live until the statement is done. */
+ * stored as NULL), 't' const char *, 'b' const void *, size_t (of 0: NULL), 'p' const void *,
+ * const char * (what SQLite asks to be given it back by, a literal).  Text, blobs and pointers
+ * must live until the statement is done. */
 
 /* Run to the end; rows are thrown away. */
 int sql_run (struct sql *s, enum sql_name name, struct error *err, const char *types, ...);

@@ -179,4 +179,11 @@ void qcow2_decoder_close (struct qcow2_decoder *d);
 int qcow2_decode (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
                   uint8_t *out, struct error *err);
 
+/* What a layer's bytes are. */
+struct layer_format {
+  bool raw;
+  enum qcow2_compression compression;
+  uint32_t cluster_bits;
+};
+
 #endif

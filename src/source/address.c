@@ -77,6 +77,20 @@ address_is_ours (const struct sockaddr *address)
   return is_ours (mapped);
 }
 
+bool
+address_text_is_ours (const char *address)
+{
+  uint8_t mapped[16];
+  struct in_addr v4;
+
+  if (inet_pton (AF_INET6, address, mapped) == 1)
+    return is_ours (mapped);
+  if (inet_pton (AF_INET, address, &v4) != 1)
+    return false;
+  map_v4 (mapped, &v4);
+  return is_ours (mapped);
+}
+
 /* A name under "localhost". */
 static bool
 is_localhost (const char *host)

@@ -33,7 +33,6 @@ enum {
   HTTP2_FAILS = 3, /* after so many it is not tried any more */
   POLL_MS = 100,   /* the longest that the stop flag goes unseen */
   OVERLAP = 4096,  /* compared again where the identity is weak */
-  SAMPLE = 65536,  /* of a mirror, at its head and at its tail */
   STREAM_BUFFER = 1 << 20,
   SHOWN_MAX = 512
 };
@@ -46,10 +45,11 @@ struct speed {
 struct place {
   char *original;                                 /* without userinfo */
   char *origin;                                   /* scheme://host:port of original */
-  char *pinned;                                   /* where requests go */
+  char *pinned, *pinned_origin;                   /* where requests go */
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
   bool own;         /* the credentials of the options are meant for its origin */
+  bool home;        /* its origin is that of the source's URL */
   bool origin_ours; /* the origin is this machine or its link */
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */
@@ -57,6 +57,11 @@ struct place {
   bool resolved_again; /* since the last accepted answer */
   unsigned hops, generation;
   unsigned fails; /* since an answer was as it should be */
+  unsigned wrong; /* answers in a row that failed their checks */
+  int64_t wrong_ms;
+  char last_tag[256]; /* of those where nothing but the tag was another */
+  unsigned tags;      /* so many, each other than the one before */
+  bool no_tag;        /* its ETag is not looked at any more */
   int64_t not_before_ms;
   unsigned running; /* answers */
   unsigned http2_fails;
@@ -67,9 +72,19 @@ struct place {
   uint64_t requests, bytes, failures; /* all of them, for the log */
   struct source_identity id;          /* if known: what every answer is held against (J4) */
   struct job *scout;
-  struct job *vet;  /* sample in flight */
-  uint8_t *samples; /* head, tail: 2 * SAMPLE bytes; NULL: none yet */
-  size_t sampled;   /* how many are there */
+  /* mirror.c's */
+  struct job *vet;       /* in flight: the piece after those that were compared */
+  size_t proven;         /* so many were */
+  struct digest vetting; /* of what came of it, */
+  uint64_t vet_left;     /* but for so many bytes, */
+  bool vet_done;         /* or all of it */
+};
+
+/* What must read the same at a mirror. */
+struct piece {
+  struct host_range range;
+  bool known;
+  uint8_t digest[DIGEST_SIZE]; /* once it is */
 };
 
 enum job_kind { JOB_PROBE, JOB_DATA, JOB_META, JOB_STREAM, JOB_VET };
@@ -85,7 +100,10 @@ struct answer {
   bool headed;       /* its headers are all there */
   bool http2;        /* was welcome */
   bool judged, accepted, paused, overlong;
+  bool proxied;
   bool barred; /* its redirect leads where it must not (A5) */
+  const char
+      *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or NULL */
   struct judgement j;
   int64_t started_ms;
   int64_t slow_since_ms, window_at_ms; /* pace.c's */
@@ -148,9 +166,13 @@ struct source {
   struct place *places;
   size_t n_places, next_place;
   struct place *reference; /* the place that was probed */
-  bool failed;             /* in a callback; error says how */
+  struct piece *proof;     /* mirror.c's */
+  size_t n_proof;
+  bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
+  bool failed;                     /* in a callback; error says how */
   struct error error;
-  struct retry_budget budget;
+  struct retry_budget budget, first_budget;
+  bool answered, recorded; /* by anyone; in an earlier run */
   struct rate rate;
   uint64_t fetched, retries;
   int64_t round_trip_us; /* the shortest so far; 0: none yet */
@@ -178,8 +200,14 @@ int place_barred (const struct place *p, const char *url, struct error *err);
 int place_unsettle (struct place *p, struct error *err);
 /* May credentials be sent to where requests go now (A1)? */
 bool place_at_origin (const struct place *p);
+/* It was answered from ADDRESS, not by a proxy. */
+void place_answered (struct place *p, const char *address);
 /* The place for JOB's next request, or NULL: none that may be asked now. */
 struct place *place_pick (struct source *s, const struct job *job, int64_t now);
+/* One whose bytes are known to be the image's, the one that was probed first; or NULL. */
+struct place *place_known (struct source *s);
+/* Is there another place than P whose bytes are known to be the image's? */
+bool place_vetted_other (const struct source *s, const struct place *p);
 /* Is there another place than P that may serve JOB, now or later? */
 bool place_other (const struct source *s, const struct job *job, const struct place *p);
 /* And that soon. */
@@ -191,7 +219,11 @@ bool url_is_http (const char *url);
 
 /* address.c: this machine, its link, or what only it can reach */
 bool address_is_ours (const struct sockaddr *address);
-bool host_is_ours (const char *host); /* a name or a literal, as in a URL */
+bool address_text_is_ours (const char *address); /* without brackets */
+bool host_is_ours (const char *host);            /* a name or a literal, as in a URL */
+
+/* proxy.c: the proxy for requests to ORIGIN; "": none */
+const char *proxy_for (const struct source_options *o, const char *origin);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
 int request_choose (struct job *job, struct error *err);
@@ -206,7 +238,17 @@ void transfer_judge (struct job *job);
 /* Let go on what waits for the rate limit or for room in the stream. */
 void transfer_unpause (struct job *job);
 
+/* doubt.c: what becomes of an answer that failed its checks */
+int doubt_wrong (struct job *job, struct error *err);
+int doubt_changed (struct job *job, struct error *err);
+
 /* outcome.c: what becomes of a job whose request ended */
+/* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
+int place_failed (struct job *job, struct error *err);
+/* For messages: which host offset comes next, and where it is asked for. */
+uint64_t job_where (const struct job *job);
+const char *job_shown (const struct job *job);
+uint32_t source_random (struct source *s);
 int outcome_ended (struct job *job, CURLcode code, struct error *err);
 int outcome_stalled (struct job *job, struct error *err);
 /* It goes on with another request. */
@@ -234,7 +276,6 @@ void source_tell (struct source *s, const char *kind, const char *fmt, ...)
 
 /* stream.c */
 bool stream_room (const struct source *s, size_t len);
-int stream_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err);
 /* The job goes on as the stream: the answer to the probe is the whole image. */
 int stream_adopt (struct job *job, uint64_t total, struct error *err);
 int stream_alloc (struct source *s, size_t head_max, struct error *err);
@@ -246,8 +287,6 @@ int file_open (struct source *s, const char *path, struct error *err);
 int file_probe (struct source *s, const struct source_identity *recorded,
                 bool accept_new_validator, struct error *err);
 int pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err);
-/* Wait until the rate limit lets bytes through. */
-int file_pace (struct source *s, struct error *err);
 int file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error *err);
 int file_step (struct source *s, int timeout_ms, struct error *err);
 

@@ -117,8 +117,9 @@ file_probe (struct source *s, const struct source_identity *recorded, bool accep
   return 0;
 }
 
-int
-file_pace (struct source *s, struct error *err)
+/* Wait until the rate limit lets bytes through. */
+static int
+pace (struct source *s, struct error *err)
 {
   int64_t wait_ms;
 
@@ -151,7 +152,7 @@ file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error
 {
   size_t done = 0;
 
-  if (engine_stopped (s, err) == -1 || file_pace (s, err) == -1)
+  if (engine_stopped (s, err) == -1 || pace (s, err) == -1)
     return -1;
   while (done < len) {
     ssize_t r = pread (s->fd, buf + done, len - done, (off_t)(at + done));
@@ -213,7 +214,7 @@ pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
   struct pollfd p = { .fd = s->fd, .events = POLLIN };
   ssize_t r;
 
-  if (file_pace (s, err) == -1)
+  if (pace (s, err) == -1)
     return -1;
   do {
     if (engine_stopped (s, err) == -1)

@@ -2,6 +2,7 @@
 librooms_la_SOURCES += \
 	src/source/address.c \
 	src/source/credentials.c \
+	src/source/doubt.c \
 	src/source/engine.h \
 	src/source/fetch.c \
 	src/source/file.c \
@@ -10,6 +11,7 @@ librooms_la_SOURCES += \
 	src/source/pace.c \
 	src/source/place.c \
 	src/source/probe.c \
+	src/source/proxy.c \
 	src/source/rate.c \
 	src/source/rate.h \
 	src/source/read.c \

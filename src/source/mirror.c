@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * mirror: are the mirrors what they are said to be (J4)?  The length must be that of the image
- * (every answer is held against it), and either the strong ETag is the same or the first and
- * the last 64 KiB are.  Samples are fetched beside the data, and nothing waits for them.  And
- * what came of each.
+ * (every answer is held against it), and either the strong ETag is the same, or all that
+ * source_prove_by names reads the same there as where the image is known: its tables and some
+ * of its data.  Nothing waits for it.  And what came of each.
  */
 #include "source/engine.h"
 
@@ -11,63 +11,113 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t
-head_len (const struct source *s)
-{
-  return (size_t)min_u64 (SAMPLE, s->id.length);
-}
+enum { END_LEN = 65536, PIECE_GAP = 65536, PIECE_LEN = 1 << 20, PIECES_MAX = 65536 };
 
-static size_t
-samples_len (const struct source *s)
+/* The first bytes and the last: not enough, but they tell most of what is another. */
+static int
+first_pieces (struct source *s, struct error *err)
 {
-  return head_len (s) + (size_t)min_u64 (SAMPLE, s->id.length - head_len (s));
-}
+  uint64_t len = min_u64 (END_LEN, s->id.length);
 
-/* The sample that comes next: the rest of the head, or of the tail. */
-static struct host_range
-next_sample (const struct source *s, const struct place *p)
-{
-  size_t head = head_len (s), all = samples_len (s);
-  struct host_range r;
-
-  if (p->sampled < head) {
-    r.at.v = p->sampled;
-    r.len = head - p->sampled;
-  } else {
-    r.at.v = s->id.length - (all - p->sampled);
-    r.len = all - p->sampled;
-  }
-  return r;
+  s->proof = calloc (2, sizeof *s->proof);
+  if (s->proof == NULL)
+    return fail_memory (err, "what a mirror is compared by");
+  s->proof[0].range.len = len;
+  s->proof[1].range.at.v = s->id.length - len;
+  s->proof[1].range.len = len;
+  s->n_proof = 2;
+  return 0;
 }
 
 static int
-sample_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
+by_offset (const void *pa, const void *pb)
+{
+  const struct host_range *a = pa, *b = pb;
+
+  return (a->at.v > b->at.v) - (a->at.v < b->at.v);
+}
+
+/* Near ones become one piece.  Returns how many there are; OUT may be R. */
+static size_t
+merge (struct host_range *out, const struct host_range *r, size_t n)
+{
+  size_t i, k = 0;
+
+  for (i = 0; i < n; i++) {
+    struct host_range *last = k > 0 ? &out[k - 1] : NULL;
+    uint64_t end = last == NULL ? 0 : max_u64 (host_end (*last), host_end (r[i]));
+
+    if (r[i].len == 0)
+      continue;
+    if (last != NULL && r[i].at.v <= host_end (*last) + PIECE_GAP
+        && end - last->at.v <= PIECE_LEN)
+      last->len = end - last->at.v;
+    else
+      out[k++] = r[i];
+  }
+  return k;
+}
+
+int
+source_prove_by (struct source *s, struct host_range *ranges, size_t n, struct error *err)
+{
+  struct piece *more;
+  size_t i;
+
+  if (s->n_places < 2 || s->proof_whole)
+    return 0;
+  if (s->n_proof == 0 && first_pieces (s, err) == -1)
+    return -1;
+  qsort (ranges, n, sizeof *ranges, by_offset);
+  n = merge (ranges, ranges, n);
+  s->proof_whole = true;
+#ifdef SEEDED_BUG_MIRROR_VETTED_BY_64K
+  return 0;
+#endif
+  s->proof_refused = n == 0 || n > PIECES_MAX;
+  if (s->proof_refused)
+    return 0;
+  more = reallocarray (s->proof, s->n_proof + n, sizeof *more);
+  if (more == NULL)
+    return fail_memory (err, "what a mirror is compared by");
+  s->proof = more;
+  for (i = 0; i < n; i++)
+    s->proof[s->n_proof++] = (struct piece){ .range = ranges[i] };
+  return 0;
+}
+
+static int
+piece_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
 {
   struct place *p = ctx;
 
   (void)at;
   (void)err;
-  memcpy (p->samples + p->sampled, data, len);
-  p->sampled += len;
+  digest_update (&p->vetting, data, len);
+  p->vet_left -= len;
+  p->vet_done = p->vet_left == 0;
   return 0;
 }
 
+/* Ask P for the piece that is its next. */
 static int
-sample (struct source *s, struct place *p, struct error *err)
+ask (struct source *s, struct place *p, struct error *err)
 {
-  if (p->dead || p->vet != NULL || p->sampled == samples_len (s))
+  const struct piece *piece = &s->proof[p->proven];
+
+  (void)err;
+  if (p->dead || p->vet != NULL || p->vet_done)
     return 0;
-  if (p->samples == NULL)
-    p->samples = malloc (2 * SAMPLE);
-  if (p->samples == NULL)
-    return fail_memory (err, "a mirror's sample");
   if (!p->known) {
     p->id = (struct source_identity){ .length = s->id.length, .trust = SOURCE_TRUST_LENGTH };
     p->known = true;
   }
-  p->vet = job_new (s, JOB_VET, next_sample (s, p), sample_sink, p);
-  if (p->vet != NULL)
-    p->vet->bound = p;
+  p->vet = job_new (s, JOB_VET, piece->range, piece_sink, p);
+  if (p->vet == NULL)
+    return 0; /* all are busy */
+  p->vet->bound = p;
+  p->vet_left = piece->range.len;
+  digest_init (&p->vetting);
   return 0;
 }
 
@@ -96,26 +146,68 @@ same_strong_tag (const struct source_identity *a, const struct source_identity *
          && a->etag[0] != '\0' && strcmp (a->etag, b->etag) == 0;
 }
 
+/* Go on with what the image's own bytes are, read where they are known. */
+static int
+advance (struct source *s, struct place *good, struct error *err)
+{
+  struct piece *piece;
+
+  while (good->proven < s->n_proof && s->proof[good->proven].known && good->vet == NULL)
+    good->proven++;
+  if (good->proven == s->n_proof)
+    return 0;
+  if (!good->vet_done)
+    return ask (s, good, err);
+  piece = &s->proof[good->proven++];
+  digest_peek (&good->vetting, piece->digest);
+  piece->known = true;
+  good->vet_done = false;
+  return 0;
+}
+
+/* P has the next piece, and so has the image. */
+static void
+compare (struct source *s, struct place *p)
+{
+  uint8_t digest[DIGEST_SIZE];
+
+  digest_peek (&p->vetting, digest);
+  p->vet_done = false;
+  if (memcmp (digest, s->proof[p->proven].digest, DIGEST_SIZE) != 0)
+    dismiss (s, p, "its bytes differ");
+  else
+    p->proven++;
+}
+
 static int
 vet (struct source *s, struct place *p, struct error *err)
 {
-  struct place *good = s->reference;
-  size_t all = samples_len (s);
+  struct place *good = place_known (s);
 
-  if (p->settled && same_strong_tag (&p->id, &good->id)) {
+  if (p->settled && same_strong_tag (&p->id, &s->id)) {
     admit (s, p, "the same ETag");
     return 0;
   }
-  if (p->sampled < all)
-    return sample (s, p, err);
-  if (good->sampled < all && !good->dead)
-    return sample (s, good, err);
-  if (good->sampled < all)
+  if (p->proven == s->n_proof && s->proof_whole) {
+    if (s->proof_refused)
+      dismiss (s, p, "another ETag, or none, and too many tables to compare");
+    else
+      admit (s, p, "the same tables and samples");
+    return 0;
+  }
+  if (p->proven == s->n_proof)
+    return 0; /* until the tables are known */
+  if (!p->vet_done && ask (s, p, err) == -1)
+    return -1;
+  if (s->proof[p->proven].known) {
+    if (p->vet_done)
+      compare (s, p);
+    return 0;
+  }
+  if (good != NULL)
+    return advance (s, good, err);
+  if (p->vet_done) /* and it has said what its ETag is */
     dismiss (s, p, "nothing is left to compare it with");
-  else if (memcmp (p->samples, good->samples, all) != 0)
-    dismiss (s, p, "its bytes differ");
-  else
-    admit (s, p, "the same first and last bytes");
   return 0;
 }
 
@@ -127,6 +219,8 @@ mirror_vet (struct source *s, struct error *err)
 
   if (s->n_places < 2 || !s->probed || !s->id.ranges)
     return 0;
+  if (s->n_proof == 0 && first_pieces (s, err) == -1)
+    return -1;
   for (i = 0; i < s->n_places; i++) {
     struct place *p = &s->places[i];
 

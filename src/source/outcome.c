@@ -6,6 +6,7 @@
  */
 #include "source/engine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,20 +16,20 @@
 /* Fewer bytes than this out of a whole answer are no way to go on. */
 enum { CRUMBS = 1024, PLENTY = 16384 };
 
-static uint64_t
-where (const struct job *job)
+uint64_t
+job_where (const struct job *job)
 {
   return job->range.at.v + job->done;
 }
 
-static const char *
-shown (const struct job *job)
+const char *
+job_shown (const struct job *job)
 {
   return job->answer.place->shown_pinned;
 }
 
 /* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
-static int
+int
 place_failed (struct job *job, struct error *err)
 {
   struct source *s = job->s;
@@ -44,8 +45,16 @@ place_failed (struct job *job, struct error *err)
   if (!place_other (s, job, p))
     return -1;
   source_tell (s, "mirror", "%s; going on with another one", err->text);
+  job->wrong = 0;
   job_again (job, monotonic_ms ());
   return 0;
+}
+
+/* Nobody answered yet, and nobody ever did: what was typed may be wrong. */
+static bool
+is_mistyped (const struct job *job)
+{
+  return job->answer.mistyped != NULL && !job->s->answered && !job->s->recorded;
 }
 
 static int
@@ -53,20 +62,36 @@ spent (struct job *job, unsigned retry_after_s, const char *why, struct error *e
 {
   struct source *s = job->s;
 
+  if (is_mistyped (job)) {
+    char after[48] = "";
+
+    if (s->first_budget.limit_ms > 0)
+      snprintf (after, sizeof after, "given up after %lld s; ",
+                (long long)s->first_budget.limit_ms / 1000);
+    return fail (err, ERR_SOURCE_UNREACHABLE, "%s: %s; %scheck %s", s->shown, why, after,
+                 job->answer.mistyped);
+  }
   if (retry_after_s > 0)
     return fail (err, ERR_RETRY_BUDGET,
                  "%s at host offset %" PRIu64
                  ": %s, to be tried again after %u s, later than --retry-time %u allows; "
                  "`qimport resume` goes on",
-                 shown (job), where (job), why, retry_after_s, s->options.retry_time_s);
+                 job_shown (job), job_where (job), why, retry_after_s, s->options.retry_time_s);
   if (s->options.retry_time_s == 0)
     return fail (err, ERR_RETRY_BUDGET,
-                 "%s at host offset %" PRIu64 ": %s; `qimport resume` goes on", shown (job),
-                 where (job), why);
+                 "%s at host offset %" PRIu64 ": %s; `qimport resume` goes on", job_shown (job),
+                 job_where (job), why);
   return fail (err, ERR_RETRY_BUDGET,
                "%s at host offset %" PRIu64
                ": %s; given up after %u s without a new byte; `qimport resume` goes on",
-               shown (job), where (job), why, s->options.retry_time_s);
+               job_shown (job), job_where (job), why, s->options.retry_time_s);
+}
+
+uint32_t
+source_random (struct source *s)
+{
+  s->random = s->random * 1664525u + 1013904223u;
+  return s->random >> 8;
 }
 
 /* Something that may pass: wait and ask again, or at once elsewhere. */
@@ -82,16 +107,15 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   p->failures++;
   if (a->fresh > 0)
     job->tries = 0;
-  s->random = s->random * 1664525u + 1013904223u;
   if (a->fresh < PLENTY)
-    backoff = retry_backoff_ms (job->tries++, s->random >> 8);
-  place_ms = retry_backoff_ms (p->fails, s->random >> 8);
+    backoff = retry_backoff_ms (job->tries++, source_random (s));
+  place_ms = retry_backoff_ms (p->fails, source_random (s));
   if (s->n_places > 1 && place_ms > backoff)
     backoff = place_ms;
   /* one that wants to be left alone for long may be, where another serves */
   aside = retry_after_s > 0 && place_ready (s, job, p, now);
-  if (!retry_budget_allows (&s->budget, now, a->started_ms, backoff, aside ? 0 : retry_after_s,
-                            &wait)) {
+  if (!retry_budget_allows (is_mistyped (job) ? &s->first_budget : &s->budget, now,
+                            a->started_ms, backoff, aside ? 0 : retry_after_s, &wait)) {
     spent (job, retry_after_s, why, err);
     return job->kind == JOB_VET ? place_failed (job, err) : -1;
   }
@@ -102,58 +126,21 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
     p->fails += p->not_before_ms <= now; /* what fails at once counts once */
     p->not_before_ms = now + wait;
   }
-  source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; again in %.1f s", shown (job),
-               where (job), why, (double)wait / 1000);
+  source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; again in %.1f s",
+               job_shown (job), job_where (job), why, (double)wait / 1000);
   job_again (job, place_other (s, job, p) ? now : now + wait);
   return 0;
 }
 
-/* Ask once more at once; when that was done before, refuse. */
-static int
-wrong (struct job *job, struct error *err)
-{
-  struct answer *a = &job->answer;
-
-  if (job->wrong++ == 0) {
-    a->place->failures++;
-    job->s->retries++;
-    source_tell (job->s, "retry", "%s at host offset %" PRIu64 ": %s; asking once more",
-                 shown (job), where (job), a->j.why);
-    job_again (job, monotonic_ms ());
-    return 0;
-  }
-  fail (err, ERR_SOURCE_CONTRADICTS,
-        "%s at host offset %" PRIu64
-        ": %s, twice; nothing of it was used; try another server or --stream",
-        shown (job), where (job), a->j.why);
-  return place_failed (job, err);
-}
-
+/* At once: what was right of it was delivered already. */
 static int
 contradicts (struct job *job, const char *why, struct error *err)
 {
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s; the server or a proxy before it is not to be trusted with ranges",
-        shown (job), where (job), why);
+        job_shown (job), job_where (job), why);
   return place_failed (job, err);
-}
-
-static int
-image_changed (struct job *job, struct error *err)
-{
-  struct source *s = job->s;
-  struct answer *a = &job->answer;
-
-  fail (err, ERR_SOURCE_CHANGED,
-        "%s at host offset %" PRIu64
-        ": the image changed since the import began: %s; `qimport resume --restart` begins "
-        "anew, --accept-new-validator goes on if the bytes prove to be the same",
-        shown (job), where (job), a->j.why);
-  if (s->reference != NULL && a->place != s->reference)
-    return place_failed (job, err);
-  source_tell (s, "source_changed", "%s: %s", shown (job), a->j.why);
-  return -1;
 }
 
 /* The pinned URL no longer serves: the original one is resolved again, once (N9, C10). */
@@ -188,12 +175,12 @@ denied (struct job *job, struct error *err)
           "%s at host offset %" PRIu64
           ": %s: URL no longer authorised; `qimport resume --url NEW ID` keeps the progress "
           "if the validators match",
-          shown (job), where (job), a->j.why);
+          job_shown (job), job_where (job), a->j.why);
   else
     fail (err, ERR_SOURCE_DENIED,
           "%s: %s: not authorised; renew the URL (resume: --url NEW), or "
           "give --header-file, --user-file, --bearer-file or --netrc again",
-          shown (job), a->j.why);
+          job_shown (job), a->j.why);
   return place_failed (job, err);
 }
 
@@ -210,10 +197,11 @@ not_found (struct job *job, struct error *err)
           "%s at host offset %" PRIu64
           ": %s: the image is no longer there; `qimport resume --url NEW ID` keeps the "
           "progress if the validators match",
-          shown (job), where (job), a->j.why);
+          job_shown (job), job_where (job), a->j.why);
   else
     fail (err, ERR_SOURCE_NOT_FOUND,
-          "%s: %s: nothing is there; check the URL (resume: --url NEW)", shown (job), a->j.why);
+          "%s: %s: nothing is there; check the URL (resume: --url NEW)", job_shown (job),
+          a->j.why);
   return place_failed (job, err);
 }
 
@@ -230,7 +218,7 @@ redirected (struct job *job, struct error *err)
   curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
   if (url == NULL) {
     fail (err, ERR_SOURCE_CONTRADICTS,
-          "%s: %s without a Location that can be followed; check the URL", shown (job),
+          "%s: %s without a Location that can be followed; check the URL", job_shown (job),
           job->answer.j.why);
     return place_failed (job, err);
   }
@@ -273,6 +261,8 @@ part_ended (struct job *job, CURLcode code, struct error *err)
   whole = open_end ? code == CURLE_OK : job->done == job->range.len;
   if ((whole || a->received == a->j.len) && job->kind != JOB_VET)
     a->place->fails = 0;
+  if (whole || a->received == a->j.len)
+    a->place->wrong = 0;
   if (whole) {
     job_finish (job);
     return 0;
@@ -358,6 +348,29 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
          || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
+/* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
+static const char *
+slip (const struct job *job, CURLcode code, const char *words)
+{
+  if (strstr (words, "proxy scheme") != NULL)
+    return "http_proxy and its like in the environment";
+  switch ((int)code) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return "the host's name in the URL";
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    return "the proxy's name (--proxy, or http_proxy and its like in the environment)";
+  case CURLE_COULDNT_CONNECT:
+    return job->s->options.proxy != NULL ? "--proxy, and host and port in the URL"
+                                         : "host and port in the URL";
+  case CURLE_SSL_CONNECT_ERROR:
+    return strstr (words, "wrong version number") != NULL
+               ? "the URL: there is no TLS there; it may want http:// instead of https://"
+               : "the URL: its server and we have no TLS in common";
+  default:
+    return NULL;
+  }
+}
+
 /* Its first bytes came: a line of header without end is "out of memory" to libcurl, too. */
 static bool
 began (const struct job *job)
@@ -375,24 +388,31 @@ no_answer (struct job *job, CURLcode code, struct error *err)
   struct answer *a = &job->answer;
   const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
   char why[320];
-  long connect_status = 0;
+  long connect_status = 0, errnum = 0;
 
-  if (a->barred && code == CURLE_COULDNT_CONNECT) {
+  if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
     place_barred (a->place, a->place->pinned, err);
     return place_failed (job, err);
   }
   escape_text (why, sizeof why, words, strlen (words));
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  curl_easy_getinfo (job->easy, CURLINFO_OS_ERRNO, &errnum);
+  if (errnum == EMFILE || errnum == ENFILE)
+    return passing (job, 0,
+                    "too many open files; raise their limit (ulimit -n), or take fewer "
+                    "--connections or --jobs",
+                    err);
   if (is_client_refused (job->s, code, words))
     code = CURLE_SSL_CLIENTCERT;
   if (code == CURLE_OUT_OF_MEMORY && began (job))
     code = CURLE_WEIRD_SERVER_REPLY;
+  a->mistyped = slip (job, code, words);
   switch (transport_failure (code, connect_status)) {
   case TRANSPORT_PASSING:
     return passing (job, 0, why, err);
   case TRANSPORT_GARBAGE:
     snprintf (a->j.why, sizeof a->j.why, "no HTTP answer: %.100s", why);
-    return wrong (job, err);
+    return doubt_wrong (job, err);
   case TRANSPORT_FILES:
     return fail (err, ERR_USAGE, "%s: %s; see --cacert, --cert and --key", job->s->shown, why);
   case TRANSPORT_MEMORY:
@@ -401,14 +421,14 @@ no_answer (struct job *job, CURLcode code, struct error *err)
     fail (err, ERR_SOURCE_TLS,
           code == CURLE_SSL_CLIENTCERT ? "%s: does not trust us: %s; see --cert and --key"
                                        : "%s: not trusted: %s; see --cacert and --pinnedpubkey",
-          shown (job), why);
+          job_shown (job), why);
     break;
   case TRANSPORT_DENIED:
     fail (err, ERR_SOURCE_DENIED, "%s: refused: %s; see --proxy and the credentials",
-          shown (job), why);
+          job_shown (job), why);
     break;
   case TRANSPORT_PERMANENT:
-    fail (err, ERR_SOURCE_FAILED, "%s: %s", shown (job), why);
+    fail (err, ERR_SOURCE_FAILED, "%s: %s", job_shown (job), why);
     break;
   }
   return place_failed (job, err);
@@ -430,11 +450,9 @@ judged (struct job *job, CURLcode code, struct error *err)
   case RESPONSE_NO_RANGE:
     return no_range (job, err);
   case RESPONSE_WRONG:
-    return wrong (job, err);
-  case RESPONSE_CONTRADICTS:
-    return contradicts (job, a->j.why, err);
+    return doubt_wrong (job, err);
   case RESPONSE_CHANGED:
-    return image_changed (job, err);
+    return doubt_changed (job, err);
   case RESPONSE_REDIRECT:
     return redirected (job, err);
   case RESPONSE_DENIED:
@@ -443,7 +461,7 @@ judged (struct job *job, CURLcode code, struct error *err)
     return not_found (job, err);
   case RESPONSE_FAILED:
     fail (err, ERR_SOURCE_FAILED, "%s at host offset %" PRIu64 ": %s; check the URL",
-          shown (job), where (job), a->j.why);
+          job_shown (job), job_where (job), a->j.why);
     return place_failed (job, err);
   case RESPONSE_PASSING:
     snprintf (why, sizeof why, "%s", a->j.why);
@@ -487,6 +505,8 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
   if (code == CURLE_OK && !a->headed)
     code = CURLE_GOT_NOTHING;
   note_http2 (job);
+  a->mistyped = NULL;
+  s->answered |= a->headed;
   if (!s->failed && !a->judged && code == CURLE_OK)
     transfer_judge (job);
   if (s->failed) {
@@ -516,7 +536,7 @@ outcome_outpaced (struct job *job)
   source_tell (job->s, "retry",
                "%s at host offset %" PRIu64
                ": far slower than others; asked for again on another connection",
-               shown (job), where (job));
+               job_shown (job), job_where (job));
   job->s->retries++;
   job->avoid = job->answer.place;
   job_again (job, monotonic_ms ());

@@ -159,21 +159,26 @@ place_release (struct place *p)
   free (p->original);
   free (p->origin);
   free (p->pinned);
+  free (p->pinned_origin);
   free (p->user);
   free (p->password);
-  free (p->samples);
   *p = (struct place){ 0 };
 }
 
 int
 place_unsettle (struct place *p, struct error *err)
 {
-  char *copy = strdup (p->original);
+  char *copy = strdup (p->original), *origin = strdup (p->origin);
 
-  if (copy == NULL)
+  if (copy == NULL || origin == NULL) {
+    free (copy);
+    free (origin);
     return fail_memory (err, "a URL");
+  }
   free (p->pinned);
+  free (p->pinned_origin);
   p->pinned = copy;
+  p->pinned_origin = origin;
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
   p->settled = false;
   p->hops = 0;
@@ -238,8 +243,10 @@ place_redirect (struct place *p, const char *url, struct error *err)
     return place_barred (p, url, err);
   }
   free (p->pinned);
+  free (p->pinned_origin);
   p->pinned = u.text;
-  u.text = NULL;
+  p->pinned_origin = u.origin;
+  u.text = u.origin = NULL;
   parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
   p->hops++;
@@ -250,17 +257,15 @@ place_redirect (struct place *p, const char *url, struct error *err)
 bool
 place_at_origin (const struct place *p)
 {
-  struct parsed_url u = { 0 };
-  struct error err;
-  bool same;
+  return strcmp (p->pinned_origin, p->origin) == 0;
+}
 
-  if (strcmp (p->pinned, p->original) == 0)
-    return true;
-  if (parse_url (p->pinned, 0, &u, &err) == -1)
-    return false;
-  same = strcmp (u.origin, p->origin) == 0;
-  parsed_url_release (&u);
-  return same;
+/* What a name means is known when somebody has answered to it. */
+void
+place_answered (struct place *p, const char *address)
+{
+  if (p->hops == 0)
+    p->origin_ours = origin_is_ours (p->origin) || address_text_is_ours (address);
 }
 
 /* A place that may be asked for JOB at all. */
@@ -346,6 +351,32 @@ place_ready (const struct source *s, const struct job *job, const struct place *
     const struct place *other = &s->places[i];
 
     if (other != p && place_serves (other, job) && other->not_before_ms <= now + RETRY_MOST_MS)
+      return true;
+  }
+  return false;
+}
+
+struct place *
+place_known (struct source *s)
+{
+  size_t i;
+
+  if (s->reference != NULL && !s->reference->dead)
+    return s->reference;
+  for (i = 0; i < s->n_places; i++) {
+    if (s->places[i].vetted && !s->places[i].dead)
+      return &s->places[i];
+  }
+  return NULL;
+}
+
+bool
+place_vetted_other (const struct source *s, const struct place *p)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    if (&s->places[i] != p && s->places[i].vetted && !s->places[i].dead)
       return true;
   }
   return false;

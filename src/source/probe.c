@@ -58,15 +58,20 @@ static void
 found_identity (const struct source *s, const struct source_identity *recorded,
                 struct source_identity *found)
 {
+  bool only_tag;
+
   *found = s->id;
+  found->proven = recorded != NULL
+                  && response_compare (recorded, s->id.etag, s->id.last_modified, &only_tag)
+                         == SAMENESS_PROVEN;
   if (recorded == NULL || s->n_places == 0 || s->reference == &s->places[0])
     return;
-  if (s->id.trust == SOURCE_TRUST_STRONG && recorded->etag[0] != '\0'
-      && strcmp (s->id.etag, recorded->etag) == 0)
+  if (found->proven && recorded->etag[0] != '\0')
     return;
   *found = *recorded;
   found->ranges = s->id.ranges;
   found->trust = SOURCE_TRUST_LENGTH;
+  found->proven = false;
 }
 
 static int
@@ -119,6 +124,7 @@ source_probe (struct source *s, const struct source_identity *recorded,
   *head_len = 0;
   if (stream_alloc (s, head_max, err) == -1)
     return -1;
+  s->recorded = recorded != NULL;
   expect_recorded (s, recorded, accept_new_validator);
   if (s->kind == SOURCE_HTTP)
     r = probe_http (s, head, head_max, head_len, err);

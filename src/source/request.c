@@ -181,12 +181,12 @@ set_credentials (struct setter *t, const struct source *s, const struct place *p
          : place->password != NULL ? place->password
                                    : "");
   }
+  if (place->home && (o->netrc || o->netrc_file != NULL))
+    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+  if (place->home && o->netrc_file != NULL)
+    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
   if (!place->own)
     return;
-  if (o->netrc || o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-  if (o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
   if (o->cert != NULL)
     SET (t, CURLOPT_SSLCERT, o->cert);
   if (o->key != NULL)
@@ -205,8 +205,6 @@ set_trust (struct setter *t, const struct source *s)
     SET (t, CURLOPT_CAINFO, o->cacert);
   if (o->pinnedpubkey != NULL)
     SET (t, CURLOPT_PINNEDPUBLICKEY, o->pinnedpubkey);
-  if (o->proxy != NULL)
-    SET (t, CURLOPT_PROXY, o->proxy);
   if (o->insecure) {
     SET (t, CURLOPT_SSL_VERIFYPEER, 0L);
     SET (t, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -215,34 +213,49 @@ set_trust (struct setter *t, const struct source *s)
     SET (t, CURLOPT_CERTINFO, 1L);
 }
 
-/* What a proxy is asked to reach is the proxy's to judge. */
-static bool
-is_proxied (const struct job *job)
+static void
+set_proxy (struct setter *t, struct job *job)
 {
-  bool tls = strncasecmp (job->answer.place->pinned, "https:", 6) == 0;
+  const char *proxy = proxy_for (&job->s->options, job->answer.place->pinned_origin);
 
-  if (job->s->options.proxy != NULL || getenv ("all_proxy") != NULL
-      || getenv ("ALL_PROXY") != NULL)
-    return true;
-  return tls ? getenv ("https_proxy") != NULL || getenv ("HTTPS_PROXY") != NULL
-             : getenv ("http_proxy") != NULL;
+  job->answer.proxied = proxy[0] != '\0';
+  SET (t, CURLOPT_PROXY, proxy);
+  SET (t, CURLOPT_NOPROXY, "");
 }
 
-/* A5: before anything is sent, and whatever name led there. */
+/* A5.  What a proxy is asked to reach is the proxy's to judge. */
+static bool
+is_barred (const struct job *job, bool ours)
+{
+  const struct answer *a = &job->answer;
+
+  return ours && !a->proxied && a->place->hops > 0 && !a->place->origin_ours;
+}
+
+/* Before anything is sent, and whatever name led there. */
 static curl_socket_t
 on_socket (void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
   struct job *job = ctx;
-  struct place *p = job->answer.place;
 
-  if (purpose == CURLSOCKTYPE_IPCXN && !is_proxied (job) && address_is_ours (&address->addr)) {
-    if (p->hops == 0)
-      p->origin_ours = true;
-    job->answer.barred = !p->origin_ours;
-    if (job->answer.barred)
-      return CURL_SOCKET_BAD;
-  }
+  job->answer.barred
+      = purpose == CURLSOCKTYPE_IPCXN && is_barred (job, address_is_ours (&address->addr));
+  if (job->answer.barred)
+    return CURL_SOCKET_BAD;
   return socket (address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* A connection may have been made for somebody else. */
+static int
+on_request (void *ctx, char *address, char *local, int port, int local_port)
+{
+  struct job *job = ctx;
+
+  (void)local;
+  (void)port;
+  (void)local_port;
+  job->answer.barred = is_barred (job, address_text_is_ours (address));
+  return job->answer.barred ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* Data goes over connections of its own: over HTTP/2 all of it would share one. */
@@ -275,6 +288,8 @@ set_wire (struct setter *t, struct job *job)
   /* N12: what moved to another address is found there */
   if (job->tries > 0)
     SET (t, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+  if (job->wrong > 0)
+    SET (t, CURLOPT_FRESH_CONNECT, 1L);
   SET (t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET (t, CURLOPT_USERAGENT, "qimport/" PACKAGE_VERSION);
 }
@@ -290,6 +305,7 @@ request_set_up (struct job *job)
   curl_easy_reset (job->easy);
   set_wire (&t, job);
   set_trust (&t, job->s);
+  set_proxy (&t, job);
   SET (&t, CURLOPT_URL, place->pinned);
   if (place_at_origin (place))
     set_credentials (&t, job->s, place);
@@ -301,6 +317,8 @@ request_set_up (struct job *job)
   }
   SET (&t, CURLOPT_OPENSOCKETFUNCTION, on_socket);
   SET (&t, CURLOPT_OPENSOCKETDATA, job);
+  SET (&t, CURLOPT_PREREQFUNCTION, on_request);
+  SET (&t, CURLOPT_PREREQDATA, job);
   SET (&t, CURLOPT_PRIVATE, job);
   SET (&t, CURLOPT_ERRORBUFFER, job->answer.words);
   return t.rc;

@@ -149,7 +149,11 @@ etag_is_strong (const char *etag)
     if (etag[i] < 0x20 || etag[i] > 0x7e || etag[i] == '\\')
       return false;
   }
+#ifdef SEEDED_BUG_WEAK_TAG_TRUSTED
+  return n >= 2 && etag[n - 1] == '"';
+#else
   return n >= 2 && etag[0] == '"' && etag[n - 1] == '"';
+#endif
 }
 
 /* A validator as it is kept and compared: escaped, so that the journal gives it back as it was.
@@ -213,32 +217,104 @@ judge (struct judgement *j, enum response_verdict v, const char *fmt, ...)
   va_end (ap);
 }
 
-/* J4.  A tag that was recorded must be there and equal.  A date must be equal where it is
- * sent (an answer to If-Range may leave it out), unless a strong tag has spoken.  */
-static bool
-validators_differ (const struct response *r, const struct source_identity *known,
-                   struct judgement *j)
-{
-  char tag[sizeof known->etag], date[sizeof known->last_modified];
+/* J4: before, now, what follows.  Tags are compared weakly (RFC 9110 8.8.3.2), so that one
+ * which only became weak, or strong, is no change; but only the same strong one proves
+ * anything. */
+enum seen { SEEN_GONE, SEEN_OTHER, SEEN_LIKE, SEEN_SAME };
+enum had { HAD_NONE, HAD_WEAK, HAD_STRONG };
 
-  validator_text (tag, sizeof tag, r->etag);
+static const enum sameness follows[][4] = {
+  /*              gone              another           but for its W/    the same */
+  [HAD_NONE] = { SAMENESS_UNKNOWN, SAMENESS_UNKNOWN, SAMENESS_UNKNOWN, SAMENESS_UNKNOWN },
+  [HAD_WEAK] = { SAMENESS_NONE, SAMENESS_NONE, SAMENESS_UNKNOWN, SAMENESS_UNKNOWN },
+  [HAD_STRONG] = { SAMENESS_NONE, SAMENESS_NONE, SAMENESS_UNKNOWN, SAMENESS_PROVEN },
+};
+
+static const char *
+opaque_tag (const char *tag)
+{
+  return strncmp (tag, "W/", 2) == 0 ? tag + 2 : tag;
+}
+
+static enum had
+had_tag (const char *tag)
+{
+  return tag[0] == '\0' ? HAD_NONE : etag_is_strong (tag) ? HAD_STRONG : HAD_WEAK;
+}
+
+static enum seen
+see (const char *was, const char *is)
+{
+  if (is[0] == '\0')
+    return SEEN_GONE;
+  if (strcmp (was, is) == 0)
+    return SEEN_SAME;
+  return strcmp (opaque_tag (was), opaque_tag (is)) == 0 ? SEEN_LIKE : SEEN_OTHER;
+}
+
+/* A date counts where no strong tag has spoken.  Beside a tag it may be left out. */
+static enum sameness
+compare_dates (const struct source_identity *before, const char *date)
+{
+  enum seen seen = see (before->last_modified, date);
+  enum had had = before->last_modified[0] == '\0'       ? HAD_NONE
+                 : before->trust == SOURCE_TRUST_STRONG ? HAD_STRONG
+                                                        : HAD_WEAK;
+
+  if (before->etag[0] == '\0')
+    return follows[had][seen];
+  return had != HAD_NONE && seen == SEEN_OTHER ? SAMENESS_NONE : SAMENESS_UNKNOWN;
+}
+
+enum sameness
+response_compare (const struct source_identity *before, const char *etag, const char *date,
+                  bool *only_tag)
+{
+  enum sameness tag = follows[had_tag (before->etag)][see (before->etag, etag)], dates;
+
+  *only_tag = false;
+  if (tag == SAMENESS_PROVEN)
+    return tag;
+  dates = compare_dates (before, date);
+  if (tag == SAMENESS_NONE)
+    *only_tag = dates != SAMENESS_NONE && etag[0] != '\0';
+  return tag == SAMENESS_NONE ? tag : dates;
+}
+
+static void
+say_how_they_differ (const struct source_identity *known, const char *tag, const char *date,
+                     struct judgement *j)
+{
+  enum sameness tags = follows[had_tag (known->etag)][see (known->etag, tag)];
+
+  if (tags == SAMENESS_NONE && tag[0] == '\0')
+    judge (j, RESPONSE_CHANGED, "the ETag it had is gone");
+  else if (tags == SAMENESS_NONE)
+    judge (j, RESPONSE_CHANGED, "its ETag was %.60s and is %.60s", known->etag, tag);
+  else if (date[0] == '\0')
+    judge (j, RESPONSE_CHANGED, "the Last-Modified it had is gone");
+  else
+    judge (j, RESPONSE_CHANGED, "it was last modified %s and is %s", known->last_modified,
+           date);
+}
+
+/* Q's answer R against what is known.  What answers an If-Range may leave out its date. */
+static bool
+validators_differ (const struct response *r, const struct request *q, struct judgement *j)
+{
+  char date[sizeof q->known->last_modified];
+  enum sameness same;
+
+  validator_text (j->etag, sizeof j->etag, r->etag);
   validator_text (date, sizeof date, r->last_modified);
-  if (known->etag[0] != '\0') {
-    if (tag[0] == '\0') {
-      judge (j, RESPONSE_CHANGED, "the ETag it had is gone");
-      return true;
-    }
-    if (strcmp (tag, known->etag) != 0) {
-      judge (j, RESPONSE_CHANGED, "its ETag was %.60s and is %.60s", known->etag, tag);
-      return true;
-    }
-    if (etag_is_strong (known->etag))
-      return false;
-  }
-  if (known->last_modified[0] == '\0' || date[0] == '\0'
-      || strcmp (date, known->last_modified) == 0)
+  same = response_compare (q->known, j->etag, date, &j->only_tag);
+  j->proven = same == SAMENESS_PROVEN;
+  if (same != SAMENESS_NONE)
     return false;
-  judge (j, RESPONSE_CHANGED, "it was last modified %s and is %s", known->last_modified, date);
+  if (q->if_range && r->status == 206 && q->known->etag[0] == '\0' && date[0] == '\0')
+    judge (j, RESPONSE_NO_RANGE, "no Last-Modified in the answer to If-Range");
+  else
+    say_how_they_differ (q->known, j->etag, date, j);
   return true;
 }
 
@@ -260,13 +336,13 @@ body_is_foreign (const struct response *r, struct judgement *j)
   const char *p = r->content_encoding;
 
   if (p != NULL && strcasecmp (skip_spaces (p), "identity") != 0 && p[0] != '\0') {
-    judge (j, RESPONSE_CONTRADICTS, "Content-Encoding %s although identity was asked for",
+    judge (j, RESPONSE_WRONG, "Content-Encoding %s although identity was asked for",
            escape_text (text, sizeof text, p, strlen (p)));
     return true;
   }
   p = r->content_type;
   if (p != NULL && strncasecmp (skip_spaces (p), "multipart/", 10) == 0) {
-    judge (j, RESPONSE_CONTRADICTS, "a multipart answer to a single range");
+    judge (j, RESPONSE_WRONG, "a multipart answer to a single range");
     return true;
   }
   return false;
@@ -316,18 +392,18 @@ check_206 (const struct response *r, const struct request *q, struct judgement *
   if (body_is_foreign (r, j))
     return;
   if (!q->ranged)
-    judge (j, RESPONSE_CONTRADICTS, "206 although no range was asked for");
+    judge (j, RESPONSE_WRONG, "206 although no range was asked for");
   else if (r->content_range == NULL)
-    judge (j, RESPONSE_CONTRADICTS, "206 without Content-Range");
+    judge (j, RESPONSE_WRONG, "206 without Content-Range");
   else if (content_range_parse (r->content_range, &c) == -1 || !c.has_range)
-    judge (j, RESPONSE_CONTRADICTS, "Content-Range %s makes no sense",
+    judge (j, RESPONSE_WRONG, "Content-Range %s makes no sense",
            escape_text (text, sizeof text, r->content_range, strlen (r->content_range)));
   else if (c.total == LENGTH_UNKNOWN)
-    judge (j, RESPONSE_CONTRADICTS, "the server does not state the size of the image");
+    judge (j, RESPONSE_WRONG, "the server does not state the size of the image");
   else if (!content_length (r, &body))
-    judge (j, RESPONSE_CONTRADICTS, "Content-Length makes no sense");
+    judge (j, RESPONSE_WRONG, "Content-Length makes no sense");
   else if (q->known != NULL
-           && (length_differs (c.total, q->known, j) || validators_differ (r, q->known, j)))
+           && (length_differs (c.total, q->known, j) || validators_differ (r, q, j)))
     return;
   else
     check_range (&c, body, q, j);
@@ -341,11 +417,10 @@ check_200 (const struct response *r, const struct request *q, struct judgement *
   if (body_is_foreign (r, j))
     return;
   if (!content_length (r, &body)) {
-    judge (j, RESPONSE_CONTRADICTS, "Content-Length makes no sense");
+    judge (j, RESPONSE_WRONG, "Content-Length makes no sense");
     return;
   }
-  if (q->known != NULL
-      && (length_differs (body, q->known, j) || validators_differ (r, q->known, j)))
+  if (q->known != NULL && (length_differs (body, q->known, j) || validators_differ (r, q, j)))
     return;
   j->len = body;
   j->total = body;
@@ -372,9 +447,8 @@ check_416 (const struct response *r, const struct request *q, struct judgement *
     j->len = 0;
     return;
   }
-  judge (j, RESPONSE_CONTRADICTS,
-         "HTTP 416 for bytes %" PRIu64 "-%" PRIu64 ", which the image has", q->from,
-         q->from + q->len - 1);
+  judge (j, RESPONSE_WRONG, "HTTP 416 for bytes %" PRIu64 "-%" PRIu64 ", which the image has",
+         q->from, q->from + q->len - 1);
 }
 
 static enum response_verdict
@@ -403,7 +477,7 @@ status_verdict (long status)
   }
   if (status >= 500 && status <= 599)
     return RESPONSE_PASSING;
-  return status >= 400 && status <= 499 ? RESPONSE_FAILED : RESPONSE_CONTRADICTS;
+  return status >= 400 && status <= 499 ? RESPONSE_FAILED : RESPONSE_WRONG;
 }
 
 void

@@ -48,8 +48,7 @@ enum response_verdict {
   RESPONSE_WHOLE,       /* the whole body from byte 0 */
   RESPONSE_EMPTY,       /* 416 at the probe of an empty image */
   RESPONSE_NO_RANGE,    /* 200, validators equal: ask again, without If-Range if it was sent */
-  RESPONSE_WRONG,       /* not what was asked; once more, then refused */
-  RESPONSE_CONTRADICTS, /* refused at once */
+  RESPONSE_WRONG,       /* not what was asked, or makes no sense */
   RESPONSE_CHANGED,     /* another image */
   RESPONSE_REDIRECT,
   RESPONSE_DENIED,    /* 401 403 407 */
@@ -63,8 +62,18 @@ struct judgement {
   uint64_t len;           /* PART, WHOLE: bytes of body to come; LENGTH_UNKNOWN */
   uint64_t total;         /* PART, WHOLE: length of the image; LENGTH_UNKNOWN */
   unsigned retry_after_s; /* 0: not said */
+  bool proven;            /* its validators are those that are known, and strong */
+  bool only_tag;          /* CHANGED: nothing but the ETag is another, */
+  char etag[256];         /* which is this, escaped */
   char why[160];          /* printable */
 };
+
+enum sameness { SAMENESS_NONE, SAMENESS_UNKNOWN, SAMENESS_PROVEN };
+
+/* Is what has ETAG and DATE ("" for none) now the same as BEFORE?  *ONLY_TAG: it is not, and
+ * nothing but the tag says so. */
+enum sameness response_compare (const struct source_identity *before, const char *etag,
+                                const char *date, bool *only_tag);
 
 void response_check (const struct response *r, const struct request *q, struct judgement *j);
 

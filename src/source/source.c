@@ -72,6 +72,32 @@ count (const char *const *list)
   return n;
 }
 
+/* J8: which places may get the credentials of the options. */
+static int
+share_credentials (struct source *s, const char *url, struct error *err)
+{
+  struct place whose = { 0 };
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++) {
+    struct place *p = &s->places[i];
+
+    p->home = strcmp (p->origin, s->places[0].origin) == 0;
+    p->own = url == NULL && p->home;
+  }
+#ifdef SEEDED_BUG_CREDENTIALS_EVERYWHERE
+  url = s->places[0].original;
+#endif
+  if (url == NULL || !url_is_http (url))
+    return 0;
+  if (place_init (&whose, url, err) == -1)
+    return -1;
+  for (i = 0; i < s->n_places; i++)
+    s->places[i].own = strcmp (s->places[i].origin, whose.origin) == 0;
+  place_release (&whose);
+  return 0;
+}
+
 static int
 open_places (struct source *s, const char *url, const char *const *mirrors, struct error *err)
 {
@@ -90,9 +116,21 @@ open_places (struct source *s, const char *url, const char *const *mirrors, stru
     s->n_places++;
     if (place_init (&s->places[i], text, err) == -1)
       return -1;
-    s->places[i].own = strcmp (s->places[i].origin, s->places[0].origin) == 0;
   }
-  return 0;
+  return share_credentials (s, s->options.credentials_url, err);
+}
+
+/* Those that are sent nowhere are not read either: a file of secrets may be a pipe, which can
+ * be read once. */
+static bool
+needs_credentials (const struct source *s)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++)
+    if (s->places[i].own)
+      return true;
+  return false;
 }
 
 static int
@@ -151,7 +189,30 @@ open_all (struct source *s, const char *url, const struct source_options *option
   if (options_copy (&s->options, options, err) == -1
       || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1)
     return -1;
-  return s->kind == SOURCE_HTTP ? credentials_read (s, err) : 0;
+  s->options.credentials_url = NULL; /* the caller's */
+  return needs_credentials (s) ? credentials_read (s, err) : 0;
+}
+
+/* libcurl finds out late, and says it as if the network were broken. */
+static int
+check_proxy (const char *proxy, struct error *err)
+{
+  static const char *const schemes[]
+      = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
+  const char *end = proxy == NULL ? NULL : strstr (proxy, "://");
+  char shown[128];
+  size_t i;
+
+  for (i = 0; end != NULL && i < sizeof schemes / sizeof *schemes; i++)
+    if (strlen (schemes[i]) == (size_t)(end - proxy)
+        && strncasecmp (proxy, schemes[i], (size_t)(end - proxy)) == 0)
+      return 0;
+  if (end == NULL)
+    return 0;
+  return fail (err, ERR_USAGE,
+               "--proxy %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
+               "socks5 or socks5h",
+               redact_url (shown, sizeof shown, proxy));
 }
 
 int
@@ -164,12 +225,19 @@ source_open (struct source **out, const char *url, const struct source_options *
 
   *out = NULL;
   pthread_once (&once, curl_begin);
+  if (check_proxy (options->proxy, err) == -1)
+    return -1;
   s = calloc (1, sizeof *s);
   if (s == NULL)
     return fail_memory (err, "a source");
   s->fd = -1;
   redact_url (s->shown, sizeof s->shown, url);
   retry_budget_init (&s->budget, options->retry_time_s, now);
+  retry_budget_init (&s->first_budget,
+                     options->first_time_s > 0 && options->first_time_s < options->retry_time_s
+                         ? options->first_time_s
+                         : options->retry_time_s,
+                     now);
   rate_init (&s->rate, options->limit_rate, now);
   if (getrandom (&s->random, sizeof s->random, GRND_NONBLOCK) != sizeof s->random)
     s->random = (uint32_t)now; /* jitter needs no more */
@@ -202,6 +270,7 @@ source_close (struct source *s)
   credentials_release (&s->credentials);
   options_release (&s->options);
   free (s->places);
+  free (s->proof);
   free (s->jobs);
   free (s->stream.buf);
   free (s->buf);

@@ -33,10 +33,15 @@ struct source_options {
   unsigned connections;  /* data ranges in flight */
   uint64_t limit_rate;   /* bytes a second over all; 0: none */
   unsigned retry_time_s; /* 0: no retry */
+  unsigned first_time_s; /* the same before the first answer, for what a mistyped URL or proxy
+                          * looks like; 0: no other than retry_time_s */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
   const char *header_file, *netrc_file, *user_file, *bearer_file;
   bool netrc; /* ~/.netrc */
+  /* Whose these are (a netrc names its hosts itself): they are sent to the origin of this URL
+   * and to no other; NULL: of the source's own.  Not kept. */
+  const char *credentials_url;
   const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
   bool insecure;
   const char *const *mirrors; /* NULL-terminated; may be NULL */
@@ -59,6 +64,7 @@ struct source_identity {
   char last_modified[64]; /* as sent; "" if none */
   enum source_trust trust;
   bool ranges; /* ranged requests are honoured */
+  bool proven; /* found: its validators prove that it is the image that was recorded */
 };
 
 struct source;
@@ -72,7 +78,7 @@ void source_close (struct source *s);
 int source_local_path (const char *url, char **path, struct error *err);
 OWNABLE (source)
 
-/* The first request: a ranged GET of [0, HEAD_MAX), which settles final URL, length,
+/* The first request: a ranged GET of [0, IMAGE_HEAD_MAX), which settles final URL, length,
  * validators and whether ranges are honoured.  RECORDED (may be NULL) is the identity of an
  * earlier run: a difference is ERR_SOURCE_CHANGED, unless ACCEPT_NEW_VALIDATOR and the length
  * is the same.  HEAD gets the first bytes, *HEAD_LEN how many (all of them, or the whole file).
@@ -95,6 +101,11 @@ int64_t source_round_trip_ms (const struct source *s);
 double source_first_rate (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
+
+/* A mirror that does not show the same strong ETag is used once all of RANGES (the image's
+ * tables, and some of its data) read the same there; before this call, or with N 0, it is not.
+ * RANGES are put in order.  Compared beside the other work. */
+int source_prove_by (struct source *s, struct host_range *ranges, size_t n, struct error *err);
 
 /* Where there are mirrors, tell of each what came of it: an event of kind "mirror" with its
  * requests, bytes and failures so far. */
@@ -122,8 +133,8 @@ typedef int (*source_sink) (void *ctx, host_off at, const uint8_t *data, size_t 
 int source_get (struct source *s, struct host_range range, source_sink sink, void *ctx,
                 struct error *err);
 
-/* The range that was asked for with CTX ends after LEN bytes, or where it has come to if that is
- * more; the sink gets nothing beyond.  Its connection is given up. */
+/* The range that was asked for with CTX ends after LEN bytes, or where it has come to if that
+ * is more; the sink gets nothing beyond.  Its connection is given up. */
 void source_shorten (struct source *s, const void *ctx, uint64_t len);
 
 /* How many more ranges may be asked for now. */

@@ -61,8 +61,8 @@ stream_take (struct stream *st, uint8_t *out, size_t max)
 }
 
 /* There is room: on_body waits for it. */
-int
-stream_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
+static int
+take_bytes (void *ctx, host_off at, const uint8_t *data, size_t len, struct error *err)
 {
   struct source *s = ctx;
 
@@ -85,7 +85,7 @@ stream_adopt (struct job *job, uint64_t total, struct error *err)
   job->range.len = total == LENGTH_UNKNOWN ? INT64_MAX : total;
   job->done = 0;
   job->tail_len = 0;
-  job->sink = stream_sink;
+  job->sink = take_bytes;
   job->ctx = s;
   job->answer.skip = 0;
   s->stream.begun = true;
@@ -104,7 +104,7 @@ stream_begin (struct source *s, struct error *err)
     s->stream.ended = true;
     return 0;
   }
-  s->stream.job = job_new (s, JOB_STREAM, range, stream_sink, s);
+  s->stream.job = job_new (s, JOB_STREAM, range, take_bytes, s);
   if (s->stream.job == NULL)
     return fail (err, ERR_INTERNAL, "%s: no room for the stream", s->shown);
   s->stream.job->bound = s->reference;

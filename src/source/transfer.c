@@ -141,7 +141,7 @@ must_wait (struct job *job, size_t len)
 static bool
 is_garbled (const struct answer *a)
 {
-  return a->j.verdict == RESPONSE_WRONG || a->j.verdict == RESPONSE_CONTRADICTS;
+  return a->j.verdict == RESPONSE_WRONG || a->j.verdict == RESPONSE_CHANGED;
 }
 
 static size_t
@@ -273,6 +273,16 @@ note_certificate (struct source *s, CURL *easy)
   digest_hex (s->fingerprint, sum);
 }
 
+static void
+identify (struct place *p, const struct response *r, uint64_t total)
+{
+  struct response without = *r;
+
+  if (p->no_tag)
+    without.etag = NULL;
+  response_identity (&without, total, &p->id);
+}
+
 /* What an accepted answer settles about its place and its job. */
 static int
 accept_answer (struct job *job, const struct response *r)
@@ -284,8 +294,12 @@ accept_answer (struct job *job, const struct response *r)
   if (!p->settled && s->reference == NULL)
     note_certificate (s, job->easy);
   if (!p->known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
-    response_identity (r, a->j.total, &p->id);
+    identify (p, r, a->j.total);
+  else if (!a->j.proven && p->id.trust == SOURCE_TRUST_STRONG)
+    p->id.trust = SOURCE_TRUST_WEAK;
   p->known = true;
+  p->tags = 0;
+  p->last_tag[0] = '\0';
   if (job->kind == JOB_PROBE) {
     s->reference = p;
     p->vetted = true;
@@ -337,12 +351,16 @@ void
 transfer_judge (struct job *job)
 {
   struct answer *a = &job->answer;
+  char *address = NULL;
   struct response r;
 
   if (a->judged)
     return;
   a->judged = true;
   note_round_trip (job->s, job->easy);
+  curl_easy_getinfo (job->easy, CURLINFO_PRIMARY_IP, &address);
+  if (!a->proxied && address != NULL && a->generation == a->place->generation)
+    place_answered (a->place, address);
   collect (job->easy, &r);
   response_check (&r, &a->request, &a->j);
   a->accepted = a->j.verdict == RESPONSE_PART || a->j.verdict == RESPONSE_WHOLE

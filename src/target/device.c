@@ -245,15 +245,33 @@ fail_open (const struct target_place *p, int errnum, struct error *err)
                      p->shown);
 }
 
+/* Another import's target, by whatever name it began: this device, the disk it is a partition
+ * of, a partition.  1: it is our own. */
+static int
+refuse_marked (const struct target_spec *spec, const struct target_place *p, int fd,
+               struct error *err)
+{
+  struct marker m;
+
+  if (target_marker_look (fd, &m))
+    return target_is_ours (spec, &m) ? 1 : target_refuse_marked (p->shown, &m, err);
+  return target_marker_near (p->st.st_rdev, &m) ? target_refuse_marked (p->shown, &m, err) : 0;
+}
+
 static int
 check_device (const struct target_spec *spec, const struct target_place *p, int fd,
               struct error *err)
 {
+  int r;
+
   if (refuse_mounted (p, err) == -1 || refuse_read_only (p, fd, err) == -1
       || refuse_small (p, fd, spec->virtual_size, err) == -1)
     return -1;
-  if (spec->force || spec->in_place)
+  if (spec->force)
     return 0;
+  r = refuse_marked (spec, p, fd, err);
+  if (r != 0 || spec->in_place)
+    return r == -1 ? -1 : 0;
   return check_signatures (p, fd, err);
 }
 
@@ -329,11 +347,10 @@ target_device_finish (struct target *t, struct error *err)
   if (refuse_small (&t->place, t->fd, t->virtual_size, err) == -1
       || target_flush (t, false, err) == -1)
     return -1;
-  if (t->head != NULL
-      && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
+  if (t->marked && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
     return -1;
-  target_head_close (t->head);
-  t->head = NULL;
+  if (target_head_settle (t, err) == -1)
+    return -1;
   ioctl (t->fd, BLKRRPART); /* best effort: partitions are none, in use, or not to be had */
   return 0;
 }

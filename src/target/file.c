@@ -41,7 +41,14 @@ static int
 refuse_part (const struct target_place *p, struct error *err)
 {
   char part[TARGET_SHOWN];
+  struct marker m;
+  int fd = target_open_at (p->dir_fd, p->part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  bool marked = fd != -1 && target_marker_look (fd, &m);
 
+  if (fd != -1)
+    close (fd);
+  if (marked)
+    return target_refuse_marked (part_shown (p, part), &m, err);
   return fail (err, ERR_TARGET_EXISTS,
                "%s is there already, the part file of an earlier import, and is left alone "
                "without --force; resume that import, remove the file, or give --force",
@@ -274,8 +281,27 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
                        p->shown);
   if (target_lock (t->fd, p->shown, err) == -1)
     return -1;
+  if (target_look_before (t, spec, err) == -1)
+    return -1;
   mark_as_ours (t, spec->import_uuid);
   return target_flush (t, true, err);
+}
+
+/* A file that this import has made is claimed at once. */
+static int
+settle_part (struct target *t, const struct target_spec *spec, struct error *err)
+{
+  mark_as_ours (t, spec->import_uuid);
+  if (t->virtual_size > 0) {
+    target_marker_new (t, spec);
+    if (target_marker_write (t, err) == -1)
+      return -1;
+    t->marked = true;
+    t->stands = STANDS_MARKED;
+  }
+  if (target_flush (t, true, err) == -1)
+    return -1;
+  return target_sync_dir (t, err);
 }
 
 int
@@ -293,10 +319,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
   t->reads_zero = true;
   if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
-  mark_as_ours (t, spec->import_uuid);
-  if (target_flush (t, true, err) == -1)
-    return -1;
-  return target_sync_dir (t, err);
+  return settle_part (t, spec, err);
 }
 
 /* ---- Finding it again -------------------------------------------------------------------- */
@@ -335,16 +358,22 @@ target_file_check (struct target *t, struct error *err)
 }
 
 /* The process that made it ended before it was recorded, or after the journal forgot it for a
- * --restart: what it holds counts for nothing.  Without extended attributes it must be as it
- * was made: no data. */
+ * --restart: what it holds counts for nothing.  It carries our marker, or (cut off before that)
+ * our attribute, or no data. */
 static int
-adopt_part (struct target *t, const char *uuid, struct error *err)
+adopt_part (struct target *t, const struct target_spec *spec, struct error *err)
 {
   char mark[40], part[TARGET_SHOWN];
-  bool empty = lseek (t->fd, 0, SEEK_DATA) == -1 && errno == ENXIO;
+  const char *uuid = spec->import_uuid;
+  bool empty = lseek (t->fd, 0, SEEK_DATA) == -1 && errno == ENXIO, ours;
+  struct marker m;
 
   target_mark_get (t->fd, mark);
-  if (mark[0] != '\0' ? uuid == NULL || strcmp (mark, uuid) != 0 : !empty)
+  if (target_marker_look (t->fd, &m))
+    ours = target_is_ours (spec, &m);
+  else
+    ours = mark[0] == '\0' ? empty : uuid != NULL && strcmp (mark, uuid) == 0;
+  if (!ours)
     return fail (
         err, ERR_TARGET_EXISTS,
         "%s is there already and does not belong to this import; remove it, then resume",
@@ -373,17 +402,33 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
   struct target_place *p = &t->place;
   char part[TARGET_SHOWN];
   struct error ignored;
+  struct marker m;
 
   t->fd = target_open_at (p->dir_fd, p->name, PART_FLAGS, 0);
   if (t->fd != -1 && target_identify (t, err) == 0
-      && target_identity_check (t, recorded, &ignored) == 0) {
+      && target_identity_check (t, recorded, &ignored) == 0
+      && !target_marker_look (t->fd, &m)) {
     t->in_its_place = true;
+    t->stands = STANDS_FINISHED;
     return target_lock (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
                "%s, the file that the import began with, is gone; put it back, or begin anew "
                "with resume --restart",
                part_shown (p, part));
+}
+
+/* The marker tells, wherever the file was moved or copied to; without one, what was recorded.
+ */
+static int
+reopen_known (struct target *t, const struct target_spec *spec,
+              const struct target_identity *recorded, struct error *err)
+{
+  if (target_file_check (t, err) == -1 || target_recognise (t, spec, recorded->text, err) == -1)
+    return -1;
+  if (t->marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
+    return -1;
+  return 0;
 }
 
 int
@@ -411,13 +456,11 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   if (target_lock (t->fd, p->shown, err) == -1 || target_identify (t, err) == -1)
     return -1;
   if (known)
-    return target_identity_check (t, recorded, err) == -1 ? -1 : target_file_check (t, err);
+    return reopen_known (t, spec, recorded, err);
   if (spec->in_place)
-    return target_file_check (t, err);
-  if (adopt_part (t, spec->import_uuid, err) == -1 || size_part (t, spec, err) == -1)
-    return -1;
-  mark_as_ours (t, spec->import_uuid);
-  if (target_flush (t, true, err) == -1 || target_sync_dir (t, err) == -1)
+    return target_look_before (t, spec, err) == -1 ? -1 : target_file_check (t, err);
+  if (adopt_part (t, spec, err) == -1 || size_part (t, spec, err) == -1
+      || settle_part (t, spec, err) == -1)
     return -1;
   return target_file_check (t, err);
 }
@@ -444,10 +487,10 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
 int
 target_file_finish (struct target *t, struct error *err)
 {
-  if (target_file_check (t, err) == -1)
+  if (target_file_check (t, err) == -1 || (t->marked && target_head_flush (t, err) == -1))
     return -1;
   if (t->in_place || t->in_its_place) {
-    if (target_flush (t, true, err) == -1)
+    if (target_flush (t, true, err) == -1 || target_head_settle (t, err) == -1)
       return -1;
     return target_sync_dir (t, err);
   }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * head: the first MiB of a device, which is held back in memory until everything else is
- * durable, in pieces that the caller may keep in its journal meanwhile.  Knows which sectors it
- * has been told, so that a piece that was kept and forgotten is never written as zeros.
+ * head: what is held back in memory until everything else is durable: the first 4 KiB, where
+ * the marker stands meanwhile (J9), and of a device its first MiB, in pieces that the caller
+ * may keep in its journal.  Knows which sectors it has been told, so that a piece that was kept
+ * and forgotten is never written as zeros.
  */
 #include "target/inner.h"
+
+#include <assert.h>
 
 #include <inttypes.h>
 #include <string.h>
@@ -21,16 +24,37 @@ struct head {
   uint8_t data[HEAD_MAX];
 };
 
+static void mark (struct head *h, uint64_t at, size_t len);
+
+/* Whoever keeps what a target holds, or takes over from a version that held nothing back of a
+ * file, has in T->before what belongs there. */
+static bool
+holds_before (const struct target *t)
+{
+  if (t->stands == STANDS_OLD_VERSION)
+    return t->in_place || t->place.kind == TARGET_FILE;
+  return t->in_place && t->stands == STANDS_UNCLAIMED;
+}
+
 int
 target_head_new (struct target *t, struct error *err)
 {
-  struct head *h = calloc (1, sizeof *h);
+  bool device = t->place.kind == TARGET_BLOCK && !t->in_place;
+  struct head *h;
 
+  if (t->virtual_size == 0)
+    return 0;
+  h = calloc (1, sizeof *h);
   if (h == NULL)
     return fail_memory (err, "the first MiB of the target");
   pthread_mutex_init (&h->lock, NULL);
-  h->len = min_u64 (HEAD_MAX, t->virtual_size);
-  h->blanked = t->reads_zero;
+  h->len = min_u64 (device ? HEAD_MAX : MARKER_BLOCK, t->virtual_size);
+  h->blanked = t->reads_zero || !device;
+  h->kept = t->in_place;
+  if (holds_before (t)) {
+    memcpy (h->data, t->before, (size_t)h->len);
+    mark (h, 0, (size_t)h->len);
+  }
   t->head = h;
   return 0;
 }
@@ -97,13 +121,17 @@ target_head_blank (struct target *t, struct error *err)
   static const uint8_t zeros[65536];
   struct head *h = t->head;
   uint64_t at;
+  size_t n;
   int r = 0;
 
+  assert (t->marked || t->repairing); /* J9 */
   if (h == NULL)
     return 0;
   pthread_mutex_lock (&h->lock);
-  for (at = 0; !h->blanked && r == 0 && at < h->len; at += sizeof zeros)
-    r = target_pwrite (t, at, zeros, (size_t)min_u64 (sizeof zeros, h->len - at), err);
+  for (at = SECTOR; !h->blanked && r == 0 && at < h->len; at += n) {
+    n = (size_t)min_u64 (sizeof zeros, h->len - at);
+    r = target_pwrite (t, at, zeros, n, err);
+  }
   if (!h->blanked && r == 0)
     r = target_flush (t, false, err);
   h->blanked = h->blanked || r == 0;
@@ -122,17 +150,59 @@ first_unknown (const struct head *h)
   return h->len;
 }
 
+static bool
+is_zero (const uint8_t *p, size_t len)
+{
+  return len == 0 || (p[0] == 0 && memcmp (p, p + 1, len - 1) == 0);
+}
+
+/* The first sector last: as long as it is the marker a resume does all of this again (J3). */
 int
 target_head_flush (struct target *t, struct error *err)
 {
   struct head *h = t->head;
 
+  assert (t->marked);
   if (h->kept && !t->reads_zero && first_unknown (h) < h->len)
     return fail (err, ERR_INTERNAL,
                  "%s: what belongs at guest offset %" PRIu64
                  " was never written or restored; this is a fault of qimport, please report it",
                  t->place.shown, first_unknown (h));
-  return target_pwrite (t, 0, h->data, (size_t)h->len, err);
+  if (t->reads_zero && !t->preallocated && is_zero (h->data, (size_t)h->len))
+    return target_zero_span (t, 0, h->len, err); /* stays sparse */
+  if (target_pwrite (t, SECTOR, h->data + SECTOR, (size_t)h->len - SECTOR, err) == -1
+      || target_flush (t, false, err) == -1)
+    return -1;
+  return target_pwrite (t, 0, h->data, SECTOR, err);
+}
+
+/* The disk and not memory says so. */
+int
+target_head_settle (struct target *t, struct error *err)
+{
+  struct head *h = t->head;
+  OWN_MEM uint8_t *back = NULL;
+  size_t len;
+
+  if (h == NULL)
+    return 0;
+  len = (size_t)h->len;
+  back = malloc (len);
+  if (back == NULL)
+    return fail_memory (err, "reading back what was held back");
+  if (target_read_disk (t, 0, back, len, err) == -1)
+    return -1;
+  if (memcmp (back, h->data, len) != 0 && t->stands == STANDS_FINISHED)
+    return target_refuse_unmarked (t, err);
+  if (memcmp (back, h->data, len) != 0)
+    return fail (err, ERR_TARGET_FAILED,
+                 "%s does not give back what was written at its start; mend or replace the "
+                 "disk, then begin anew: resume --restart",
+                 t->place.shown);
+  target_head_close (h);
+  t->head = NULL;
+  t->marked = false;
+  return 0;
 }
 
 uint64_t

@@ -259,8 +259,12 @@ identify_device (struct target *t, struct error *err)
 int
 target_identify (struct target *t, struct error *err)
 {
+  int r;
+
   t->id.text[0] = '\0';
-  return t->place.kind == TARGET_FILE ? identify_file (t, err) : identify_device (t, err);
+  r = t->place.kind == TARGET_FILE ? identify_file (t, err) : identify_device (t, err);
+  add (&t->id, "first", t->first);
+  return r;
 }
 
 bool

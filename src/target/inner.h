@@ -9,7 +9,8 @@
  *   lock.c      the lock, and who else holds one
  *   device.c    the block device: refuse, open, lock, partition table
  *   identity.c  which disk it is
- *   head.c      the first MiB of a device, held back
+ *   claim.c     the marker on the disk (J9);  marker.c  what it says
+ *   head.c      what is written last, held back
  *   write.c     write, zero;  behind.c  what is written leaves the page cache
  *   read.c      read uncached, holes
  */
@@ -23,6 +24,7 @@
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
+#include "target/marker.h"
 #include "target/target.h"
 
 /* A path escaped for messages: they have 1024 bytes and other things to say. */
@@ -52,6 +54,15 @@ struct behind {
   uint64_t bytes;
 };
 
+/* What the first block of a target says of it. */
+enum target_stands {
+  STANDS_UNCLAIMED,   /* it is as it was before the import */
+  STANDS_MARKED,      /* ours, in progress */
+  STANDS_OLDER,       /* ours, but without some of what the journal calls committed */
+  STANDS_FINISHED,    /* it has no marker any more */
+  STANDS_OLD_VERSION, /* begun by a version that wrote none: its recorded identity counts */
+};
+
 struct target {
   struct target_place place;
   struct target_identity id;
@@ -63,11 +74,20 @@ struct target {
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */
   bool in_its_place; /* a part file that has been renamed */
-  bool reads_zero, preallocated;
-  uint64_t over_ino, over_gen; /* the file that may be replaced; ino 0: none */
-  atomic_int failed;           /* errno of the failure that ended it, or 0 */
-  atomic_int zero_method;      /* the kernel's ways before this one do not work here */
-  struct head *head;           /* NULL: nothing is held back */
+  bool reads_zero, preallocated, same_stays;
+  enum target_stands stands;
+  bool marked;      /* carries our marker: may be written */
+  bool repairing;   /* a finished one that --repair may write */
+  bool claimed_now; /* by this object: target_discard undoes it */
+  struct marker marker;
+  struct target_mark mark;      /* of the last sync */
+  uint8_t sector[SECTOR];       /* the marker as it was written last */
+  uint8_t before[MARKER_BLOCK]; /* what stood there when it was opened */
+  char first[17];               /* names that, until it is claimed */
+  uint64_t over_ino, over_gen;  /* the file that may be replaced; ino 0: none */
+  atomic_int failed;            /* errno of the failure that ended it, or 0 */
+  atomic_int zero_method;       /* the kernel's ways before this one do not work here */
+  struct head *head;            /* NULL: nothing is held back */
   struct behind behind;
 };
 
@@ -134,6 +154,32 @@ uint64_t target_generation (int fd);
 /* The UUID in FD's extended attribute, or "". */
 void target_mark_get (int fd, char uuid[40]);
 
+/* claim.c */
+/* Is its first sector the true one?  Then nothing may be written to it. */
+bool target_is_finished (const struct target *t);
+bool target_marker_look (int fd, struct marker *m);
+/* The disk that DEV is a partition of, or a partition of DEV, carries a marker. */
+bool target_marker_near (dev_t dev, struct marker *m);
+int target_refuse_near (const struct target *t, const struct target_spec *spec,
+                        struct error *err);
+int target_refuse_marked (const char *shown, const struct marker *m, struct error *err);
+/* ERR_TARGET_CHANGED: it has no marker, and should have ours. */
+int target_refuse_unmarked (const struct target *t, struct error *err);
+bool target_is_ours (const struct target_spec *spec, const struct marker *m);
+uint32_t target_new_run (void);
+/* Of a target that the journal has: sets t->stands.  RECORDED: its identity's text. */
+int target_recognise (struct target *t, const struct target_spec *spec, const char *recorded,
+                      struct error *err);
+/* Of one that it has not: what stands there, for target_claim. */
+int target_look_before (struct target *t, const struct target_spec *spec, struct error *err);
+/* A marker for T, not written yet. */
+void target_marker_new (struct target *t, const struct target_spec *spec);
+int target_marker_write (struct target *t, struct error *err);
+/* The next epoch, before a sync; and after it. */
+int target_marker_step (struct target *t, struct error *err);
+void target_marker_synced (struct target *t);
+void target_unclaim (struct target *t);
+
 /* head.c */
 int target_head_new (struct target *t, struct error *err);
 void target_head_close (struct head *h);
@@ -143,8 +189,10 @@ void target_head_zero (struct head *h, uint64_t at, size_t len);
 void target_head_read (struct head *h, uint64_t at, void *buf, size_t len);
 /* Before the first write to the device: blank what it holds there, durably. */
 int target_head_blank (struct target *t, struct error *err);
-/* All of it, to the device; not yet synced. */
+/* All of it but the first sector, durably; then that, not yet synced. */
 int target_head_flush (struct target *t, struct error *err);
+/* After that sync: does the disk say so?  Then nothing is held back any more. */
+int target_head_settle (struct target *t, struct error *err);
 
 /* behind.c */
 /* LEN bytes at AT were written through the page cache. */
@@ -153,14 +201,14 @@ void target_behind (struct target *t, uint64_t at, uint64_t len);
 /* write.c */
 int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,
                    struct error *err);
-/* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
-int target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at,
-                    struct error *err);
 /* -1 if T has failed before. */
 int target_usable (struct target *t, struct error *err);
 int target_flush (struct target *t, bool metadata, struct error *err);
+/* Zeros onto the disk itself, also where it is held back. */
+int target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err);
 
 /* read.c */
+int target_read_disk (struct target *t, uint64_t at, void *buf, size_t len, struct error *err);
 void target_open_raw (struct target *t);
 
 #endif

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
 	src/target/behind.c \
+	src/target/claim.c \
 	src/target/device.c \
 	src/target/file.c \
 	src/target/head.c \
 	src/target/identity.c \
 	src/target/inner.h \
 	src/target/lock.c \
+	src/target/marker.c \
+	src/target/marker.h \
 	src/target/overlap.c \
 	src/target/place.c \
 	src/target/publish.c \

@@ -258,7 +258,7 @@ is_same (const struct target_place *p, const char *other)
 static int
 refuse_journal (const struct target_place *p, const char *journal, struct error *err)
 {
-  static const char *const companions[] = { "", "-wal", "-shm", "-journal" };
+  static const char *const companions[] = { "", "-wal", "-shm", "-journal", "-lock" };
   char name[PATH_MAX];
   size_t i;
 

@@ -150,7 +150,7 @@ target_file_publish (struct target *t, struct error *err)
     return -1;
   if (!both && set_mode (t, there ? &old : NULL, err) == -1)
     return -1;
-  if (target_flush (t, true, err) == -1)
+  if (target_flush (t, true, err) == -1 || target_head_settle (t, err) == -1)
     return -1;
   if (both)
     r = unlinkat (p->dir_fd, p->part, 0);

@@ -89,9 +89,10 @@ read_direct (struct target *t, uint8_t *bounce, uint64_t at, void *buf, size_t l
   return r;
 }
 
-static int
-read_disk (struct target *t, uint64_t at, uint8_t *buf, size_t len, struct error *err)
+int
+target_read_disk (struct target *t, uint64_t at, void *to, size_t len, struct error *err)
 {
+  uint8_t *buf = to;
   OWN_MEM void *bounce = NULL;
   size_t most = BOUNCE_MAX - 2 * (size_t)t->direct_align;
   size_t room = (size_t)align_up (min_u64 (len, most), t->direct_align) + t->direct_align;
@@ -141,7 +142,7 @@ target_read (struct target *t, guest_off at, void *buf, size_t len, struct error
     p += kept;
     len -= kept;
   }
-  return len == 0 ? 0 : read_disk (t, at.v, p, len, err);
+  return len == 0 ? 0 : target_read_disk (t, at.v, p, len, err);
 }
 
 int

@@ -57,12 +57,16 @@ target_free_space (const struct target_spec *spec)
 
 /* What every way of opening for writing ends with. */
 static int
-ready (struct target *t, struct error *err)
+ready (struct target *t, const struct target_spec *spec, struct error *err)
 {
   if (target_identify (t, err) == -1)
     return -1;
   target_open_raw (t);
-  return 0;
+  if (t->marker.epoch == 0)
+    target_marker_new (t, spec);
+  if (t->in_its_place && spec->known.epoch == 0) /* by a version that held nothing back */
+    return 0;
+  return target_head_new (t, err);
 }
 
 static int
@@ -70,11 +74,15 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
              const struct target_identity *recorded, struct error *err)
 {
   t->reads_zero = spec->zero_promised && !spec->in_place;
+  t->same_stays = spec->same_stays;
   if (target_device_open (t, spec, how, err) == -1 || target_identify (t, err) == -1)
     return -1;
-  if (recorded != NULL && target_identity_check (t, recorded, err) == -1)
+  if (recorded == NULL)
+    return target_look_before (t, spec, err);
+  if (target_recognise (t, spec, recorded->text, err) == -1
+      || target_refuse_near (t, spec, err) == -1)
     return -1;
-  return spec->in_place ? 0 : target_head_new (t, err);
+  return t->marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
 }
 
 int
@@ -90,7 +98,7 @@ target_create (struct target **out, const struct target_spec *spec, struct error
     r = t->place.kind == TARGET_BLOCK ? open_device (t, spec, DEVICE_NEW, NULL, err)
                                       : target_file_create (t, spec, err);
   if (r == 0)
-    r = ready (t, err);
+    r = ready (t, spec, err);
   if (r == -1) {
     target_discard (t);
     return -1;
@@ -150,13 +158,28 @@ target_reopen (struct target **out, const struct target_spec *spec,
     *already = false;
   if (r == 1) /* nothing was made, or nothing recorded */
     return target_create (out, spec, err);
-  if (r == -1 || ready (t, err) == -1)
+  if (r == -1 || ready (t, spec, err) == -1)
     return -1;
   if (already != NULL)
-    *already = t->in_its_place;
+    *already = target_is_finished (t);
   *out = t;
   t = NULL;
   return 0;
+}
+
+/* Another import began to overwrite it. */
+static int
+refuse_in_progress (const struct target *t, struct error *err)
+{
+  struct marker m;
+
+  if (!target_marker_look (t->fd, &m))
+    return 0;
+  return fail (
+      err, ERR_TARGET_CHANGED,
+      "%s carries the marker of an import in progress, %s, begun %s, journal %s: it is "
+      "not the disk any more that was imported",
+      t->place.shown, m.import, m.begun, m.journal);
 }
 
 int
@@ -174,8 +197,12 @@ target_open_finished (struct target **out, const struct target_spec *spec,
       return -1;
   } else if (target_file_open_whole (t, spec, repair, err) == -1)
     return -1;
-  if (ready (t, err) == -1 || (known && target_identity_check (t, recorded, err) == -1))
+  if (target_identify (t, err) == -1
+      || (known && target_identity_check (t, recorded, err) == -1)
+      || refuse_in_progress (t, err) == -1)
     return -1;
+  target_open_raw (t);
+  t->repairing = repair;
   *out = t;
   t = NULL;
   return 0;
@@ -200,9 +227,11 @@ target_reads_zero (const struct target *t)
 }
 
 void
-target_forget_zero (struct target *t)
+target_begin_anew (struct target *t)
 {
-  t->reads_zero = false;
+  t->reads_zero = t->marked = false;
+  t->marker.n_runs = 0;
+  marker_begin_run (&t->marker, 0, target_new_run ());
 }
 
 bool
@@ -239,7 +268,37 @@ target_finish (struct target *t, struct error *err)
 void
 target_discard (struct target *t)
 {
-  if (t != NULL)
+  if (t != NULL) {
+    target_unclaim (t);
     target_file_remove (t);
+  }
   target_close (t);
+}
+
+/* 1: there is none that is ours. */
+static int
+open_marked (struct target *t, const struct target_spec *spec, struct error *err)
+{
+  struct marker m;
+
+  if (target_place_find (&t->place, spec->path, err) == -1 || !t->place.exists)
+    return 1;
+  if (t->place.kind == TARGET_BLOCK ? target_device_open (t, spec, DEVICE_AGAIN, err) == -1
+                                    : target_file_open_whole (t, spec, true, err) == -1)
+    return -1;
+  return target_marker_look (t->fd, &m) && target_is_ours (spec, &m) ? 0 : 1;
+}
+
+int
+target_give_back (const struct target_spec *spec, const void *first, size_t len,
+                  struct error *err)
+{
+  OWN (target) t = target_new (spec, err);
+  int r = t == NULL ? -1 : open_marked (t, spec, err);
+
+  if (r != 0)
+    return r == -1 ? -1 : 0;
+  if (target_pwrite (t, 0, first, (size_t)min_u64 (len, MARKER_BLOCK), err) == -1)
+    return -1;
+  return target_flush (t, false, err);
 }

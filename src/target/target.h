@@ -43,14 +43,25 @@ struct target_identity {
   char text[512];
 };
 
+/* How far the marker of a target had come with a sync: the journal keeps it with what that sync
+ * made durable, and gives it back at a resume.  Epoch 0: not claimed yet. */
+struct target_mark {
+  uint32_t run;
+  uint64_t epoch;
+};
+
 struct target_spec {
   const char *path;         /* as the user gave it, or what target_preflight made of it */
   uint64_t virtual_size;    /* bytes */
-  const char *import_uuid;  /* marks a file as ours (extended attribute user.qimport) */
+  const char *import_uuid;  /* whose it is: in the marker, and in an attribute of a file */
+  int64_t begun_at;         /* ms since 1970, for the marker */
+  struct target_mark known; /* of the last commit */
   bool force;               /* overwrite an existing file, or a device that holds data */
   bool renew;               /* --restart: remove what has the part file's name */
+  bool any_age;             /* audit: an older copy of it too, see target_vouch */
   bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */
   bool zero_promised;       /* --target-is-zero: devices only */
+  bool same_stays;          /* devices: what is there already is not written again */
   bool preallocate;         /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *const *source_paths; /* local sources, likewise, then NULL; may be NULL */
@@ -74,20 +85,53 @@ int target_refuse_sources (const struct target_spec *spec, struct error *err);
  * not matter (a device, an existing file written in place). */
 uint64_t target_free_space (const struct target_spec *spec);
 
-/* Create the part file (exclusively, 0600 while it is unfinished), or open the device or the
- * existing file, and lock it; size it; sync the directory (T23).  What a device or a file
- * written in place holds is not changed yet.  When it fails nothing new is left behind. */
+/* ---- A target names its import (J9) -------------------------------------------------------
+ *
+ * From the claim to the finish the first sector of a target is a marker (marker.h): the
+ * import's UUID, and how many syncs it has had.  What belongs there is held back (below).
+ * Whatever a path, an inode or a serial number says, the marker tells whose the target is:
+ * without it nothing is written.
+ *
+ *   begin:   target_create;  record target_identity;  store what is held back;  target_claim
+ *   commit:  target_sync;  record target_mark with what is committed
+ *   resume:  target_reopen with the last target_mark;  restore what was held back
+ *   finish:  target_finish writes the true first sector over the marker, last of all
+ *
+ * A marker that is older than what the journal recorded is that of an older copy: refused.  A
+ * target whose first sector is the true one is finished, whatever the journal says, and never
+ * written again. */
+
+/* Create the part file (exclusively, 0600 while it is unfinished; claimed at once), or open the
+ * device or the existing file, and lock it; size it; sync the directory (T23).  What a device
+ * or a file written in place holds is not changed yet.  When it fails nothing new is left
+ * behind.
+ */
 int target_create (struct target **out, const struct target_spec *spec, struct error *err);
 
-/* Open what an earlier process created, lock it, and compare with RECORDED (J4).  *ALREADY (may
- * be NULL): the rename had happened, everything is in its place; target_finish (harmless again)
- * and the journal's last step are what is missing.
+/* Open what an earlier process created, lock it, and see that it is ours (J9): by its marker,
+ * whatever name or inode it has now; where it has none, by RECORDED (J4).  *ALREADY (may be
+ * NULL): the true first sector is written, or the rename had happened too.  Nothing is written
+ * to it any more: if what was committed reads as it should, target_finish (which holds what was
+ * held back against what stands there) and the journal's last step are what is missing.
  * RECORDED NULL or "": the process ended before its identity was recorded.  Nothing that was
  * written then counts: a part file must carry spec->import_uuid, and is emptied (or hold no
  * data, where there are no extended attributes); where there is none, or on a device, this is
  * target_create. */
 int target_reopen (struct target **out, const struct target_spec *spec,
                    const struct target_identity *recorded, bool *already, struct error *err);
+
+/* The marker, durably, over what stands there: before anything else is written.  Again:
+ * nothing.
+ */
+int target_claim (struct target *t, struct error *err);
+bool target_is_claimed (const struct target *t);
+/* Of an older copy (any_age): all that the journal calls committed was compared, and what was
+ * not there written anew.  From the next target_sync on it is as good as the one it was copied
+ * from.
+ */
+void target_vouch (struct target *t, const struct target_spec *spec);
+/* As of the last target_sync. */
+struct target_mark target_mark (const struct target *t);
 
 /* Open a finished target for reading (audit) or, with REPAIR, for writing too: locked then, and
  * nothing is held back. */
@@ -106,8 +150,9 @@ enum target_kind target_kind (const struct target *t);
 const struct target_identity *target_identity (const struct target *t);
 /* What is never written reads as zeros. */
 bool target_reads_zero (const struct target *t);
-/* Make that void (after --restart the target holds what was written). */
-void target_forget_zero (struct target *t);
+/* --restart: the target holds what was written, so that no longer reads as zeros; and a journal
+ * of before has nothing to go on with: target_claim comes again. */
+void target_begin_anew (struct target *t);
 
 /* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size.  Write-back
  * begins at once, and soon the page cache forgets what was written. */
@@ -131,10 +176,11 @@ int target_sync (struct target *t, struct error *err);
 
 /* ---- What is held back -------------------------------------------------------------------
  *
- * The first MiB makes a disk bootable, so on a device it is written last, by target_finish.
- * Until then target_write and target_zero keep guest bytes [0, target_holds_back) in memory,
- * and what the device held there before is blanked with the first write.  Nothing is held back
- * of a file, or with in_place (there a disk is to be kept, not made).
+ * Where the marker stands nothing else can: the first 4 KiB are written last, by target_finish.
+ * On a device it is the first MiB, which makes a disk bootable; what the device held there
+ * before is blanked with the first write.  Until then target_write and target_zero keep guest
+ * bytes [0, target_holds_back) in memory.  With in_place what stood there is held back from the
+ * start: the caller stores it before target_claim.
  *
  * It is lost with the process.  Zeros need no care: what target_finish was not told it writes
  * as zeros, so zero runs may be committed at once.  With data the caller has the choice:
@@ -154,7 +200,7 @@ enum {
   TARGET_HELD_SIZE = TARGET_HELD_DATA + TARGET_HELD_DATA / SECTOR / 8 /* a piece as stored */
 };
 
-/* 0 for files, with in_place, and after target_finish. */
+/* 0 after target_finish, and of a disk of 0 bytes. */
 uint64_t target_holds_back (const struct target *t);
 /* True if PIECE (0 .. TARGET_HELD_PIECES - 1) changed since this was last asked, with the
  * TARGET_HELD_SIZE bytes to store in OUT. */
@@ -169,13 +215,20 @@ int target_read (struct target *t, guest_off at, void *buf, size_t len, struct e
  * data. */
 int target_next (struct target *t, guest_off at, uint64_t *len, bool *hole, struct error *err);
 
-/* Check size and identity once more (T21), sync, write what was held back, sync again, rename
- * (replacing nothing but the file that force allowed), sync the directory, read the partition
- * table again.  When it returns 0 the disk is whole, in its place and durable.  May be repeated
- * after a crash at any point. */
+/* Check size and identity once more (T21), sync, write what was held back, its first sector
+ * after all else, sync again, read that back, rename (replacing nothing but the file that force
+ * allowed), sync the directory, read the partition table again.  When it returns 0 the disk is
+ * whole, in its place and durable.  May be repeated after a crash at any point. */
 int target_finish (struct target *t, struct error *err);
 
-/* Remove what target_create made, for an import that ends before it began.  Closes T. */
+/* Remove what target_create made, for an import that ends before it began; what target_claim
+ * replaced comes back.  Closes T. */
 void target_discard (struct target *t);
+
+/* An import is given up, and with in_place the target is to be kept: if it carries the marker
+ * of SPEC's import, FIRST (what was held back, LEN bytes) comes back in its place.  0 also
+ * where there is no such target. */
+int target_give_back (const struct target_spec *spec, const void *first, size_t len,
+                      struct error *err);
 
 #endif

@@ -17,12 +17,15 @@
 
 #include "base/text.h"
 
-enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096, IOV_AT_ONCE = 256 };
+enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096 };
+
+enum { IOV_AT_ONCE = 256, COMPARED = 32 << 10 };
 
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
 
-int
-target_fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct error *err)
+/* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
+static int
+fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct error *err)
 {
   const char *shown = t->place.shown;
   char words[128];
@@ -109,7 +112,7 @@ target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len, struc
   struct iovec iov = { (void *)(uintptr_t)buf, len };
   int errnum = len == 0 ? 0 : write_vector (t->fd, &at, &iov, 1);
 
-  return errnum == 0 ? 0 : target_fail_at (t, errnum, "write", at, err);
+  return errnum == 0 ? 0 : fail_at (t, errnum, "write", at, err);
 }
 
 static int
@@ -172,6 +175,54 @@ iov_sum (const struct iovec *iov, int n)
   return sum;
 }
 
+/* The first bytes of BUF, up to LEN: how many of them are to be treated alike, and whether they
+ * are there ALREADY.  A read that fails is no answer: the write will have its own. */
+static size_t
+compare_piece (struct target *t, uint64_t at, const uint8_t *buf, size_t len, bool *already)
+{
+  uint8_t there[COMPARED];
+  size_t n = (size_t)min_u64 (len, sizeof there);
+
+  *already = pread (t->fd, there, n, (off_t)at) == (ssize_t)n && memcmp (there, buf, n) == 0;
+  return n;
+}
+
+/* What is there already stays as it is: J1 holds for it since the import that wrote it, and the
+ * sync that comes covers whoever else did. */
+static int
+write_what_differs (struct target *t, uint64_t *at, const struct iovec *v)
+{
+  const uint8_t *buf = v->iov_base;
+  size_t len = v->iov_len;
+  int errnum = 0;
+
+  while (len > 0 && errnum == 0) {
+    bool already;
+    size_t n = compare_piece (t, *at, buf, len, &already);
+    struct iovec piece = { (void *)(uintptr_t)buf, n };
+
+    if (already)
+      *at += n;
+    else
+      errnum = write_vector (t->fd, at, &piece, 1);
+    buf += n;
+    len -= n;
+  }
+  return errnum;
+}
+
+static int
+write_pieces (struct target *t, uint64_t *at, struct iovec *iov, int n)
+{
+  int i, errnum = 0;
+
+  if (!t->same_stays)
+    return write_vector (t->fd, at, iov, n);
+  for (i = 0; i < n && errnum == 0; i++)
+    errnum = write_what_differs (t, at, &iov[i]);
+  return errnum;
+}
+
 int
 target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
                struct error *err)
@@ -185,11 +236,11 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
   while (n > 0) {
     taken = take_pieces (t, &pos, &iov, &n, pieces);
     from = pos;
-    errnum = write_vector (t->fd, &pos, pieces, taken);
+    errnum = write_pieces (t, &pos, pieces, taken);
     if (errnum == 0)
       target_behind (t, from, pos - from);
     if (errnum != 0)
-      return target_fail_at (t, errnum, "write", pos, err);
+      return fail_at (t, errnum, "write", pos, err);
   }
   return 0;
 }
@@ -250,8 +301,8 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 
 /* The edges that share a page with other bytes are written: the kernel's zeroing of a device
  * wants whole sectors, and drops whole pages of its cache. */
-static int
-zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
+int
+target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
   uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
   uint64_t from = align_up (at, align), to = align_down (end, align);
@@ -285,7 +336,7 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
       return fail (err, ERR_INTERRUPTED,
                    "%s: interrupted while writing zeros at guest offset %" PRIu64,
                    t->place.shown, pos);
-    if (zero_span (t, pos, n, err) == -1)
+    if (target_zero_span (t, pos, n, err) == -1)
       return -1;
     pos += n;
   }
@@ -329,7 +380,16 @@ int
 target_sync (struct target *t, struct error *err)
 {
   if (target_usable (t, err) == -1
-      || (t->place.kind == TARGET_FILE && target_file_check (t, err) == -1))
+      || (t->place.kind == TARGET_FILE && target_file_check (t, err) == -1)
+#ifndef SEEDED_BUG_EPOCH_AFTER_SYNC
+      || target_marker_step (t, err) == -1
+#endif
+      || target_flush (t, false, err) == -1)
     return -1;
-  return target_flush (t, false, err);
+#ifdef SEEDED_BUG_EPOCH_AFTER_SYNC
+  if (target_marker_step (t, err) == -1)
+    return -1;
+#endif
+  target_marker_synced (t);
+  return 0;
 }

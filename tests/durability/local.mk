@@ -6,8 +6,10 @@ durability_tests =
 durability_tests += tests/durability/device-again.sh
 durability_tests += tests/durability/every-call-fails.sh
 durability_tests += tests/durability/failing-disk.sh
+durability_tests += tests/durability/identity-model.sh
 durability_tests += tests/durability/journal-faults.sh
 durability_tests += tests/durability/kill-every-step.sh
+durability_tests += tests/durability/namespaces.sh
 durability_tests += tests/durability/order.sh
 durability_tests += tests/durability/power-loss.sh
 durability_tests += tests/durability/process.sh
@@ -17,6 +19,8 @@ durability_tests += tests/controls/run.sh
 durability_tools = tests/durability/crash.sh
 durability_tools += tests/tools/fault-shim.c tests/tools/at-call.c tests/tools/committed.py tests/tools/order.py \
 	tests/tools/power-loss.py tests/tools/recorder.py tests/tools/spoil.py tests/tools/locks.py
+# The model of identity; what is in these directories belongs to it.
+durability_tools += tests/tools/identity-model.py tests/tools/identity tests/durability/identity
 
 TESTS += $(durability_tests)
 EXTRA_DIST += $(durability_tests) $(durability_tools)
@@ -36,7 +40,7 @@ control-build:
 	  $(qimport_OBJECTS) $(control_dir)/*.o .libs/librooms.a $(room_libs) $(LIBS)
 
 clean-local-controls:
-	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* || :
+	cd tests/controls 2>/dev/null && rm -rf no-* commit-* fsync-* complete-* row-* option-* || :
 clean-local: clean-local-controls
 
 check-durability:

@@ -45,6 +45,19 @@ check "nothing in a table that is no terminal's is an escape" sh -c '! grep -q "
 script -qec "stty cols 80 rows 24; '$QIMPORT' status" /dev/null </dev/null | tr -d '\r' >tty
 check "a terminal's table is within its 80 columns" [ "$(widest)" -gt 40 -a "$(widest)" -le 80 ]
 
+long=$scratch/a-directory-with-a-rather-long-name-in-which-disks-of-virtual-machines-are/machine-7.img
+mkdir "${long%/*}" images-of-the-publisher-by-release-and-architecture
+ln -s "$image" images-of-the-publisher-by-release-and-architecture/debian-12-generic-amd64.qcow2
+run qimport start -q images-of-the-publisher-by-release-and-architecture/debian-12-generic-amd64.qcow2 "$long"
+script -qec "stty cols 80 rows 24; '$QIMPORT' status" /dev/null </dev/null | tr -d '\r' >tty
+check "80 columns keep the names of target and image, whatever goes before them" \
+  grep -q 'machine-7.img .*debian-12-generic-amd64.qcow2' tty
+check "and are no more than that" [ "$(widest)" -le 80 ]
+run qimport status
+check "what is no terminal's keeps the target whole, and the image's name" \
+  grep -q "$long .*\.qcow2" out
+qimport forget "$long"
+
 # ---- several at once, and watching them
 
 printf '%s %s\n' "$image" one.img "$image" two.img "$image" three.img >list

@@ -4,7 +4,7 @@
 # What the program shows of imports, to people and to programs, and how signals end them.  The
 # image is a file, slowed by --limit-rate: no network.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs jq qemu-img script
+needs jq qemu-img script sqlite3
 image plain 65536
 disk=$scratch/disk.img
 
@@ -100,7 +100,7 @@ check "and that its SHA-256 was computed, but not checked" grep -q 'computed, no
 check "the advice names a journal that was given, ready for the shell" \
   grep -q "go on with: qimport resume [0-9a-f]* --journal '$scratch/an other.db'\$" "$scratch/err"
 run qimport start --sha256 "$(sha256sum <"$image" | cut -c 1-64)" "$image" "$scratch/p.img"
-check "a SHA-256 that was given is said to be checked" grep -q 'checked and is as expected' "$scratch/err"
+check "a SHA-256 that was given is said to be checked" grep -q '(sha256) is as expected: checksum as given' "$scratch/err"
 qimport forget "$scratch/p.img"
 
 qemu-img create -q -f qcow2 "$scratch/sparse.qcow2" 512M
@@ -161,6 +161,7 @@ sleep 0.3
 kill -CONT $pid
 wait $pid
 is $? 3 "a signal that came while it was stopped counts"
+check "the log says once that it was interrupted" sh -c '"$1" log "$2" | grep -q "  interrupted$"' - "$QIMPORT" "$id"
 "$QIMPORT" resume "$id" <&- >&- 2>&-
 is $? 0 "an import runs with 0, 1 and 2 closed"
 assert_identical "$disk" "$expected" "and writes to nothing but its disk"
@@ -176,6 +177,22 @@ printf '%s %s\n%s %s\n' "$scratch/none.qcow2" "$scratch/n.img" "$image" "$scratc
 run qimport start -f "$scratch/list"
 is "$rc" 4 "one that fails makes the exit status"
 assert_identical "$scratch/d.img" "$expected" "and does not keep the next from being imported"
+
+good=$(sha256sum <"$image" | cut -d' ' -f1)
+bad=$(printf %064d 0)
+printf '%s\t%s  --checksum sha256:%s --memory=32M\n%s %s --checksum=sha256:%s\r\n' \
+  "$image" "$scratch/e f.img" "$good" "$image" "$scratch/g.img" "$bad" >"$scratch/list"
+run qimport start -q --digest off -f "$scratch/list"
+is "$rc" 4 "options on a line of a list are of that line: the wrong checksum"
+assert_identical "$scratch/e f.img" "$expected" "and not of the other"
+is "$(sqlite3 "$QIMPORT_JOURNAL" "SELECT options FROM import WHERE target LIKE '%/e f.img'" | grep -c '^digest=off\|^memory=33554432\|^checksum=')" 3 \
+  "which has those of the command line too"
+qimport forget "$scratch/e f.img" "$scratch/g.img"
+for line in '--no-such' '--memory' '--memory x' '--verify=1' '--json' 'word --verify x'; do
+  printf '%s %s/h.img %s\n' "$image" "$scratch" "$line" >"$scratch/list"
+  run qimport start -f "$scratch/list"
+  is "$rc:$(grep -c 'list line 1: ' "$scratch/err"):$(wc -l <"$scratch/err")" 2:1:1 "'$line' on a line: 2, and it is named"
+done
 
 run qimport forget "$scratch/a.img" "$scratch/b c.img" none
 is "$rc" 7 "forget tries each"

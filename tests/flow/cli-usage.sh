@@ -41,12 +41,20 @@ refused 'no command'
 refused 'unknown command' frobnicate
 refused 'did you mean status?' stat
 refused 'did you mean resume?' resmue
+for c in ls list ps; do refused "'$c' (for that: status)" $c; done
+for c in rm remove delete; do refused "'$c' (for that: forget)" $c disk; done
+refused '(for that: --version)' version
+refused 'Ctrl-C' cancel
 refused 'did you mean --connections?' start --conections 3 a b
 refused 'qimport help status' status --workers 3
 refused '--memory needs a value' start --memory
 refused '--memory' start --memory=12Q a b
 refused '--connections' start --connections=-1 a b
-refused '--max-time: give a whole number' start --max-time 0.8 a b
+refused '--max-time: give whole seconds' start --max-time 0.8 a b
+refused 'for minutes write 30m' start --max-time 30M a b
+refused 's, m, h or d' start --retry-time 5w a b
+refused 'b would be bits; give bytes, as 10M' start --limit-rate 10Mb a b
+refused '--checksum ALGO:HEX' start --sha256 sha512:00 a b
 refused '--force takes no value' start --force=yes a b
 refused '--progress' start --progress=loud a b
 refused '--jobs' resume --jobs 0
@@ -80,6 +88,8 @@ done
 
 q --version && grep -qx 'qimport [0-9][0-9.]*' "$dir/out"
 ok $? "--version"
+grep -qx 'unpacks: .*zstd.*' "$dir/out"
+ok $? "--version says what is unpacked"
 
 q -q --journal "$dir/none/../journal.db" --version
 ok $? "options of every command stand before the command too"
@@ -108,4 +118,32 @@ ok $? "control characters are escaped"
 [ ! -e "$QIMPORT_JOURNAL" ]
 ok $? "nothing of this made a journal"
 
+# ends STATUS WORDS ARGUMENT...: so, with one line that has the words
+ends () {
+  status=$1 words=$2
+  shift 2
+  q "$@"
+  [ $? -eq "$status" ] && [ "$(wc -l <"$dir/err")" -eq 1 ] && grep -qF -- "$words" "$dir/err"
+  ok $? "$status: qimport $*"
+}
+ends 2 'h/disk.img: is a URL, and stands where the target should' start disk.img https://h/disk.img
+ends 2 'is a URL, and stands where' ensure disk.img 'http://u:secret@h/disk.img?secret'
+n=$((n + 1))
+if grep -q secret "$dir/err"; then echo "not ok $n - and no secret is said again"; else echo "ok $n - and no secret is said again"; fi
+ends 2 '- is no target' start http://h/x -
+ends 2 'ndb://h/x: no kind of target' start http://h/x ndb://h/x
+ends 4 'example.org/disk.qcow2: there is no such file; if it is a URL, begin it with https://' \
+  start example.org/disk.qcow2 "$dir/disk"
+ends 4 'begin it with https://' info localhost:8080/disk.qcow2
+ends 4 'h/x.qcow2: there is no such file; if it is a URL' info https:/h/x.qcow2
+ends 4 'h/x.qcow2: there is no such file; if it is a URL' info http//h/x.qcow2
+ends 4 'cannot be opened; check the path' info disk.qcow2
+ends 4 'cannot be opened; check the path' info dir/disk.qcow2
+for o in '--max-time 5s' '--max-time 1.5h' '--retry-time 2d' '--commit-interval 0.5m' '--limit-rate 10MB' \
+  "--sha256 sha256:$(printf %064d 0)"; do
+  # shellcheck disable=SC2086
+  q start $o "$dir/none" "$dir/none/none"
+  [ $? -eq 6 ]
+  ok $? "taken: qimport start $o"
+done
 echo "1..$n"

@@ -52,8 +52,9 @@ exits 7 "forget is refused from a container that cannot see the process"
 check "it says what is locked" grep -q "$device is locked" "$scratch/err"
 kill -9 $pid
 wait $pid 2>/dev/null
-is "$(head -c 1048576 "$device" | tr -d '\0' | wc -c)" 0 \
-  "killed in the middle, the first MiB is blank: neither the old disk nor half of the new one boots"
+is "$(head -c 15 "$device")" "qimport: import" "killed in the middle, the device says whose it is"
+is "$(head -c 1048576 "$device" | tail -c +513 | tr -d '\0' | wc -c)" 0 \
+  "the rest of the first MiB is blank: neither the old disk nor half of the new one boots"
 run qimport resume -q --limit-rate 0 "$device"
 exits 0 "a resume ends with 0"
 check "and the device is what qemu-img makes of the image" cmp -n "$size" "$device" "$expected"
@@ -98,8 +99,8 @@ hold () { # DISK: a process of qemu has it open until `let_go`
   holder=$!
   background
   exec 9>"$scratch/hold"
-  echo 'write 0 512' >&9
-  for _ in $(seq 100); do grep -q wrote "$scratch/qemu" && break; sleep 0.05; done
+  echo 'read 0 512' >&9
+  for _ in $(seq 100); do grep -q "^read" "$scratch/qemu" && break; sleep 0.05; done
 }
 let_go () {
   exec 9>&-

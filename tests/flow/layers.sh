@@ -91,7 +91,24 @@ one_message "in one line"
 qemu-img rebase -u -F vmdk -b base.raw over.qcow2
 run qimport start -q --backing base.raw over.qcow2 "$disk"
 exits 5 "another format is refused"
-check "by its name" grep -q 'is of format "vmdk", and only qcow2 and raw are read' err
+check "by its name" grep -q 'is of format "vmdk", and only qcow2 and raw are read; convert it' err
+for word in RAW file host_device; do
+  qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2
+  python3 - over.qcow2 "$word" <<'END'
+import sys
+image = bytearray(open(sys.argv[1], "rb").read())
+at = image.find(bytes.fromhex("e2792aca"))
+word = sys.argv[2].encode()
+image[at + 4:at + 8] = len(word).to_bytes(4, "big")
+tail = image[at + 16:at + 4096]  # what follows the old value, "raw" filled up to 8 bytes
+room = (len(word) + 7) // 8 * 8
+image[at + 8:at + 8 + room + len(tail)] = word.ljust(room, b"\0") + tail
+open(sys.argv[1], "wb").write(image)
+END
+  run qimport start -q --backing base.raw over.qcow2 "$disk"
+  check "a base of format $word is told to be called raw" \
+    grep -q "is of format .*; that means raw: say so with qemu-img rebase -u -F raw" err
+done
 for below in base.raw base-c.qcow2; do
   qemu-img create -q -f qcow2 -F raw -b base.raw over.qcow2
   python3 - over.qcow2 <<'END'

@@ -53,17 +53,17 @@ u=$serve_url
 says 4 "$u/none" "HTTP 404: nothing is there" "; check the URL" start "$u/none" a.img
 says 4 "$scratch/here/none.qcow2" "cannot be opened" "; check the path.*: No such file" start none.qcow2 a.img
 says 4 "/proc" "neither a file nor" "; name one of these" start /proc a.img
-says 3 "http://127.0.0.1:1/x at host offset 0" "connect" "; nothing was begun yet: run the same command again$" \
+says 3 "http://127.0.0.1:1/x" "connect" "; check host and port in the URL; nothing was begun$" \
   start --retry-time 0 http://127.0.0.1:1/x a.img
-says 3 "http://no.such.host.invalid/x" "resolve" "; nothing was begun yet: run the same command again$" \
+says 3 "http://no.such.host.invalid/x" "resolve" "; check the host's name in the URL; nothing was begun$" \
   start --retry-time 0 http://no.such.host.invalid/x a.img
-says 3 "http://127.0.0.1:1/x" "connect" "; run it again$" info --retry-time 0 http://127.0.0.1:1/x
-says 3 "http://127.0.0.1:1/x" "connect" "; run it again$" map --retry-time 0 http://127.0.0.1:1/x
+says 3 "http://127.0.0.1:1/x" "connect" "; check host and port in the URL$" info --retry-time 0 http://127.0.0.1:1/x
+says 3 "http://127.0.0.1:1/x" "connect" "; check host and port in the URL$" map --retry-time 0 http://127.0.0.1:1/x
 says 2 "ftp://h/x" "only http, https and file" "" start ftp://h/x a.img
 says 2 "http://h h/x" "not a URL" "; check how it is written" start 'http://h h/x' a.img
 says 2 "URL is empty" "" "; give http, https" start '' a.img
-says 4 "none" "cannot be opened" "; check the path" start --checksums none "$u/whole.qcow2" a.img
-says 4 "page.html" "has no SHA-256 for whole.qcow2" "; give it with --sha256" \
+says 2 "none" "cannot be opened" "; check the path" start --checksums none "$u/whole.qcow2" a.img
+says 4 "page.html" "has no digest of whole.qcow2" "; give it with --checksum" \
   start --checksums "$www/page.html" "$u/whole.qcow2" a.img
 says 2 "token" "cannot be read" "; name another.*: No such file" start --bearer-file token "$u/whole.qcow2" a.img
 
@@ -84,7 +84,7 @@ says 5 "$u/damaged.qcow2: L2 entry" "not aligned" "; .*ask for a sound one" map 
 says 5 "$u/delta.qcow2" "has a backing file, .whole.qcow2." "; give its image with --backing" start "$u/delta.qcow2" a.img
 says 5 "$u/whole.qcow2" "has no backing file" "; leave it out" start --backing "$u/whole.qcow2" "$u/whole.qcow2" a.img
 says 5 "$u/whole.qcow2" "more than 1.00 MiB" "; --max-size allows more" start --max-size 1M "$u/whole.qcow2" a.img
-says 2 "no snapshot with the ID or name old" "" "; .qimport info. lists them" start --snapshot old "$u/whole.qcow2" a.img
+says 2 "$u/whole.qcow2: the image has no snapshot with the ID or name old" "" "; .qimport info. lists them" start --snapshot old "$u/whole.qcow2" a.img
 says 2 "memory 1.00 MiB is too little" "" ": give at least" start --memory 1M "$u/whole.qcow2" a.img
 
 # ---- the target

@@ -73,7 +73,7 @@ finishes "  the old image ends it"
 # swapped LIES TRUST IF_RANGE WHAT
 swapped () {
   begin_lies=$1+
-  begin
+  begin $digest
   lie "$1"
   run qimport resume "$disk"
   exits 0 "$4: the same image: goes on"
@@ -82,7 +82,7 @@ swapped () {
   check "  the receipt says how well it is known" \
     sh -c '"$QIMPORT" receipt "$1" | grep -qi "$2"' - "$disk" "$2"
   for other in third second; do
-    begin
+    begin $digest
     become $other
     lie "$1"
     run qimport resume "$disk"
@@ -96,9 +96,37 @@ swapped () {
   assert_identical "$disk" "$expected" "  every byte is right"
   begin_lies=
 }
+digest=
 swapped etag,weak weak 0 "C3: a weak ETag"
 swapped etag,none+modified,now weak 0 "C4: a date too recent"
 swapped etag,none+modified,none length 0 "C5: no validator at all"
+digest='--digest off'
+swapped etag,weak weak 0 "C3: a weak ETag, with --digest off"
+swapped etag,none+modified,none length 0 "C5: no validator at all, with --digest off"
+for how in "--accept-new-validator" "--url"; do
+  begin $digest
+  become third
+  lie 'etag,"new"'
+  [ "$how" = --url ] && how="--url http://127.0.0.1:$port/elsewhere"
+  run qimport resume $how "$disk"
+  exits 4 "C7: another image, ${how%% *}, with --digest off: 4"
+  untouched "  journal and part file are as they were"
+  become first
+  [ "$how" = --accept-new-validator ] || lie
+  run qimport resume $how "$disk"
+  exits 0 "  the same image goes on"
+  assert_identical "$disk" "$expected" "  every byte is right"
+done
+afresh
+head -c 3000000 "$scratch/first" >"$scratch/head"
+run sh -c '"$QIMPORT" start --digest off - "$1" <"$2"' - "$disk" "$scratch/head"
+exits 3 "C5: a pipe that breaks off, with --digest off: 3"
+run sh -c 'cat "$2" | "$QIMPORT" resume "$1"' - "$disk" "$scratch/third"
+exits 4 "  another image through the next one: 4"
+run sh -c 'cat "$2" | "$QIMPORT" resume "$1"' - "$disk" "$scratch/first"
+exits 0 "  the same image goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+digest=
 afresh
 lie etag,none
 run qimport start "$url" "$disk"
@@ -115,6 +143,64 @@ exits 4 "C6: the same ETag, another header: 4"
 untouched "  journal and part file are as they were"
 become first
 finishes "  the old image ends it"
+
+# Two entries of the L2 table are exchanged: the same length, header, L1 table and data.
+python3 - "$scratch/first" "$scratch/exchanged" <<'END'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+l1_at = struct.unpack_from(">Q", data, 40)[0]
+l2_at = struct.unpack_from(">Q", data, l1_at)[0] & ((1 << 56) - 512)
+used = [i for i in range(8192) if struct.unpack_from(">Q", data, l2_at + 8 * i)[0]]
+for i, j in [used[24:26]]:
+    a, b = l2_at + 8 * i, l2_at + 8 * j
+    data[a:a + 8], data[b:b + 8] = data[b:b + 8], data[a:a + 8]
+open(sys.argv[2], "wb").write(data)
+END
+
+# ---- C12: a validator that is none
+
+for tag in random random-weak; do
+  lie "etag,$tag"
+  afresh
+  run qimport start "$url" "$disk"
+  exits 0 "C12: an ETag that is another at each answer ($tag) is not looked at"
+  says 'another at each answer' "  it is said"
+  assert_identical "$disk" "$expected" "  every byte is right"
+done
+begin_lies=etag,random+if-range-ignored+
+begin
+lie etag,random
+become exchanged
+run qimport resume "$disk"
+exits 4 "C12: its tables are: 4"
+untouched "  journal and part file are as they were"
+become first
+run qimport resume "$disk"
+exits 0 "C12: the same image ends it"
+assert_identical "$disk" "$expected" "  every byte is right"
+begin_lies=
+
+# ---- C13: a date that vanishes
+
+begin_lies=etag,none+
+begin
+lie etag,none+modified,none
+run qimport resume "$disk"
+exits 4 "C13: a date that is gone: 4"
+says 'accept-new-validator' "  the message says what to do"
+untouched "  journal and part file are as they were"
+run qimport resume --accept-new-validator "$disk"
+exits 0 "C13: --accept-new-validator goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+begin_lies=
+afresh
+lie etag,none+modified,none@7-
+run qimport start "$url" "$disk"
+exits 4 "C13: in the middle: 4"
+check "  there is no target" [ ! -e "$disk" ]
+# RFC 9110 15.3.7: the answer to If-Range may do without
+lie etag,none+if-range-bare
+finishes "C13: it may be missing where If-Range was honoured"
 
 # ---- C7: another ETag, the same bytes
 

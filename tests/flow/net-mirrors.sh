@@ -32,10 +32,23 @@ with_mirror "of the same image" slow,800000 slow,800000
 check "  serves some of it" [ "$(body "$second_requests")" -gt 500000 ]
 check "  and so does the first" [ "$(body "$first_requests")" -gt 500000 ]
 check "  the log says that it is in use" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*in use"' - "$disk"
-with_mirror "with another ETag, the same bytes" slow,800000 'slow,800000+etag,"m"'
-check "  is used" [ "$(body "$second_requests")" -gt 500000 ]
+with_mirror "with another ETag, the same bytes" slow,400000 'slow,2000000+etag,"m"'
+check "  is used" [ "$(body "$second_requests")" -gt 1500000 ]
+check "  the log says why" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*in use: the same tables and samples"' - "$disk"
+afresh
+echo 'quota,1000000' >"$first_control"
+echo 'etag,"m"+status,503@3-' >"$second_control"
+run qimport start --retry-time 0 --mirror "$second" "$first" "$disk"
+exits 3 "  interrupted"
+echo slow,300000 >"$first_control"
+echo 'slow,2000000+etag,"m"' >"$second_control"
+: >"$second_requests"
+run qimport resume "$disk"
+exits 0 "  it is used at a resume too"
+check "  for some of it" [ "$(body "$second_requests")" -gt 1200000 ]
+assert_identical "$disk" "$expected" "  every byte is right"
 with_mirror "with other bytes" slow,800000 'other+etag,"m"'
-check "  is asked for samples only" [ "$(body "$second_requests")" -le 131072 ]
+check "  is asked for the first bytes only" [ "$(body "$second_requests")" -le 131072 ]
 check "  the log says why" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*not used"' - "$disk"
 with_mirror "of another length" '' 'total,99999999'
 with_mirror "that is not there" '' 'status,404'

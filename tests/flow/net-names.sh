@@ -152,6 +152,24 @@ for to in 127.0.0.1:$inner 127.9.9.9:$inner 0.0.0.0:$inner 0:$inner 127.1:$inner
   barred "http://$to/image"
 done
 barred "//127.0.0.1:$inner/image" "http://outer.test:$outer/image"
+# a name that is elsewhere and here: who answers counts, not who was tried
+both_control=$control
+liar --host 203.0.113.8
+barred "http://127.0.0.1:$inner/image" "http://both.test:$port/image"
+control=$both_control url=http://203.0.113.7:$outer/image
+# a proxy that this host does not go through judges nothing
+http_proxy=http://127.0.0.1:9 all_proxy=http://127.0.0.1:9
+export http_proxy all_proxy no_proxy
+for no_proxy in 203.0.113.7,inner.test .test,203.0.113.0/24 '*' '203.0.113.7, 127.0.0.1,TEST.'; do
+  barred "http://inner.test:$inner/image"
+done
+no_proxy=inner.test
+run qimport start --proxy http://127.0.0.1:9 --retry-time 0 "http://inner.test:$inner/image" "$disk"
+exits 0 "no_proxy holds beside --proxy"
+afresh
+run qimport start --retry-time 0 "http://outer.test:$outer/image" "$disk"
+exits 3 "what it does not name goes through the proxy"
+unset http_proxy all_proxy no_proxy
 # in the middle of an import, when it is resolved anew
 afresh
 echo "redirect,http://203.0.113.7:$outer/pinned@1+status,410@8+redirect,http://127.0.0.1:$inner/image@9-" >"$control"

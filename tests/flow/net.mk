@@ -11,9 +11,11 @@ flow_tests += tests/flow/net-network.sh
 flow_tests += tests/flow/net-names.sh
 flow_tests += tests/flow/net-odd.sh
 flow_tests += tests/flow/net-options.sh
+flow_tests += tests/flow/net-origins.sh
 flow_tests += tests/flow/net-random.sh
 flow_tests += tests/flow/net-secrets.sh
 flow_tests += tests/flow/net-stragglers.sh
 flow_tests += tests/flow/net-tls.sh
+flow_tests += tests/flow/net-twins.sh
 EXTRA_DIST += tests/flow/net.sh tests/flow/net-faults.tsv tests/tools/delay-proxy.py tests/tools/proxy.py \
 	tests/tools/h2-meddler.py

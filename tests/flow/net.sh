@@ -17,7 +17,7 @@
 #     stopped STATUS SENTENCE  there is no target, and an import that says why
 #     finishes SENTENCE    an honest resume ends with 0, $disk is right and the journal says so
 #     always LIES STATUS PATTERN WHAT [REQUESTS]    so it ends at the start, at resume (after REQUESTS,
-#                          1) and in the middle, and says PATTERN; nothing of it is used
+#                          5) and in the middle, and says PATTERN; nothing of it is used
 #     survives LIES WHAT   start and resume (or $whens) end with 0 and every byte right
 #     afresh               forget the import and its files
 #     no_secrets [SENTENCE]    no secret in anything that the test has left or shown so far, and
@@ -254,9 +254,9 @@ in_the_middle () {
 }
 # always LIES STATUS PATTERN WHAT [REQUESTS]: for ever, not only sometimes
 always () {
-  at_start "$1" "$2" "$3" "$4" "${5:-1}"
+  at_start "$1" "$2" "$3" "$4" "${5:-5}"
   begin
-  at_resume "$1" "$2" "$3" "$4" "${5:-1}"
+  at_resume "$1" "$2" "$3" "$4" "${5:-5}"
   finishes "  an honest server ends it, bytes right"
   in_the_middle "$(echo "$1" | sed 's/+/@7-+/g')@7-" "$2" "$3" "$4"
   afresh

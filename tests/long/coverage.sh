@@ -22,7 +22,7 @@ for unit in $units; do
 done
 for fuzzer in $fuzzers; do
   LLVM_PROFILE_FILE=$scratch/$(basename $fuzzer).profraw "$fuzzer" -runs=0 \
-    "$top_srcdir/fuzz/corpus/${fuzzer#fuzz/fuzz-}" >log 2>&1 ||
+    "fuzz/unpacked/${fuzzer#fuzz/fuzz-}" >log 2>&1 ||
     bail "$fuzzer fails: $(tail -n 5 log)"
   objects="$objects -object $fuzzer"
 done

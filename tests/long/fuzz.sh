@@ -12,7 +12,7 @@ cd "$scratch" || exit 99
 "$top_srcdir/configure" CC=clang --enable-fuzz --enable-sanitize CFLAGS='-O2 -g' >log 2>&1 ||
   bail "configure fails: $(tail -n 5 log)"
 make -j2 >log 2>&1 || bail "make fails: $(tail -n 5 log)"
-for target in qcow2-decode qcow2-header qcow2-map source-response; do
+for target in $(cd "$top_srcdir/fuzz/corpus" && ls -- *.tar | sed 's/[.]tar$//'); do
   make -s "fuzz/fuzz-$target.smoke" FUZZ_SECONDS="$seconds" >log 2>&1
   rc=$?
   n=$(sed -n 's/^stat::number_of_executed_units: *//p' log)

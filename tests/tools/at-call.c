@@ -4,7 +4,8 @@
  * all of its threads.  For the tests of durability; owns nothing of the program, and sees its
  * true system calls, whoever makes them.
  *
- *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o PART] [-x PART] PROG ARG...
+ *     at-call [-k N | -t N | -e N ERRNO | -E N ERRNO] [-l LOG] [-o PART] [-x PART]
+ *             [-s PART COPY] PROG ARG...
  *
  *     -k N        kill -9 before the N-th call
  *     -t N        the same, but if it writes, the first half of it is written (a torn write)
@@ -12,6 +13,8 @@
  *     -l LOG      a line for each call: NUMBER CALL PATH
  *     -o PART     count only calls whose line in the log has PART, a pattern as of a shell
  *                 ("pwrite* /dev/loop0"); -x: only those that have not
+ *     -s PART COPY  after each sync that succeeds and whose line has PART, COPY is what that
+ *                 file holds: what is left of it after a power cut
  *
  * What counts: writes to files and devices (not to pipes, sockets and terminals), sizes, zeros,
  * syncs, names, attributes, and open with O_CREAT.  The exit status is the program's, 137 when
@@ -74,8 +77,10 @@ struct strike {
   unsigned long at, seen;
   int errnum;
   FILE *log;
-  const char *only, *without;
+  const char *only, *without, *sync, *copy;
   pid_t child, torn; /* TORN: die at the exit of this thread's call */
+  pid_t syncing;     /* copy SYNCED at the exit of this thread's call */
+  char synced[4096];
 };
 
 static void
@@ -270,6 +275,30 @@ has (const char *line, const char *part)
 }
 
 static int
+is_sync (const struct watched *w)
+{
+  return w->nr == SYS_fsync || w->nr == SYS_fdatasync;
+}
+
+/* The thread that asked for the sync waits meanwhile. */
+static void
+copy_synced (struct strike *s)
+{
+  static char piece[1 << 20];
+  int from = open (s->synced, O_RDONLY | O_CLOEXEC);
+  int to = open (s->copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ssize_t n;
+
+  if (from == -1 || to == -1)
+    die (s->synced);
+  while ((n = read (from, piece, sizeof piece)) > 0)
+    if (write (to, piece, (size_t)n) != n)
+      die (s->copy);
+  close (from);
+  close (to);
+}
+
+static int
 at_call (struct strike *s, pid_t pid, int *request)
 {
   struct user_regs_struct r;
@@ -292,6 +321,31 @@ at_call (struct strike *s, pid_t pid, int *request)
   }
   if (s->seen == s->at || (s->how == FAIL_ALWAYS && s->seen > s->at))
     return hit (s, pid, w, &r, request);
+  if (s->sync != NULL && s->syncing == 0 && is_sync (w) && has (line, s->sync)) {
+    memcpy (s->synced, where, sizeof s->synced);
+    s->syncing = pid;
+    *request = PTRACE_SYSCALL;
+  }
+  return 0;
+}
+
+/* 1: the program was killed.  The call is entered, then left. */
+static int
+at_exit_of (struct strike *s, pid_t pid, int *request)
+{
+  struct user_regs_struct r;
+
+  if (ptrace (PTRACE_GETREGS, pid, 0, &r) == -1 || (long long)r.rax == -ENOSYS) {
+    *request = PTRACE_SYSCALL;
+    return 0;
+  }
+  if (s->torn == pid) {
+    kill (s->child, SIGKILL);
+    return 1;
+  }
+  if (r.rax == 0)
+    copy_synced (s);
+  s->syncing = 0;
   return 0;
 }
 
@@ -306,15 +360,8 @@ stopped (struct strike *s, pid_t pid, int status)
       return;
     sig = 0;
   } else if (sig == (SIGTRAP | 0x80)) {
-    if (s->torn == pid) { /* entry, then exit */
-      struct user_regs_struct r;
-
-      if (ptrace (PTRACE_GETREGS, pid, 0, &r) == 0 && (long long)r.rax != -ENOSYS) {
-        kill (s->child, SIGKILL);
-        return;
-      }
-      request = PTRACE_SYSCALL;
-    }
+    if ((s->torn == pid || s->syncing == pid) && at_exit_of (s, pid, &request))
+      return;
     sig = 0;
   } else if (event != 0 || sig == SIGSTOP) {
     sig = 0;
@@ -351,7 +398,7 @@ parse (struct strike *s, int argc, char **argv)
 {
   int c;
 
-  while ((c = getopt (argc, argv, "+k:t:e:E:l:o:x:")) != -1) {
+  while ((c = getopt (argc, argv, "+k:t:e:E:l:o:x:s:")) != -1) {
     if (c == 'l') {
       s->log = fopen (optarg, "we");
       if (s->log == NULL)
@@ -362,8 +409,13 @@ parse (struct strike *s, int argc, char **argv)
       *(c == 'o' ? &s->only : &s->without) = optarg;
       continue;
     }
-    if (c == '?')
+    if (c == '?' || (c == 's' && optind == argc))
       return NULL;
+    if (c == 's') {
+      s->sync = optarg;
+      s->copy = argv[optind++];
+      continue;
+    }
     s->how = c == 'k' ? KILL : c == 't' ? TEAR : c == 'e' ? FAIL_ONCE : FAIL_ALWAYS;
     s->at = strtoul (optarg, NULL, 10);
     if (c == 'e' || c == 'E')
@@ -380,7 +432,7 @@ main (int argc, char **argv)
 
   if (command == NULL) {
     fprintf (stderr, "usage: at-call [-k N] [-t N] [-e N ERRNO] [-E N ERRNO] [-l LOG] "
-                     "[-o PART] [-x PART] PROGRAM ARG...\n");
+                     "[-o PART] [-x PART] [-s PART COPY] PROGRAM ARG...\n");
     return 2;
   }
   s.child = start (command);

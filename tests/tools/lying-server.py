@@ -16,12 +16,14 @@ written.
 A LIE is NAME[,ARG...][@FROM[-[TO]]]; arguments are percent-decoded; @ says for which requests to
 this path, counted from 1: @3 the third, @3- from the third on, @2-4.
 
-    etag,VALUE        that ETag, as it is; etag,none: none; etag,weak: W/"weak"
+    etag,VALUE        that ETag, as it is; etag,none: none; etag,weak: W/"weak"; etag,random: a
+                      new one at each answer; etag,random-weak: and weak
     modified,VALUE    that Last-Modified; modified,none; modified,now: a date too recent to be strong
     no-date           no Date
     ignore-range      200 and all of it, whatever was asked
     if-range-200      200 to any request with If-Range
     if-range-ignored  206 although If-Range does not match
+    if-range-bare     no Last-Modified in the answer to If-Range
     shift,N           the range and its Content-Range begin N bytes later
     short,N           at most N bytes of the range, honestly
     no-content-range  206 with the first bytes of the file, unlabelled
@@ -72,6 +74,7 @@ import struct, sys, threading, time
 from urllib.parse import quote, unquote
 
 LOCK = threading.Lock()
+MODIFIED = "Sat, 03 Feb 2024 04:05:06 GMT"
 
 
 class Done(Exception):
@@ -215,15 +218,17 @@ class Answer:
         arg = self.lies.get("etag", [None])[0]
         if arg is None:
             return '"%s"' % hashlib.sha256(self.server.args.file.encode()).hexdigest()[:16]
+        if arg in ("random", "random-weak"):
+            return ("W/" if arg == "random-weak" else "") + '"%d"' % self.n
         return {"none": None, "weak": 'W/"weak"'}.get(arg, arg)
 
     def modified(self):
         arg = self.lies.get("modified", [None])[0]
-        if arg == "none":
+        if arg == "none" or ("if-range-bare" in self.lies and "if-range" in self.headers):
             return None
         if arg == "now":
             return email.utils.formatdate(self.server.started, usegmt=True)
-        return arg or "Sat, 03 Feb 2024 04:05:06 GMT"
+        return arg or MODIFIED
 
     def common(self):
         h = [("Server", "lying"), ("Accept-Ranges", self.lies.get("accept-ranges", ["bytes"])[0]),
@@ -248,7 +253,7 @@ class Answer:
             return None
         tag = self.headers.get("if-range")
         if tag is not None and "if-range-ignored" not in self.lies:
-            if "if-range-200" in self.lies or tag not in (self.etag(), self.modified()) \
+            if "if-range-200" in self.lies or tag not in (self.etag(), self.modified() or MODIFIED) \
                     or tag.startswith("W/"):
                 return None
         first = int(m.group(1))

@@ -5,9 +5,11 @@
 unit_tests =
 include tests/unit/base.mk
 include tests/unit/source.mk
+include tests/unit/unwrap.mk
 include tests/unit/qcow2.mk
 include tests/unit/journal.mk
 include tests/unit/target.mk
+include tests/unit/trust.mk
 include tests/unit/import.mk
 
 EXTRA_DIST += tests/unit/cmocka-tap

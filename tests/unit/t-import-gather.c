@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "import/gather.h"
+#include "copy/gather.h"
 
 enum { PIECE = 4096, SIZE = 256 * MIB };
 
@@ -70,7 +70,7 @@ create (void)
   struct target_spec s = spec_of (in_room ("disk"), SIZE);
   struct target *t = NULL;
 
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   must (gather_init (&g, MIB, &err));
   writes = begun = forgotten = 0;
   last_write = forgotten_to = 0;
@@ -138,7 +138,7 @@ test_others_are_written_in_guest_order (void **state)
   (void)state;
   gather_all (128, every_other);
   must (gather_write (&g, t, &wrote, &err));
-  assert_int_equal (writes, 128);
+  assert_int_equal (writes, 127); /* that at 0 is held back */
   assert_true (ascending);
   finish (t);
   assert_true (holds (in_room ("disk"), 254 * PIECE, PIECE, -1));

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import/merkle.h"
+#include "verify/merkle.h"
 
 /* SHA-256 (MARK || A || B), B may be of no bytes. */
 static void

@@ -48,10 +48,16 @@ seal_tiny (struct fixture *f)
 static void
 commit_tiny (struct fixture *f)
 {
-  struct segment_progress s = { .committed_to = { 2 * CLUSTER }, .committed_extents = 1,
-                                .committed = true, .digest_final = true, .hash_len = 32 };
-  struct import_progress p = { .segments_committed = 1, .guest_committed = 2 * CLUSTER,
-                               .fetched = CLUSTER + 10, .zero_ord = 1, .done_to = 1 };
+  struct segment_progress s = { .committed_to = { 2 * CLUSTER },
+                                .committed_extents = 1,
+                                .committed = true,
+                                .digest_final = true,
+                                .hash_len = 32 };
+  struct import_progress p = { .segments_committed = 1,
+                               .guest_committed = 2 * CLUSTER,
+                               .fetched = CLUSTER + 10,
+                               .zero_ord = 1,
+                               .done_to = 1 };
 
   OK (f, journal_set_target (f->j, f->imp.no, "kind=file", &f->err));
   OK (f, journal_commit (f->j, f->imp.no, &s, 1, &p, &f->err));
@@ -76,8 +82,8 @@ what_is_begun_is_found_again (void **state)
   memset (f->layers[1].head_digest, 7, DIGEST_SIZE);
   fixture_open (f);
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
-  assert_int_equal (f->imp.state, IMPORT_PROBING);
-  assert_int_equal (f->imp.attempts, 1);
+  assert_int_equal (f->imp.now.state, IMPORT_PROBING);
+  assert_int_equal (f->imp.now.attempts, 1);
   assert_in_range (f->imp.started_at, wall_ms () - 10000, wall_ms ());
 
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
@@ -106,8 +112,9 @@ what_is_not_there_is_not_found (void **state)
 {
   struct fixture *f = *state;
   struct journal_import got;
-  static const char *const names[] = { "zzzz", "0000000", "/srv/other", "", "abc",
-                                       "12345678-1234-1234-1234-123456789012345" };
+  static const char *const names[] = {
+    "zzzz", "0000000", "/srv/other", "", "abc", "12345678-1234-1234-1234-123456789012345"
+  };
   char three[4];
   size_t i;
 
@@ -191,12 +198,12 @@ one_process_holds_it_and_a_dead_one_does_not (void **state)
   OK (f, journal_release (f->j, no, IMPORT_INTERRUPTED, NULL, &f->err));
   assert_int_equal (child_holds (f), 0); /* and dies without giving it back */
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_INTERRUPTED);
-  assert_string_equal (got.holder, "");
+  assert_int_equal (got.now.state, IMPORT_INTERRUPTED);
+  assert_string_equal (got.now.holder, "");
   assert_string_equal (fixture_ask (f, "SELECT state, holder <> '' FROM import"), "probing|1");
   OK (f, journal_hold (f->j, &f->imp, &f->err));
-  assert_int_equal (f->imp.state, IMPORT_PROBING);
-  assert_int_equal (f->imp.attempts, 3);
+  assert_int_equal (f->imp.now.state, IMPORT_PROBING);
+  assert_int_equal (f->imp.now.attempts, 3);
 }
 
 static void
@@ -246,14 +253,15 @@ giving_it_back_says_why (void **state)
   fixture_begin (f, CLUSTER);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, &why, &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_string_equal (got.error_code, "retry-budget-spent");
-  assert_string_equal (got.error_message, why.text);
-  assert_string_equal (got.holder, "");
-  assert_string_equal (fixture_ask (f, "SELECT kind, detail FROM event ORDER BY key LIMIT -1 OFFSET 1"),
-                       "interrupted|no new byte for 300 s");
+  assert_string_equal (got.now.error_code, "retry-budget-spent");
+  assert_string_equal (got.now.error_message, why.text);
+  assert_string_equal (got.now.holder, "");
+  assert_string_equal (
+      fixture_ask (f, "SELECT kind, detail FROM event ORDER BY key LIMIT -1 OFFSET 1"),
+      "interrupted|no new byte for 300 s");
   OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, NULL, &f->err)); /* not ours now */
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_INTERRUPTED);
+  assert_int_equal (got.now.state, IMPORT_INTERRUPTED);
 }
 
 static void
@@ -265,31 +273,27 @@ states_follow_what_is_there (void **state)
   fixture_begin (f, 2 * CLUSTER);
   FAILS (f, ERR_INTERNAL, journal_complete (f->j, f->imp.no, "", &f->err));
   seal_tiny (f);
-  assert_int_equal (f->imp.state, IMPORT_MAPPED);
-  assert_false (f->imp.finishing);
+  assert_int_equal (f->imp.now.state, IMPORT_MAPPED);
   OK (f, journal_set_target (f->j, f->imp.no, "kind=file ino=1", &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_COPYING);
+  assert_int_equal (got.now.state, IMPORT_COPYING);
   assert_string_equal (got.target_identity, "kind=file ino=1");
   FAILS (f, ERR_INTERNAL, journal_complete (f->j, f->imp.no, "", &f->err));
   commit_tiny (f);
-  OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_true (got.finishing);
   OK (f, journal_complete (f->j, f->imp.no, "", &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
-  assert_int_equal (got.state, IMPORT_COMPLETE);
-  assert_false (got.finishing);
-  assert_true (got.finished_at >= got.started_at);
-  got.state = IMPORT_INTERRUPTED; /* as it was when it was read */
+  assert_int_equal (got.now.state, IMPORT_COMPLETE);
+  assert_true (got.now.finished_at >= got.started_at);
+  got.now.state = IMPORT_INTERRUPTED; /* as it was when it was read */
   assert_int_equal (journal_hold (f->j, &got, &f->err), 1);
-  assert_int_equal (got.state, IMPORT_COMPLETE);
-  assert_int_equal (got.attempts, 1);
-  assert_string_equal (got.holder, "");
+  assert_int_equal (got.now.state, IMPORT_COMPLETE);
+  assert_int_equal (got.now.attempts, 1);
+  assert_string_equal (got.now.holder, "");
   OK (f, journal_hold_audit (f->j, &got, &f->err));
   OK (f, journal_audited (f->j, got.no, "audited", "same", "00ff", &f->err));
   OK (f, journal_release_audit (f->j, got.no, &f->err));
   OK (f, journal_find (f->j, got.id, &got, &f->err));
-  assert_string_equal (got.root_digest, "00ff");
+  assert_string_equal (got.now.root_digest, "00ff");
 }
 
 static void
@@ -305,7 +309,7 @@ unseal_forgets_map_and_progress (void **state)
   OK (f, journal_unseal (f->j, f->imp.no, &f->err));
   OK (f, journal_find (f->j, f->imp.id, &got, &f->err));
   assert_false (got.sealed);
-  assert_int_equal (got.segments_committed + got.guest_committed + got.zero_ord, 0);
+  assert_int_equal (got.now.segments_committed + got.now.guest_committed + got.now.zero_ord, 0);
   assert_string_equal (got.target_identity, "");
   OK (f, journal_check (f->path, got.no, NULL, &f->err));
   assert_int_equal (got.segments + got.extents + got.zero_runs + got.guest_total, 0);
@@ -438,7 +442,8 @@ status_has_the_keys_of_the_contract (void **state)
       "attempts error started_at updated_at finished_at");
   assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .error, .state]"),
                        "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
-                       "\"last_modified\":null,\"sha256\":null},"
+                       "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
+                       "\"checksum_from\":null,\"signed_by\":null},"
                        "{\"total\":2,\"committed\":2},"
                        "{\"guest_total\":131072,\"guest_committed\":131072,"
                        "\"image_total\":65536,\"fetched\":65546},"
@@ -469,10 +474,10 @@ hostile_strings_make_valid_json (void **state)
   OK (f, journal_event (f->j, f->imp.no, hostile, hostile, &f->err));
   OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, &why, &f->err));
   OK (f, journal_status_json (f->j, NULL, &json, &f->err));
-  assert_string_equal (
-      jq (f, json, ".imports[0] | [.target == .url, .url == .image.etag,"
-                   " .error.message == .url, (.url | test (\"[\\u0000-\\u001f]\"))]"),
-      "[true,true,true,false]");
+  assert_string_equal (jq (f, json,
+                           ".imports[0] | [.target == .url, .url == .image.etag,"
+                           " .error.message == .url, (.url | test (\"[\\u0000-\\u001f]\"))]"),
+                       "[true,true,true,false]");
   assert_string_equal (jq (f, json, ".imports[0].url | contains (\"\\u00e9\")"), "true");
   free (json);
   OK (f, journal_log_json (f->j, &f->imp, &json, &f->err));
@@ -502,9 +507,10 @@ a_receipt_says_what_and_how_well_it_is_known (void **state)
   OK (f, journal_complete (f->j, f->imp.no, "abcd", &f->err));
   OK (f, journal_receipt_json (f->j, &f->imp, &json, &f->err));
   assert_string_equal (
-      jq (f, json, "[.state, .attempts, .retries, .interruptions, (.source | map (.identity)),"
-                   " .digests.image_sha256, (.digests.map_sha256 | length),"
-                   " (.events | map (.kind)), .tool.name, .image.read_as_stream]"),
+      jq (f, json,
+          "[.state, .attempts, .retries, .interruptions, (.source | map (.identity)),"
+          " .digests.image_sha256, (.digests.map_sha256 | length),"
+          " (.events | map (.kind)), .tool.name, .image.read_as_stream]"),
       "[\"complete\",1,1,0,[\"strong\",\"length-only\"],\"abcd\",64,"
       "[\"started\",\"retry\",\"completed\"],\"qimport\",false]");
   free (json);
@@ -519,7 +525,7 @@ nonsense_in_a_row_is_refused_not_believed (void **state)
     "UPDATE import SET state = 'probing', layers = 65",
     "UPDATE import SET layers = 1, virtual_size = -5",
     "UPDATE import SET virtual_size = 0, target = printf ('%5000s', 'x')",
-    "UPDATE import SET target = 'x', image_hash = zeroblob (200)",
+    "UPDATE import SET target = 'x', image_hash = zeroblob (201)",
     "UPDATE import SET image_hash = NULL, map_digest = x'00'",
     "UPDATE import SET map_digest = NULL, stream = 2",
     "UPDATE import SET stream = 0, keep_holes = x'00'",

@@ -5,7 +5,7 @@
  */
 #include "journal-fixture.h"
 
-#include "journal/map.h"
+#include "journal/map_build.h"
 
 enum { GUEST = 64 << 20 };
 
@@ -36,8 +36,8 @@ read_segments (struct fixture *f, struct segment *out, size_t max)
   OWN (journal_reader) r = NULL;
   size_t n;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_segments (r, f->imp.no, 0, out, max, &n, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  OK (f, journal_segments (r, 0, out, max, &n, &f->err));
   return n;
 }
 
@@ -50,10 +50,10 @@ read_extents (struct fixture *f, struct extent *out, size_t max)
   size_t k, n = 0, some, segments = read_segments (f, seg, 32);
   uint64_t i;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
   for (k = 0; k < segments; k++)
     for (i = 0; i < seg[k].extents && n < max; i += some, n += some)
-      OK (f, journal_extents (r, f->imp.no, &seg[k], i, out + n, max - n, &some, &f->err));
+      OK (f, journal_extents (r, &seg[k], i, out + n, max - n, &some, &f->err));
   return n;
 }
 
@@ -115,7 +115,7 @@ a_map_comes_out_as_it_went_in (void **state)
   want[2].skip = 1024;
   seal_small_map (f);
   assert_true (f->imp.sealed);
-  assert_int_equal (f->imp.state, IMPORT_MAPPED);
+  assert_int_equal (f->imp.now.state, IMPORT_MAPPED);
   assert_int_equal (f->imp.segments, 2);
   assert_int_equal (f->imp.extents, 3);
   assert_int_equal (f->imp.zero_runs, 2);
@@ -137,11 +137,11 @@ a_map_comes_out_as_it_went_in (void **state)
   assert_int_equal (read_extents (f, e, 8), 3);
   for (i = 0; i < 3; i++)
     same (&e[i], &want[i]);
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  OK (f, journal_extents (r, f->imp.no, &s[1], 1, e, 8, &n, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  OK (f, journal_extents (r, &s[1], 1, e, 8, &n, &f->err));
   assert_int_equal (n, 1);
   same (&e[0], &want[2]);
-  OK (f, journal_zeros (r, f->imp.no, 0, z, 8, &n, &f->err));
+  OK (f, journal_zeros (r, 0, z, 8, &n, &f->err));
   assert_int_equal (n, 2);
   assert_int_equal (z[0].kind, EXTENT_ZERO);
   assert_int_equal (z[0].len, CLUSTER - 512);
@@ -457,8 +457,8 @@ read_first (struct fixture *f, const struct segment *seg)
   struct extent e[8];
   size_t n;
 
-  OK (f, journal_reader_open (&r, f->path, &f->err));
-  return journal_extents (r, f->imp.no, seg, 0, e, 8, &n, &f->err);
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
+  return journal_extents (r, seg, 0, e, 8, &n, &f->err);
 }
 
 /* Whoever works by the map does so before all of it is checked. */
@@ -500,7 +500,7 @@ nor_is_one_outside_of_its_segment (void **state)
   }
   seg.need.at.v++;
   FAILS (f, ERR_JOURNAL_CORRUPT, read_first (f, &seg));
-  OK (f, journal_reader_open (&r, f->path, &f->err));
+  OK (f, journal_reader_open (&r, f->path, f->imp.no, &f->err));
   e = compressed_at (0, 0, 700);
   OK (f, journal_check_cluster (r, &e, CLUSTER, &f->err));
   e.skip = SECTOR;
@@ -508,8 +508,87 @@ nor_is_one_outside_of_its_segment (void **state)
   e.skip = UINT32_MAX;
   FAILS (f, ERR_JOURNAL_CORRUPT, journal_check_cluster (r, &e, CLUSTER, &f->err));
   fixture_write (f, "UPDATE segment SET layer = 7");
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_segments (r, f->imp.no, 0, &seg, 1, &n, &f->err));
-  FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, f->imp.no, 0, 0, &seg, 1, &n, &f->err));
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_segments (r, 0, &seg, 1, &n, &f->err));
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_claim (r, 0, 0, &seg, 1, &n, &f->err));
+}
+
+static int
+read_all (struct fixture *f, uint64_t *n_compressed)
+{
+  OWN (journal_reader) r = NULL;
+  struct segment seg[16];
+  struct extent e[8];
+  size_t n, i, k, got;
+
+  if (journal_reader_open (&r, f->path, f->imp.no, &f->err) == -1
+      || journal_segments (r, 0, seg, 16, &n, &f->err) == -1)
+    return -1;
+  for (i = 0; i < n; i++) {
+    if (journal_extents (r, &seg[i], 0, e, 8, &got, &f->err) == -1)
+      return -1;
+    for (k = 0; k < got; k++)
+      *n_compressed += e[k].kind == EXTENT_COMPRESSED;
+  }
+  return 0;
+}
+
+static int
+no_extent (void *ctx, const struct extent *e, struct error *err)
+{
+  (void)ctx;
+  (void)e;
+  (void)err;
+  return 0;
+}
+
+/* Who decodes has room for a cluster. */
+static void
+nor_is_more_than_a_cluster_or_less_than_nothing (void **state)
+{
+  static const char *const spoils[] = {
+    "UPDATE extent SET skip = 65025 WHERE stored > 0",
+    "UPDATE extent SET skip = 65536 WHERE stored > 0",
+    "UPDATE extent SET skip = 4294967296 WHERE stored > 0",
+    "UPDATE extent SET skip = -1 WHERE stored > 0",
+    "UPDATE extent SET len = 129 WHERE stored > 0",
+    "UPDATE extent SET len = 0",
+    "UPDATE extent SET len = -8",
+    "UPDATE layer SET cluster_size = 512",
+    "DELETE FROM layer",
+  };
+  struct fixture *f = *state;
+  uint64_t n = 0;
+  size_t i;
+
+  seal_small_map (f);
+  OK (f, read_all (f, &n));
+  assert_true (n > 0);
+  for (i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
+    fixture_write (f, "CREATE TABLE was AS SELECT * FROM extent;"
+                      "CREATE TABLE were AS SELECT * FROM layer");
+    fixture_write (f, spoils[i]);
+    if (read_all (f, &n) == 0)
+      fail_msg ("%s: is handed out", spoils[i]);
+    assert_int_equal (f->err.code, ERR_JOURNAL_CORRUPT);
+    fixture_write (f, "DELETE FROM extent; INSERT INTO extent SELECT * FROM was; DROP TABLE was;"
+                      "DELETE FROM layer; INSERT INTO layer SELECT * FROM were;"
+                      "DROP TABLE were");
+    OK (f, read_all (f, &n));
+  }
+}
+
+static void
+nor_is_it_shown (void **state)
+{
+  struct fixture *f = *state;
+
+  seal_small_map (f);
+  OK (f, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest + (1 << 50)");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
+  fixture_write (f, "UPDATE extent SET guest = guest - (1 << 50)");
+  fixture_write (f, "UPDATE zero_run SET layer = -1");
+  FAILS (f, ERR_JOURNAL_CORRUPT, journal_map_each (f->j, &f->imp, no_extent, NULL, &f->err));
 }
 
 static void
@@ -878,6 +957,8 @@ main (void)
     TEST (a_changed_row_is_found),
     TEST (a_row_beyond_the_disk_is_not_handed_out),
     TEST (nor_is_one_outside_of_its_segment),
+    TEST (nor_is_more_than_a_cluster_or_less_than_nothing),
+    TEST (nor_is_it_shown),
     TEST (an_extent_that_is_missing_is_told),
     TEST (a_check_can_be_stopped),
     TEST (a_stream_is_sealed_piece_by_piece_and_found_again),

@@ -70,12 +70,14 @@ test_a_mirror_with_the_same_bytes_shares_the_work (void **state)
 
   (void)state;
   for (i = 0; i < 2; i++) {
+    struct host_range range = { { 300000 }, 5000 };
     RUN r = run_new (kinds[i]);
     RUN m = run_new (kinds[i]);
     const char *mirrors[] = { m->url, NULL };
 
     r->options.mirrors = mirrors;
     must_probe (r);
+    assert_int_equal (source_prove_by (r->s, &range, 1, &r->err), 0);
     while (strstr (r->events, "in use") == NULL && r->err.code == ERR_NONE)
       assert_int_equal (source_step (r->s, 50, &r->err), 0);
     expect_all (r);
@@ -103,6 +105,35 @@ test_a_mirror_with_other_bytes_is_not_used (void **state)
     r->sunk = 0;
     expect_all (r);
     assert_null (strstr (r->events, "in use"));
+  }
+}
+
+/* Another ETag, the same first and last bytes: what is named beside them decides. */
+static void
+test_a_mirror_is_used_once_all_that_is_named_is_the_same (void **state)
+{
+  static const char *const kinds[]
+      = { "etag,%22m%22", "etag,%22m%22+flip,300000", "etag,%22m%22+flip,700001" };
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    struct host_range ranges[] = { { { 700000 }, 5000 }, { { 300000 }, 1 }, { { 320000 }, 9 } };
+    RUN r = run_new ("slow,400000");
+    RUN m = run_new (kinds[i]);
+    const char *mirrors[] = { m->url, NULL };
+
+    r->options.mirrors = mirrors;
+    must_probe (r);
+    expect_all (r);
+    assert_null (strstr (r->events, "in use"));
+    assert_int_equal (source_prove_by (r->s, ranges, 3, &r->err), 0);
+    r->sunk = 0;
+    expect_all (r);
+    if (i == 0)
+      assert_non_null (strstr (r->events, "in use: the same tables and samples"));
+    else
+      assert_non_null (strstr (r->events, "not used: its bytes differ"));
   }
 }
 
@@ -249,6 +280,7 @@ main (void)
     cmocka_unit_test (test_where_ranges_are_honoured_one_may_read_forward_too),
     cmocka_unit_test (test_a_mirror_with_the_same_bytes_shares_the_work),
     cmocka_unit_test (test_a_mirror_with_other_bytes_is_not_used),
+    cmocka_unit_test (test_a_mirror_is_used_once_all_that_is_named_is_the_same),
     cmocka_unit_test (test_a_dead_url_is_rescued_by_a_mirror),
     cmocka_unit_test (test_a_file_is_read_by_path_and_by_url),
     cmocka_unit_test (test_a_file_that_is_written_to_is_a_change),

@@ -115,6 +115,85 @@ test_no_lie_in_mid_course_reaches_the_sink (void **state)
   }
 }
 
+/* Asked again, on another connection, four times. */
+static void
+test_one_lie_is_not_the_end (void **state)
+{
+  static const char *const some[] = { "shift,512",
+                                      "no-content-range",
+                                      "content-range,garbage",
+                                      "total,star",
+                                      "416",
+                                      "multipart",
+                                      "encoding,gzip",
+                                      "status,203",
+                                      "status,204",
+                                      "length,10",
+                                      "two-lengths,10",
+                                      "etag,\"b\"",
+                                      "total,double",
+                                      "html" };
+  char text[128];
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof some / sizeof some[0]; i++) {
+    quoted (text, sizeof text, some[i], "@4-5");
+    RUN r = run_new (text);
+    must_probe (r);
+    r->options.connections = 1;
+    expect_all (r);
+  }
+}
+
+static void
+test_the_fifth_lie_in_a_row_is (void **state)
+{
+  RUN four = run_new ("no-content-range@2-5");
+  RUN five = run_new ("no-content-range@2-6");
+
+  (void)state;
+  must_probe (four);
+  assert_int_equal (get (four, 0, 65536), 0);
+  assert_int_equal (logged (four, "GET"), 6);
+  must_probe (five);
+  expect_error (five, get (five, 0, 65536), ERR_SOURCE_CONTRADICTS);
+  assert_non_null (strstr (five->err.text, "5 times"));
+  assert_int_equal (logged (five, "GET"), 6);
+}
+
+/* It proves nothing more than none, and is no reason to end. */
+static void
+test_a_tag_that_is_another_each_time_is_not_looked_at (void **state)
+{
+  RUN r = run_new ("etag,random");
+
+  (void)state;
+  must_probe (r);
+  expect_all (r);
+  assert_non_null (strstr (r->events, "another at each answer"));
+  RUN again = run_new ("etag,random");
+  assert_int_equal (probe_as (again, &r->found, false), 0);
+  assert_false (again->found.proven);
+  assert_string_equal (again->found.etag, "");
+}
+
+static void
+test_a_tag_that_becomes_weak_is_no_change_and_no_proof (void **state)
+{
+  RUN r = run_new ("etag,%22x%22@1-3+etag,W%2f%22x%22@4-");
+  RUN same = run_new ("etag,%22x%22");
+  RUN weak = run_new ("etag,W%2f%22x%22");
+
+  (void)state;
+  must_probe (r);
+  expect_all (r);
+  assert_int_equal (probe_as (same, &r->found, false), 0);
+  assert_true (same->found.proven);
+  assert_int_equal (probe_as (weak, &r->found, false), 0);
+  assert_false (weak->found.proven);
+}
+
 /* The answer ends within its headers, after any of their bytes, or just behind them. */
 static void
 test_headers_may_end_at_any_byte (void **state)
@@ -356,6 +435,10 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_no_lie_at_the_probe_is_believed),
     cmocka_unit_test (test_no_lie_in_mid_course_reaches_the_sink),
+    cmocka_unit_test (test_one_lie_is_not_the_end),
+    cmocka_unit_test (test_the_fifth_lie_in_a_row_is),
+    cmocka_unit_test (test_a_tag_that_is_another_each_time_is_not_looked_at),
+    cmocka_unit_test (test_a_tag_that_becomes_weak_is_no_change_and_no_proof),
     cmocka_unit_test (test_headers_may_end_at_any_byte),
     cmocka_unit_test (test_200_with_equal_validators_is_asked_for_again_without_if_range),
     cmocka_unit_test (test_200_for_ever_names_stream),

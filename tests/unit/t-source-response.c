@@ -69,18 +69,18 @@ static const struct {
     0,
     RESPONSE_WRONG,
     0 },
-  { "no Content-Range", { .status = 206, CL ("100"), TAG }, 1, 0, RESPONSE_CONTRADICTS, 0 },
+  { "no Content-Range", { .status = 206, CL ("100"), TAG }, 1, 0, RESPONSE_WRONG, 0 },
   { "garbage range",
     { .status = 206, CR ("bytes -5-99999999999999999999/5"), CL ("100"), TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "total unknown",
     { .status = 206, CR ("bytes 100-199/*"), CL ("100"), TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "total another",
     { .status = 206, CR ("bytes 100-199/2000"), CL ("100"), TAG },
@@ -98,7 +98,7 @@ static const struct {
     { .status = 206, CR ("bytes 100-199/1000"), CL ("1e2"), TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "two lengths",
     { .status = 206, CR ("bytes 100-199/1000"), CL ("100"), TAG, .copies_differ = true },
@@ -110,7 +110,7 @@ static const struct {
     { .status = 206, CR ("bytes 100-199/1000"), CL ("100"), CE ("gzip"), TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "identity",
     { .status = 206, CR ("bytes 100-199/1000"), CL ("100"), CE ("identity"), TAG },
@@ -126,7 +126,7 @@ static const struct {
       TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "tag another",
     { .status = 206, CR ("bytes 100-199/1000"), CL ("100"), .etag = "\"b\"" },
@@ -138,8 +138,8 @@ static const struct {
     { .status = 206, CR ("bytes 100-199/1000"), CL ("100"), .etag = "W/\"a\"" },
     1,
     0,
-    RESPONSE_CHANGED,
-    0 },
+    RESPONSE_PART,
+    100 },
   { "tag gone", { .status = 206, CR ("bytes 100-199/1000") }, 1, 0, RESPONSE_CHANGED, 0 },
   { "date another, tag strong",
     { .status = 206,
@@ -164,19 +164,19 @@ static const struct {
     { .status = 200, CL ("1000"), CE ("gzip"), TAG },
     0,
     1,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
   { "203",
     { .status = 203, CR ("bytes 100-199/1000"), CL ("100"), TAG },
     1,
     0,
-    RESPONSE_CONTRADICTS,
+    RESPONSE_WRONG,
     0 },
-  { "204", { .status = 204 }, 1, 0, RESPONSE_CONTRADICTS, 0 },
-  { "416, same total", { .status = 416, CR ("bytes */1000") }, 1, 0, RESPONSE_CONTRADICTS, 0 },
+  { "204", { .status = 204 }, 1, 0, RESPONSE_WRONG, 0 },
+  { "416, same total", { .status = 416, CR ("bytes */1000") }, 1, 0, RESPONSE_WRONG, 0 },
   { "416, other total", { .status = 416, CR ("bytes */10") }, 1, 0, RESPONSE_CHANGED, 0 },
-  { "416 without range", { .status = 416 }, 1, 0, RESPONSE_CONTRADICTS, 0 },
-  { "304", { .status = 304 }, 1, 0, RESPONSE_CONTRADICTS, 0 },
+  { "416 without range", { .status = 416 }, 1, 0, RESPONSE_WRONG, 0 },
+  { "304", { .status = 304 }, 1, 0, RESPONSE_WRONG, 0 },
   { "302", { .status = 302 }, 1, 0, RESPONSE_REDIRECT, 0 },
   { "308", { .status = 308 }, 1, 0, RESPONSE_REDIRECT, 0 },
   { "401", { .status = 401 }, 1, 0, RESPONSE_DENIED, 0 },
@@ -191,8 +191,8 @@ static const struct {
   { "429", { .status = 429 }, 1, 0, RESPONSE_PASSING, 0 },
   { "500", { .status = 500 }, 1, 0, RESPONSE_PASSING, 0 },
   { "599", { .status = 599 }, 1, 0, RESPONSE_PASSING, 0 },
-  { "600", { .status = 600 }, 1, 0, RESPONSE_CONTRADICTS, 0 },
-  { "0", { .status = 0 }, 1, 0, RESPONSE_CONTRADICTS, 0 },
+  { "600", { .status = 600 }, 1, 0, RESPONSE_WRONG, 0 },
+  { "0", { .status = 0 }, 1, 0, RESPONSE_WRONG, 0 },
 };
 
 static void
@@ -236,7 +236,7 @@ test_an_empty_image_is_told_from_a_contradiction (void **state)
   assert_int_equal (j.total, 0);
   r.content_range = "bytes */5";
   response_check (&r, &q, &j);
-  assert_int_equal (j.verdict, RESPONSE_CONTRADICTS);
+  assert_int_equal (j.verdict, RESPONSE_WRONG);
   q.known = &known;
   response_check (&r, &q, &j);
   assert_int_equal (j.verdict, RESPONSE_CHANGED);
@@ -282,6 +282,76 @@ test_weak_validators_are_compared (void **state)
   weak.etag[0] = '\0';
   response_check (&r, &q, &j);
   assert_int_equal (j.verdict, RESPONSE_PART);
+}
+
+static void
+test_before_now_and_what_follows (void **state)
+{
+  static const char old[] = "Sat, 03 Feb 2024 04:05:06 GMT";
+  static const char new[] = "Sun, 04 Feb 2024 04:05:06 GMT";
+  static const struct {
+    const char *had, *date;
+    enum source_trust trust;
+    const char *has, *has_date;
+    enum sameness want;
+    bool only_tag;
+  } rows[] = {
+    { "\"x\"", "", SOURCE_TRUST_STRONG, "\"x\"", "", SAMENESS_PROVEN, false },
+    { "\"x\"", old, SOURCE_TRUST_STRONG, "\"x\"", new, SAMENESS_PROVEN, false },
+    { "\"x\"", "", SOURCE_TRUST_STRONG, "W/\"x\"", "", SAMENESS_UNKNOWN, false },
+    { "\"x\"", old, SOURCE_TRUST_STRONG, "W/\"x\"", new, SAMENESS_NONE, false },
+    { "\"x\"", "", SOURCE_TRUST_STRONG, "\"y\"", "", SAMENESS_NONE, true },
+    { "\"x\"", old, SOURCE_TRUST_STRONG, "\"y\"", old, SAMENESS_NONE, true },
+    { "\"x\"", old, SOURCE_TRUST_STRONG, "\"y\"", new, SAMENESS_NONE, false },
+    { "\"x\"", "", SOURCE_TRUST_STRONG, "", "", SAMENESS_NONE, false },
+    { "W/\"x\"", "", SOURCE_TRUST_WEAK, "W/\"x\"", "", SAMENESS_UNKNOWN, false },
+    { "W/\"x\"", "", SOURCE_TRUST_WEAK, "\"x\"", "", SAMENESS_UNKNOWN, false },
+    { "W/\"x\"", old, SOURCE_TRUST_WEAK, "W/\"x\"", "", SAMENESS_UNKNOWN, false },
+    { "W/\"x\"", "", SOURCE_TRUST_WEAK, "W/\"y\"", "", SAMENESS_NONE, true },
+    { "", "", SOURCE_TRUST_LENGTH, "\"x\"", new, SAMENESS_UNKNOWN, false },
+    { "", "", SOURCE_TRUST_LENGTH, "", "", SAMENESS_UNKNOWN, false },
+    { "", old, SOURCE_TRUST_STRONG, "", old, SAMENESS_PROVEN, false },
+    { "", old, SOURCE_TRUST_WEAK, "", old, SAMENESS_UNKNOWN, false },
+    { "", old, SOURCE_TRUST_STRONG, "", "", SAMENESS_NONE, false },
+    { "", old, SOURCE_TRUST_WEAK, "", "", SAMENESS_NONE, false },
+    { "", old, SOURCE_TRUST_STRONG, "", new, SAMENESS_NONE, false },
+    { "", old, SOURCE_TRUST_STRONG, "\"x\"", old, SAMENESS_PROVEN, false },
+  };
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct source_identity before = { .length = 1000, .trust = rows[i].trust };
+    bool only_tag;
+
+    strcpy (before.etag, rows[i].had);
+    strcpy (before.last_modified, rows[i].date);
+    if (response_compare (&before, rows[i].has, rows[i].has_date, &only_tag) != rows[i].want
+        || only_tag != rows[i].only_tag)
+      fail_msg ("row %zu: %s %s, now %s %s", i, rows[i].had, rows[i].date, rows[i].has,
+                rows[i].has_date);
+  }
+}
+
+/* RFC 9110 15.3.7: what answers an If-Range may leave the date out, and nothing else may. */
+static void
+test_a_date_that_vanishes_is_asked_for (void **state)
+{
+  struct source_identity dated = { .length = 1000,
+                                   .last_modified = "Sat, 03 Feb 2024 04:05:06 GMT",
+                                   .trust = SOURCE_TRUST_STRONG };
+  struct request q
+      = { .ranged = true, .from = 0, .len = 10, .if_range = true, .known = &dated };
+  struct response r = { .status = 206, CR ("bytes 0-9/1000"), CL ("10") };
+  struct judgement j;
+
+  (void)state;
+  response_check (&r, &q, &j);
+  assert_int_equal (j.verdict, RESPONSE_NO_RANGE);
+  q.if_range = false;
+  response_check (&r, &q, &j);
+  assert_int_equal (j.verdict, RESPONSE_CHANGED);
+  assert_non_null (strstr (j.why, "gone"));
 }
 
 static void
@@ -456,6 +526,8 @@ main (void)
     cmocka_unit_test (test_an_empty_image_is_told_from_a_contradiction),
     cmocka_unit_test (test_the_whole_is_a_fine_answer_when_all_was_asked_for),
     cmocka_unit_test (test_weak_validators_are_compared),
+    cmocka_unit_test (test_before_now_and_what_follows),
+    cmocka_unit_test (test_a_date_that_vanishes_is_asked_for),
     cmocka_unit_test (test_content_range_is_read_exactly),
     cmocka_unit_test (test_trust_needs_a_strong_tag_or_an_old_date),
     cmocka_unit_test (test_retry_after_is_seconds_or_a_date),

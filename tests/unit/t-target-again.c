@@ -15,7 +15,7 @@ create (const char *path, uint64_t size)
   struct target_spec s = spec_of (path, size);
   struct target *t = NULL;
 
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   return t;
 }
 
@@ -33,14 +33,15 @@ test_reopen_goes_on (void **state)
 
   (void)state;
   assert_non_null (strstr (id.text, "kind=file uuid=" UUID " ino="));
-  put (t, 0, 4096);
+  put (t, 4096, 4096);
   must (target_sync (t, &err));
+  s.known = target_mark (t);
   target_close (t);
   t = NULL;
-  must (target_reopen (&t, &s, &id, &already, &err));
+  must (again (&t, &s, &id, &already, &err));
   assert_false (already);
   assert_true (target_reads_zero (t));
-  put (t, 4096, 4096);
+  put (t, 0, 4096);
   must (target_finish (t, &err));
   target_close (t);
   assert_true (holds (path, 0, 8192, -1));
@@ -59,7 +60,7 @@ test_reopen_after_the_rename_knows (void **state)
   put (t, 0, 4096);
   must (target_finish (t, &err));
   target_close (t);
-  must (target_reopen (&t, &s, &id, &already, &err));
+  must (again (&t, &s, &id, &already, &err));
   assert_true (already);
   must (target_finish (t, &err));
   target_close (t);
@@ -75,11 +76,11 @@ test_reopen_between_link_and_unlink (void **state)
   struct target_identity id = *target_identity (t);
 
   (void)state;
-  put (t, 0, 4096);
   must (target_sync (t, &err));
   target_close (t);
   assert_int_equal (link (part, path), 0);
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
+  put (t, 0, 4096);
   must (target_finish (t, &err));
   target_close (t);
   assert_false (there_is (part));
@@ -92,31 +93,37 @@ test_reopen_refuses_what_is_not_it (void **state)
   const char *path = in_room ("disk"), *part = in_room ("disk.qimport-part");
   struct target_spec s = spec_of (path, SIZE);
   struct target *t = create (path, SIZE);
-  struct target_identity id = *target_identity (t), other = id;
+  struct target_identity id = *target_identity (t);
 
   (void)state;
   target_close (t);
   t = NULL;
-  /* another import's */
-  memcpy (strstr (other.text, "uuid=") + 5, "99999999", 8);
-  must_fail (target_reopen (&t, &s, &other, NULL, &err), ERR_TARGET_CHANGED, "is not the file");
+  s.import_uuid = OTHER_UUID;
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "of another import, " UUID);
+  s.import_uuid = UUID;
   /* cut by someone */
   assert_int_equal (truncate (part, SIZE - 512), 0);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "cut or grown");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "cut or grown");
   assert_int_equal (truncate (part, SIZE), 0);
-  /* a copy, with and without its attributes, in its place */
+  /* a copy is as good, as the marker says; another file is not */
   assert_int_equal (sh ("cd '%s' && cp --preserve=all --sparse=always disk.qimport-part c && "
                         "cp --sparse=always disk.qimport-part d && mv disk.qimport-part keep",
                         room),
                     0);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is gone");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is gone");
   assert_int_equal (rename (in_room ("c"), part), 0);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the file");
+  must (again (&t, &s, &id, NULL, &err));
+  target_close (t);
+  t = NULL;
   assert_int_equal (rename (in_room ("d"), part), 0);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the file");
+  must (again (&t, &s, &id, NULL, &err));
+  target_close (t);
+  t = NULL;
+  assert_int_equal (sh ("truncate -s 0 '%s' && truncate -s %d '%s'", part, SIZE, part), 0);
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the file");
   /* the real one is back */
   assert_int_equal (rename (in_room ("keep"), part), 0);
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   target_close (t);
 }
 
@@ -128,26 +135,31 @@ test_never_recorded_part_is_adopted_if_it_is_ours (void **state)
   struct target *t = NULL;
 
   (void)state;
-  must (target_reopen (&t, &s, NULL, NULL, &err)); /* not even made */
+  must (again (&t, &s, NULL, NULL, &err)); /* not even made */
   target_close (t);
   t = NULL;
   assert_int_equal (truncate (part, 0), 0); /* made, not yet sized */
-  must (target_reopen (&t, &s, NULL, NULL, &err));
+  must (again (&t, &s, NULL, NULL, &err));
   put (t, 0, 4096);
   target_close (t);
   t = NULL;
-  must (target_reopen (&t, &s, NULL, NULL, &err)); /* written, but never recorded */
-  assert_true (target_reads_zero (t) && holds (part, 0, 4096, 0));
-  put (t, 0, 4096);
+  must (again (&t, &s, NULL, NULL, &err)); /* written, but never recorded */
+  assert_true (target_reads_zero (t) && is_marked (part) && holds (part, 4096, 4096, 0));
+  put (t, 4096, 4096);
   target_close (t);
   t = NULL;
   s.import_uuid = OTHER_UUID;
-  must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_EXISTS, "does not belong");
+  must_fail (again (&t, &s, NULL, NULL, &err), ERR_TARGET_EXISTS, "does not belong");
   assert_int_equal (removexattr (part, "user.qimport"), 0);
   s.import_uuid = UUID;
-  must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_EXISTS, "does not belong");
+  must (again (&t, &s, NULL, NULL, &err)); /* its marker is enough */
+  target_close (t);
+  t = NULL;
+  assert_int_equal (removexattr (part, "user.qimport"), 0);
+  assert_int_equal (sh ("printf other | dd of='%s' conv=notrunc 2>&1", part), 0);
+  must_fail (again (&t, &s, NULL, NULL, &err), ERR_TARGET_EXISTS, "does not belong");
   assert_int_equal (sh ("truncate -s 0 '%s' && truncate -s %d '%s'", part, SIZE, part), 0);
-  must (target_reopen (&t, &s, NULL, NULL, &err)); /* no mark, and no data either */
+  must (again (&t, &s, NULL, NULL, &err)); /* no mark, and no data either */
   target_close (t);
 }
 
@@ -285,7 +297,7 @@ child_holding (struct target_spec *s)
   if (pid == 0) {
     struct target *t = NULL;
 
-    c = target_create (&t, s, &err) == 0 ? 'y' : 'n';
+    c = begin (&t, s, &err) == 0 ? 'y' : 'n';
     if (write (ready[1], &c, 1) == 1)
       pause ();
     _exit (1);
@@ -305,15 +317,15 @@ test_lock_dies_with_its_process (void **state)
   pid_t pid = child_holding (&s);
 
   (void)state;
-  must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_BUSY, "in use");
+  must_fail (again (&t, &s, NULL, NULL, &err), ERR_TARGET_BUSY, "in use");
   s.force = true;
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_BUSY, "in use");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_BUSY, "in use");
   s.force = false;
   kill (pid, SIGSTOP);
-  must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_BUSY, "in use");
+  must_fail (again (&t, &s, NULL, NULL, &err), ERR_TARGET_BUSY, "in use");
   kill (pid, SIGKILL);
   assert_int_equal (waitpid (pid, NULL, 0), pid);
-  must (target_reopen (&t, &s, NULL, NULL, &err));
+  must (again (&t, &s, NULL, NULL, &err));
   target_close (t);
 }
 
@@ -342,13 +354,13 @@ test_disk_of_a_running_machine_is_refused (void **state)
   for (i = 0; i < 100 && target_preflight (&s, &kind, canonical, &err) == 0; i++)
     usleep (50000);
   must_fail (target_preflight (&s, &kind, canonical, &err), ERR_TARGET_BUSY, "virtual machine");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_BUSY, "virtual machine");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_BUSY, "virtual machine");
   s.force = false;
   s.in_place = true;
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_BUSY, "virtual machine");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_BUSY, "virtual machine");
   kill (pid, SIGKILL);
   waitpid (pid, NULL, 0);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   target_close (t);
 }
 
@@ -370,7 +382,7 @@ test_in_place_keeps_what_is_there (void **state)
   t = NULL;
   s.in_place = true;
   s.import_uuid = OTHER_UUID;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   assert_false (target_reads_zero (t));
   must (target_zero (t, guest (4096), 8192, NULL, &err));
   must (target_sync (t, &err));
@@ -378,7 +390,7 @@ test_in_place_keeps_what_is_there (void **state)
   assert_non_null (strstr (id.text, OTHER_UUID));
   target_discard (t); /* was not made by this import: stays */
   t = NULL;
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   must (target_finish (t, &err));
   target_close (t);
   assert_false (there_is (in_room ("disk.qimport-part")));
@@ -398,13 +410,13 @@ test_in_place_wants_the_right_size (void **state)
 
   (void)state;
   s.in_place = true;
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "does not exist");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "does not exist");
   make_file (path, "");
   assert_int_equal (truncate (path, 4096), 0);
   must_fail (target_preflight (&s, &kind, canonical, &err), ERR_TARGET_TOO_SMALL, "4096 bytes");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_TOO_SMALL, "4096 bytes");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_TOO_SMALL, "4096 bytes");
   assert_int_equal (truncate (path, 16384), 0);
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "exactly as large");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "exactly as large");
   assert_int_equal (sh ("test $(stat -c %%s '%s') = 16384", path), 0);
 }
 

@@ -90,15 +90,16 @@ first_mib_last (const char *options)
 
   need_loop ("back", LONGER, options);
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   assert_int_equal (target_kind (t), TARGET_BLOCK);
   assert_false (target_reads_zero (t));
   assert_int_equal (target_holds_back (t), MIB);
-  assert_true (stale (loop, 0, LONGER)); /* made, and nothing touched */
+  assert_true (is_marked (loop));
+  assert_true (stale (loop, 512, LONGER - 512)); /* claimed, and nothing else touched */
   write_all (t);
   must (target_sync (t, &err));
-  assert_true (
-      holds (loop, 0, MIB, 0)); /* neither the old disk's beginning nor the new one's */
+  assert_true (is_marked (loop)); /* neither the old disk's beginning nor the new one's */
+  assert_true (holds (loop, 512, MIB - 512, 0));
   assert_true (holds (loop, MIB, MIB, -1));
   must (target_finish (t, &err));
   assert_int_equal (target_holds_back (t), 0);
@@ -130,7 +131,7 @@ test_small_disk_is_all_held_back (void **state)
   (void)state;
   need_loop ("back", MIB, "");
   s = spec_of (loop, 65536 + 512);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   assert_int_equal (target_holds_back (t), 65536 + 512);
   put (t, 0, 65536 + 512);
   must (target_finish (t, &err));
@@ -150,7 +151,7 @@ test_what_is_held_back_reads_as_written (void **state)
   (void)state;
   need_loop ("back", SIZE, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   put (t, AT, LEN);
   pattern (want, LEN, AT);
   must (target_read (t, guest (AT), is, LEN, &err));
@@ -186,7 +187,7 @@ test_pieces_survive_the_process (void **state)
   (void)state;
   need_loop ("back", LONGER, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   put (t, 65536, 65536);
   put (t, MIB, SIZE - MIB);
@@ -197,7 +198,7 @@ test_pieces_survive_the_process (void **state)
   assert_true (have[2] && have[3]);
   target_close (t); /* as if killed */
   t = NULL;
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   for (i = 0; i < TARGET_HELD_PIECES; i++)
     if (have[i])
       must (target_held_restore (t, i, kept[i], TARGET_HELD_SIZE, &err));
@@ -224,13 +225,13 @@ test_zeros_held_back_need_not_be_told_again (void **state)
   (void)state;
   need_loop ("back", SIZE, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   must (target_zero (t, guest (512), 4 * MIB, NULL, &err));
   must (target_sync (t, &err));
   target_close (t);
   t = NULL;
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   put (t, 0, 512);
   must (target_finish (t, &err));
   target_close (t);
@@ -240,7 +241,7 @@ test_zeros_held_back_need_not_be_told_again (void **state)
 }
 
 static void
-test_in_place_writes_through_and_keeps (void **state)
+test_in_place_keeps_all_but_the_marker (void **state)
 {
   struct target_spec s;
   struct target *t = NULL;
@@ -249,15 +250,21 @@ test_in_place_writes_through_and_keeps (void **state)
   need_loop ("back", LONGER, "");
   s = spec_of (loop, SIZE);
   s.in_place = true;
-  must (target_create (&t, &s, &err));
-  assert_int_equal (target_holds_back (t), 0);
+  must (begin (&t, &s, &err));
+  assert_int_equal (target_holds_back (t), 4096);
   put (t, 512, 1024);
+  put (t, 8192, 1024);
   must (target_sync (t, &err));
-  assert_true (stale (loop, 0, 512));
-  assert_true (holds (loop, 512, 1024, -1));
+  assert_true (is_marked (loop));
+  assert_true (stale (loop, 512, 8192 - 512));
+  assert_true (holds (loop, 8192, 1024, -1));
   must (target_finish (t, &err));
   target_close (t);
-  assert_true (stale (loop, 1536, LONGER - 1536));
+  assert_true (stale (loop, 0, 512));
+  assert_true (holds (loop, 512, 1024, -1));
+  assert_true (stale (loop, 1536, 8192 - 1536));
+  assert_true (holds (loop, 8192, 1024, -1));
+  assert_true (stale (loop, 9216, LONGER - 9216));
 }
 
 static void
@@ -270,9 +277,9 @@ test_promised_zeros_are_believed_until_forgotten (void **state)
   need_loop ("back", SIZE, "");
   s = spec_of (loop, SIZE);
   s.zero_promised = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   assert_true (target_reads_zero (t));
-  target_forget_zero (t);
+  target_begin_anew (t);
   assert_false (target_reads_zero (t));
   target_close (t);
 }
@@ -291,7 +298,7 @@ test_zero_over_stale_data_in_every_way (void **state)
   for (way = 0; way <= 2; way++) {
     uint64_t at = (uint64_t)(2 + 4 * way) * MIB + 512;
 
-    must (target_create (&t, &s, &err));
+    must (begin (&t, &s, &err));
     atomic_store (&t->zero_method, way);
     must (target_zero (t, guest (at), 3 * MIB + 1024, NULL, &err));
     must (target_sync (t, &err));
@@ -314,7 +321,7 @@ test_uncached_reads_of_any_alignment (void **state)
   need_loop ("back", LONGER - 512, ""); /* whose end is no multiple of 4096 */
   s = spec_of (loop, SIZE + MIB - 512);
   s.in_place = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   put (t, 512, sizeof want);
   must (target_sync (t, &err));
   pattern (want, sizeof want, 512);
@@ -353,7 +360,7 @@ test_mounted_is_refused (void **state)
   s.force = true; /* does not help */
   must_fail (preflight (&s), ERR_TARGET_BUSY, "is mounted on");
   assert_non_null (strstr (err.text, "/mnt"));
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_BUSY, "is mounted on");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_BUSY, "is mounted on");
   assert_int_equal (sh ("umount '%s/mnt'", room), 0);
   must (preflight (&s));
 }
@@ -385,13 +392,13 @@ test_held_by_another_is_refused (void **state)
   (void)state;
   need_loop ("back", SIZE, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   must_fail (preflight (&s), ERR_TARGET_BUSY, "is in use");
-  must_fail (target_create (&u, &s, &err), ERR_TARGET_BUSY, "is in use");
+  must_fail (begin (&u, &s, &err), ERR_TARGET_BUSY, "is in use");
   target_close (t);
   fd = open (loop, O_RDONLY | O_CLOEXEC);
   assert_int_equal (flock (fd, LOCK_SH), 0); /* as udev does, but for good */
-  must_fail (target_create (&u, &s, &err), ERR_TARGET_BUSY, "is locked by another program");
+  must_fail (begin (&u, &s, &err), ERR_TARGET_BUSY, "is locked by another program");
   close (fd);
 }
 
@@ -405,7 +412,7 @@ test_read_only_is_refused (void **state)
   need_loop ("back", SIZE, "-r");
   s = spec_of (loop, SIZE);
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "is read-only");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "is read-only");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "is read-only");
 }
 
 static void
@@ -418,7 +425,7 @@ test_too_small_is_refused_untouched (void **state)
   need_loop ("back", SIZE, "");
   s = spec_of (loop, SIZE + 512);
   must_fail (preflight (&s), ERR_TARGET_TOO_SMALL, "at least as large");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_TOO_SMALL, "at least as large");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_TOO_SMALL, "at least as large");
   assert_true (stale (loop, 0, SIZE));
   s.virtual_size = 0; /* not known yet */
   must (preflight (&s));
@@ -436,7 +443,7 @@ test_signature_is_refused_without_force (void **state)
     skip ();
   s = spec_of (loop, SIZE);
   must_fail (preflight (&s), ERR_TARGET_EXISTS, "ext4, label mydata");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_EXISTS, "--force");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_EXISTS, "--force");
   if (sh ("wipefs -qa %s && echo 'label: gpt' | sfdisk -q %s 2>/dev/null", loop, loop) != 0)
     skip ();
   must_fail (preflight (&s), ERR_TARGET_EXISTS, "a partition table (gpt)");
@@ -444,7 +451,7 @@ test_signature_is_refused_without_force (void **state)
   must (preflight (&s));
   s.in_place = false;
   s.force = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   write_all (t);
   must (target_finish (t, &err));
   target_close (t);
@@ -469,7 +476,7 @@ test_link_to_a_device_is_followed (void **state)
   assert_non_null (realpath (room, dir));
   snprintf (want, sizeof want, "%.3000s/by-id", dir);
   assert_string_equal (canonical, want);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   put (t, 2 * MIB, 4096);
   must (target_sync (t, &err));
   target_close (t);
@@ -486,11 +493,11 @@ test_file_where_a_device_was_is_refused (void **state)
   struct target *t = NULL;
 
   (void)state;
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is missing");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is missing");
   make_file (in_room ("disk"), "x");
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "regular file now");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "regular file now");
   s.path = "/dev/no-such-disk";
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "there is no device");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "there is no device");
 }
 
 /* ---- identity ---------------------------------------------------------------------------- */
@@ -507,7 +514,7 @@ test_swapped_loop_is_noticed (void **state)
   need_loop ("one", SIZE, "");
   s = spec_of (first, SIZE);
   snprintf (first, sizeof first, "%s", loop);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   assert_non_null (strstr (id.text, " loop="));
   target_close (t);
@@ -515,13 +522,13 @@ test_swapped_loop_is_noticed (void **state)
   detach ();
   assert_true (attach ("two", SIZE, ""));
   snprintf (first, sizeof first, "%s", loop);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the device");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the device");
   must_fail (target_open_finished (&t, &s, &id, false, &err), ERR_TARGET_CHANGED,
              "is not the device");
   detach ();
   assert_true (attach ("one", SIZE, "")); /* whatever its number is now */
   snprintf (first, sizeof first, "%s", loop);
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   target_close (t);
 }
 
@@ -535,13 +542,14 @@ test_resized_device_is_noticed (void **state)
   (void)state;
   need_loop ("back", LONGER, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   assert_int_equal (sh ("truncate -s %d '%s' && losetup -c %s", SIZE, in_room ("back"), loop),
                     0);
   must_fail (target_finish (t, &err), ERR_TARGET_CHANGED, "bytes now and had");
   target_close (t);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "bytes now and had");
+  must (again (&t, &s, &id, NULL, &err)); /* the marker says that it is the same disk */
+  target_close (t);
 }
 
 static void
@@ -555,7 +563,7 @@ test_finished_device_is_read_and_repaired (void **state)
   (void)state;
   need_loop ("back", LONGER, "");
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   write_all (t);
   must (target_finish (t, &err));
@@ -597,7 +605,7 @@ test_partition_table_is_read_again (void **state)
   assert_int_equal (pread (fd, buf, SIZE, 0), SIZE);
   close (fd);
   s = spec_of (loop, SIZE);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   must (target_write (t, guest (0), buf, SIZE, &err));
   must (target_sync (t, &err));
   assert_int_equal (sh ("grep -qx 4096 /sys/class/block/%sp1/start", loop + 5), 0);
@@ -624,20 +632,25 @@ test_partition_is_known_by_its_table (void **state)
     skip ();
   snprintf (part, sizeof part, "%sp1", loop);
   s = spec_of (part, 2 * MIB);
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   assert_non_null (strstr (id.text, " partuuid="));
   assert_non_null (strstr (id.text, " start=2048"));
+  must (target_sync (t, &err));
+  target_close (t);
+  t = NULL;
+  must (again (&t, &s, &id, NULL, &err));
   put (t, 0, 2 * MIB);
   must (target_finish (t, &err));
   target_close (t);
   t = NULL;
   assert_true (holds (part, 0, 2 * MIB, -1));
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (target_open_finished (&t, &s, &id, false, &err));
   target_close (t);
   t = NULL;
   snprintf (part, sizeof part, "%sp2", loop);
-  must_fail (target_reopen (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the device");
+  must_fail (target_open_finished (&t, &s, &id, false, &err), ERR_TARGET_CHANGED,
+             "is not the device");
 }
 
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown (name, enter_room, leave_with_loop)
@@ -652,7 +665,7 @@ main (void)
     LOOP_TEST (test_what_is_held_back_reads_as_written),
     LOOP_TEST (test_pieces_survive_the_process),
     LOOP_TEST (test_zeros_held_back_need_not_be_told_again),
-    LOOP_TEST (test_in_place_writes_through_and_keeps),
+    LOOP_TEST (test_in_place_keeps_all_but_the_marker),
     LOOP_TEST (test_promised_zeros_are_believed_until_forgotten),
     LOOP_TEST (test_zero_over_stale_data_in_every_way),
     LOOP_TEST (test_uncached_reads_of_any_alignment),

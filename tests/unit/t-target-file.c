@@ -17,7 +17,7 @@ create (const char *path, uint64_t size)
   struct target_spec s = spec_of (path, size);
   struct target *t = NULL;
 
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   return t;
 }
 
@@ -30,10 +30,11 @@ test_becomes_target_only_when_finished (void **state)
 
   (void)state;
   assert_true (target_reads_zero (t));
-  assert_int_equal (target_holds_back (t), 0);
+  assert_int_equal (target_holds_back (t), 4096);
   put (t, 512, 65536);
   put (t, SIZE - 512, 512);
   must (target_sync (t, &err));
+  assert_true (is_marked (part));
   assert_false (there_is (path));
   assert_int_equal (stat (part, &st), 0);
   assert_int_equal (st.st_mode & 07777, 0600);
@@ -132,7 +133,8 @@ test_zero_stops_when_asked (void **state)
   atomic_bool stop = true;
 
   (void)state;
-  must_fail (target_zero (t, guest (0), 256 * MIB, &stop, &err), ERR_INTERRUPTED, "offset 0");
+  must_fail (target_zero (t, guest (0), 256 * MIB, &stop, &err), ERR_INTERRUPTED,
+             "offset 4096");
   target_close (t);
 }
 
@@ -156,8 +158,11 @@ test_reads_back_and_knows_holes (void **state)
   must (target_read (t, guest (SIZE - 512), is, 512, &err));
   assert_memory_equal (want + SIZE - 512, is, 512);
   must (target_next (t, guest (0), &len, &hole, &err));
+  assert_false (hole); /* the marker */
+  assert_int_equal (len, 4096);
+  must (target_next (t, guest (4096), &len, &hole, &err));
   assert_true (hole);
-  assert_int_equal (len, MIB);
+  assert_int_equal (len, MIB - 4096);
   must (target_next (t, guest (MIB), &len, &hole, &err));
   assert_false (hole);
   assert_int_equal (len, 65536);
@@ -205,7 +210,7 @@ test_name_that_appears_meanwhile_is_left_alone (void **state)
   target_close (t);
   assert_int_equal (sh ("grep -qx precious '%s'", path), 0);
   s.force = true; /* at the resume the user allows it */
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
   must (target_finish (t, &err));
   target_close (t);
   assert_true (holds (path, 0, 4096, -1));
@@ -225,16 +230,16 @@ test_force_replaces_at_the_end_and_keeps_mode_and_owner (void **state)
   assert_int_equal (chmod (path, 0604), 0);
   if (geteuid () == 0)
     assert_int_equal (chown (path, 1234, 2345), 0);
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_EXISTS, "--force");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_EXISTS, "--force");
   assert_false (there_is (in_room ("disk.qimport-part")));
   s.force = true;
-  must (target_create (&t, &s, &err));
-  put (t, 0, 4096);
+  must (begin (&t, &s, &err));
   id = *target_identity (t);
   target_close (t);
   assert_int_equal (sh ("grep -qx old '%s'", path), 0);
   s.force = false; /* is never remembered; which file it was is */
-  must (target_reopen (&t, &s, &id, NULL, &err));
+  must (again (&t, &s, &id, NULL, &err));
+  put (t, 0, 4096);
   must (target_finish (t, &err));
   target_close (t);
   assert_true (holds (path, 0, 4096, -1));
@@ -256,7 +261,7 @@ test_force_does_not_cover_a_later_file (void **state)
   (void)state;
   make_file (path, "old");
   s.force = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   make_file (in_room ("new"), "newer");
   assert_int_equal (rename (in_room ("new"), path), 0);
   must_fail (target_finish (t, &err), ERR_TARGET_EXISTS, "appeared");
@@ -277,10 +282,10 @@ test_orphaned_part_is_left_alone (void **state)
   make_file (in_room ("disk.qimport-part"), "orphan");
   must_fail (target_preflight (&s, &kind, canonical, &err), ERR_TARGET_EXISTS,
              "disk.qimport-part");
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_EXISTS, "left alone without --force");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_EXISTS, "left alone without --force");
   assert_int_equal (sh ("grep -qx orphan '%s/disk.qimport-part'", room), 0);
   s.force = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   must (target_finish (t, &err));
   assert_true (holds (path, 0, 4096, 0));
   target_close (t);
@@ -349,7 +354,7 @@ test_descriptors_below_three_are_never_used (void **state)
     close (0);
     close (1);
     close (2);
-    if (target_create (&t, &s, &err) == -1)
+    if (begin (&t, &s, &err) == -1)
       _exit (2);
     bad = fcntl (0, F_GETFD) != -1 || fcntl (1, F_GETFD) != -1 || fcntl (2, F_GETFD) != -1;
     if (target_finish (t, &err) == -1)
@@ -377,7 +382,7 @@ test_file_size_limit_is_refused_without_a_signal (void **state)
   low.rlim_cur = MIB;
   assert_int_equal (setrlimit (RLIMIT_FSIZE, &low), 0);
   preflight = target_preflight (&s, &kind, canonical, &err);
-  made = target_create (&t, &s, &err);
+  made = begin (&t, &s, &err);
   setrlimit (RLIMIT_FSIZE, &old);
   assert_int_equal (preflight, -1);
   assert_int_equal (made, -1);
@@ -396,7 +401,7 @@ test_preallocate_reserves (void **state)
 
   (void)state;
   s.preallocate = true;
-  must (target_create (&t, &s, &err));
+  must (begin (&t, &s, &err));
   assert_int_equal (stat (part, &st), 0);
   assert_true (st.st_blocks * 512 >= SIZE);
   put (t, 0, MIB);
@@ -416,10 +421,10 @@ test_file_too_large_for_the_file_system (void **state)
   struct target *t = NULL;
 
   (void)state;
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "cannot hold a file");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "cannot hold a file");
   assert_false (there_is (in_room ("disk.qimport-part")));
   s.virtual_size = UINT64_MAX - 511;
-  must_fail (target_create (&t, &s, &err), ERR_TARGET_REFUSED, "no file can have");
+  must_fail (begin (&t, &s, &err), ERR_TARGET_REFUSED, "no file can have");
   assert_false (there_is (in_room ("disk.qimport-part")));
 }
 

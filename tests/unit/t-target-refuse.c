@@ -27,16 +27,16 @@ path_preflight (const char *path)
 }
 
 /* By preflight, and by target_create if somebody did not ask first; with and without force. */
-#define refused_always(path, want, words)                        \
-  do {                                                           \
-    struct target_spec spec = spec_of (path, SIZE);              \
-    struct target *made = NULL;                                  \
-                                                                 \
-    must_fail (preflight (&spec), want, words);                  \
-    must_fail (target_create (&made, &spec, &err), want, words); \
-    spec.force = true;                                           \
-    must_fail (preflight (&spec), want, words);                  \
-    must_fail (target_create (&made, &spec, &err), want, words); \
+#define refused_always(path, want, words)                \
+  do {                                                   \
+    struct target_spec spec = spec_of (path, SIZE);      \
+    struct target *made = NULL;                          \
+                                                         \
+    must_fail (preflight (&spec), want, words);          \
+    must_fail (begin (&made, &spec, &err), want, words); \
+    spec.force = true;                                   \
+    must_fail (preflight (&spec), want, words);          \
+    must_fail (begin (&made, &spec, &err), want, words); \
   } while (0)
 
 static void
@@ -134,9 +134,8 @@ test_links_are_not_followed_to_files (void **state)
     struct target *t = NULL;
 
     s.force = true; /* a link in the place of the part file is not followed either */
-    must_fail (target_create (&t, &s, &err), ERR_TARGET_EXISTS, "remove it");
-    must_fail (target_reopen (&t, &s, NULL, NULL, &err), ERR_TARGET_CHANGED,
-               "cannot be opened");
+    must_fail (begin (&t, &s, &err), ERR_TARGET_EXISTS, "remove it");
+    must_fail (again (&t, &s, NULL, NULL, &err), ERR_TARGET_CHANGED, "cannot be opened");
   }
   assert_int_equal (sh ("grep -qx precious '%s/file'", room), 0);
 }

@@ -84,25 +84,58 @@ spec_of (const char *path, uint64_t size)
   return s;
 }
 
+/* Created and claimed, so that it may be written (J9). */
+static inline int
+begin (struct target **t, const struct target_spec *spec, struct error *e)
+{
+  if (target_create (t, spec, e) == -1)
+    return -1;
+  return target_claim (*t, e);
+}
+
+static inline int
+again (struct target **t, const struct target_spec *spec, const struct target_identity *id,
+       bool *already, struct error *e)
+{
+  if (target_reopen (t, spec, id, already, e) == -1)
+    return -1;
+  return target_claim (*t, e);
+}
+
 /* With the error's text in the test's output. */
-#define must(call)                                                                           \
-  do {                                                                                       \
-    if ((call) == -1)                                                                        \
-      fail_msg ("%s: %s", #call, err.text);                                                  \
+#define must(call)                          \
+  do {                                      \
+    if ((call) == -1)                       \
+      fail_msg ("%s: %s", #call, err.text); \
   } while (0)
 
-#define must_fail(call, want, words)                                                         \
-  do {                                                                                       \
-    err.text[0] = '\0';                                                                      \
-    assert_int_equal ((call), -1);                                                           \
-    if (err.code != (want) || strstr (err.text, (words)) == NULL)                            \
-      fail_msg ("%s: %s: %s", #call, error_word (err.code), err.text);                       \
+#define must_fail(call, want, words)                                   \
+  do {                                                                 \
+    err.text[0] = '\0';                                                \
+    assert_int_equal ((call), -1);                                     \
+    if (err.code != (want) || strstr (err.text, (words)) == NULL)      \
+      fail_msg ("%s: %s: %s", #call, error_word (err.code), err.text); \
   } while (0)
 
 static inline guest_off
 guest (uint64_t v)
 {
   return (guest_off){ v };
+}
+
+/* Does the file or device begin with the marker of UUID's import? */
+static inline bool
+is_marked (const char *path)
+{
+  uint8_t sector[SECTOR];
+  struct marker m;
+  int fd = open (path, O_RDONLY);
+  bool marked = fd != -1 && pread (fd, sector, sizeof sector, 0) == sizeof sector
+                && marker_parse (&m, sector) && strcmp (m.import, UUID) == 0;
+
+  if (fd != -1)
+    close (fd);
+  return marked;
 }
 
 /* Bytes that tell where they belong. */

@@ -29,6 +29,11 @@ tests_unit_t_target_again_SOURCES = tests/unit/t-target-again.c tests/unit/targe
 tests_unit_t_target_again_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_target_again_LDADD = $(UNIT_LIBS)
 
+unit_tests += tests/unit/t-target-marker
+tests_unit_t_target_marker_SOURCES = tests/unit/t-target-marker.c tests/unit/target-room.h
+tests_unit_t_target_marker_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_marker_LDADD = $(UNIT_LIBS)
+
 unit_tests += tests/unit/t-target-overlap
 tests_unit_t_target_overlap_SOURCES = tests/unit/t-target-overlap.c tests/unit/target-room.h
 tests_unit_t_target_overlap_CPPFLAGS = $(AM_CPPFLAGS)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * json: see json.h.
+ */
+#include "api/json.h"
+
+void
+json_string (FILE *out, const char *text)
+{
+  const char *p;
+
+  putc ('"', out);
+  for (p = text; *p != '\0'; p++) {
+    if (*p == '"' || *p == '\\')
+      putc ('\\', out);
+    putc (*p, out);
+  }
+  putc ('"', out);
+}

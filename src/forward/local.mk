@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+librooms_la_SOURCES += \
+	src/forward/stream.c \
+	src/forward/stream.h \
+	src/forward/stream_check.c \
+	src/forward/stream_check.h \
+	src/forward/stream_map.c \
+	src/forward/stream_place.c

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * newer: ensure --newer over a complete import: is the image at its URL another one now?  By
+ * what its publisher says where that is asked, else by what the server and the image's own
+ * tables say. If so it is imported again, as if it had been started; what was imported stays
+ * whole where it is a file, until the new disk takes its name.
+ */
+#include "import/import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int
+import_not_asked (struct qimport *q, struct error *err)
+{
+  if (error_status (err->code) != QIMPORT_INTERRUPTED || err->code == ERR_INTERRUPTED
+      || err->code == ERR_MAX_TIME)
+    return -1;
+  import_warn (q,
+               "%s: whether there is a newer image could not be asked (%.600s); what was "
+               "imported is there",
+               q->imp.target, err->text);
+  return PHASE_OVER;
+}
+
+/* Whatever was opened to look is of the old import. */
+static void
+forget_old (struct qimport *q)
+{
+  struct error ignored;
+
+  import_close_image (q);
+  image_forget (&q->image);
+  import_tell_early (q, &ignored); /* to nobody: they are of no import */
+  memset (&q->imp, 0, sizeof q->imp);
+  q->ask_source = false;
+}
+
+static int
+begin_again (struct qimport *q)
+{
+  bool block = strcmp (q->imp.target_kind, "block") == 0;
+
+  import_warn (q, "%s: the image at %s is another one now and is imported again%s",
+               q->imp.target, q->image.records[0].url,
+               block ? "; until that is complete the device holds neither" : "");
+  forget_old (q);
+  q->options->force = true; /* over what is ours */
+  q->renews = true;
+  q->phase = phase_start;
+  return PHASE_MORE;
+}
+
+int
+import_newer (struct qimport *q, const char *want, struct error *err)
+{
+  const char *have = q->imp.now.image_sha256;
+
+  (void)err;
+  if (want[0] != '\0' && have[0] != '\0'
+      && checksum_text_algorithm (want) == checksum_text_algorithm (have))
+    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q);
+  q->phase = phase_ask_newer;
+  return PHASE_MORE;
+}
+
+/* With the options of the old import: its snapshot, its backing files. */
+static int
+look (struct qimport *q, struct error *err)
+{
+  return import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
+                 || import_open_image (q, true, err) == -1
+                 || import_check_identity (q, q->image.validator_changed, err) == -1
+             ? -1
+             : 0;
+}
+
+int
+phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
+{
+  struct qimport_options *given = q->options;
+  int rc;
+
+  (void)timeout_ms;
+  if (strcmp (q->url, "-") == 0)
+    return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
+  q->options = options_copy (given);
+  rc = q->options == NULL ? fail_memory (err, "the options") : look (q, err);
+  import_close_image (q);
+  options_close (q->options);
+  q->options = given;
+  if (rc == 0)
+    return PHASE_OVER;
+  if (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE)
+    return begin_again (q);
+  return import_not_asked (q, err);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * sources: the image of an import is opened as its options and its row say: which sources, with
+ * which credentials, and that none of them is what will be written.  What an image is, is
+ * image/'s.
+ */
+#include "import/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So long a start waits for the first answer of a server that a mistyped URL may have named. */
+enum { FIRST_TIME_S = 15 };
+
+void
+import_source_options (const struct qimport *q, struct source_options *so)
+{
+  const struct qimport_options *o = q->options;
+
+  so->connections = (unsigned)o->connections;
+  so->limit_rate = o->limit_rate;
+  so->retry_time_s = (unsigned)o->retry_time_s;
+  so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
+  so->stall_time_s = (unsigned)o->stall_time_s;
+  so->connect_timeout_s = (unsigned)o->connect_timeout_s;
+  so->header_file = o->header_file;
+  so->netrc_file = o->netrc_file;
+  so->user_file = o->user_file;
+  so->bearer_file = o->bearer_file;
+  so->netrc = o->netrc;
+  so->cacert = o->cacert;
+  so->cert = o->cert;
+  so->key = o->key;
+  so->pinnedpubkey = o->pinnedpubkey;
+  so->proxy = o->proxy;
+  so->aws_sigv4 = o->aws_sigv4;
+  so->insecure = o->insecure;
+}
+
+static void
+forget_local_sources (struct qimport *q)
+{
+  size_t i;
+
+  for (i = 0; q->local_sources != NULL && q->local_sources[i] != NULL; i++)
+    free (q->local_sources[i]);
+  free (q->local_sources);
+  q->local_sources = NULL;
+}
+
+/* What of layers and mirrors lies on this machine must not be what is written. */
+static int
+refuse_sources (struct qimport *q, struct error *err)
+{
+  char *const *mirrors = q->options->mirror.item;
+  struct target_spec spec;
+  unsigned k, n = 0;
+
+  forget_local_sources (q);
+  q->local_sources = calloc (IMAGE_LAYERS_MAX + OPTION_LIST_MAX + 1, sizeof *q->local_sources);
+  if (q->local_sources == NULL)
+    return fail_memory (err, "the sources");
+  for (k = 0; k < q->image.n_layers; k++) {
+    if (source_local_path (q->image.urls[k], &q->local_sources[n], err) == -1)
+      return -1;
+    n += q->local_sources[n] != NULL;
+  }
+  for (k = 0; k < OPTION_LIST_MAX && mirrors[k] != NULL; k++) {
+    if (source_local_path (mirrors[k], &q->local_sources[n], err) == -1)
+      return -1;
+    n += q->local_sources[n] != NULL;
+  }
+  import_target_spec (q, &spec);
+  return target_refuse_sources (&spec, err);
+}
+
+static void
+on_warning (void *ctx, const char *words)
+{
+  import_warn (ctx, "%s", words);
+}
+
+static void
+on_event (void *ctx, const char *kind, const char *detail)
+{
+  struct qimport *q = ctx;
+
+  if (strcmp (kind, "warning") == 0)
+    import_warn (q, "%s", detail);
+  else
+    import_note (q, "%s: %s", kind, detail);
+  import_event (q, kind, detail);
+}
+
+void
+import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
+{
+  const struct qimport_options *o = q->options;
+
+  *spec = (struct image_spec){
+    .url = q->url,
+    .backing = o->backing.item,
+    .mirrors = o->mirror.item,
+    .snapshot = o->snapshot,
+    .max_size = o->max_size,
+    .accept_new_validator = o->accept_new_validator,
+    .stream = o->stream,
+    .describe = q->describes,
+    .keep = o->unallocated_keep,
+    .recorded = recorded,
+    .sealed = q->imp.sealed,
+    .was_stream = q->imp.stream,
+    .import_id = q->imp.id,
+    .warn = on_warning,
+    .ctx = q,
+    .source
+    = { .stop = &q->give_up, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q },
+  };
+  import_source_options (q, &spec->source);
+}
+
+void
+import_record_format (struct qimport *q)
+{
+  image_record_format (&q->image, q->imp.format_features, sizeof q->imp.format_features);
+}
+
+int
+import_open_image (struct qimport *q, bool recorded, struct error *err)
+{
+  struct image_spec spec;
+
+  import_image_spec (q, recorded, &spec);
+  if (image_name (&q->image, &spec, err) == -1
+      || (!q->describes && refuse_sources (q, err) == -1)
+      || image_open (&q->image, &spec, err) == -1)
+    return -1;
+  if (q->image.stream || (recorded && q->imp.sealed))
+    return 0;
+  import_record_format (q);
+  q->imp.virtual_size = q->image.layers[0].disk.virtual_size;
+  q->imp.cluster_size = q->image.layers[0].header.cluster_size;
+  q->imp.layers = q->image.n_layers;
+  return 0;
+}
+
+int
+import_parse_image (struct qimport *q, struct error *err)
+{
+  struct image_spec spec;
+
+  import_image_spec (q, true, &spec);
+  return image_parse (&q->image, &spec, err);
+}
+
+void
+import_close_image (struct qimport *q)
+{
+  forget_local_sources (q);
+  image_close (&q->image);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * doubt: what becomes of an answer that failed its checks (J4, J5).  One wrong answer is not a
+ * wrong server: it is asked for again, on a new connection and elsewhere first; the fifth in a
+ * row is the end.  Nothing of such an answer is used.
+ */
+#include "source/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DOUBTS_MAX = 5, TAGS_MAX = 3 };
+
+/* Whether JOB may be asked for again.  Answers that were under way together count once for
+ * their place. */
+static bool
+may_be_asked_again (struct job *job, int64_t now)
+{
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+
+  job->wrong++;
+  if (a->started_ms >= p->wrong_ms) {
+    p->wrong++;
+    p->wrong_ms = now;
+  }
+  return job->wrong < DOUBTS_MAX && p->wrong < DOUBTS_MAX;
+}
+
+static void
+ask_again (struct job *job, int64_t now)
+{
+  struct source *s = job->s;
+  struct place *p = job->answer.place;
+  int64_t wait = 0;
+
+  p->failures++;
+  s->retries++;
+  source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; asking again", job_shown (job),
+               job_where (job), job->answer.j.why);
+  if (job->wrong > 1 && !place_ready (s, job, p, now))
+    wait = retry_backoff_ms (job->wrong - 2, source_random (s));
+  job->avoid = p;
+  job_again (job, now + wait);
+}
+
+int
+doubt_wrong (struct job *job, struct error *err)
+{
+  int64_t now = monotonic_ms ();
+
+  if (may_be_asked_again (job, now)) {
+    ask_again (job, now);
+    return 0;
+  }
+  fail (err, ERR_SOURCE_CONTRADICTS,
+        "%s at host offset %" PRIu64
+        ": %s, %u times in a row; nothing of it was used; try another server or --stream",
+        job_shown (job), job_where (job), job->answer.j.why, DOUBTS_MAX);
+  return place_failed (job, err);
+}
+
+/* A tag that is another at each answer tells nothing, and may not stand in the way for ever: it
+ * is not looked at any more, and the image is known by what else there is. */
+static bool
+tag_is_void (struct job *job)
+{
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+
+  if (!a->j.only_tag)
+    return false;
+  if (p->no_tag)
+    return true;
+  if (strcmp (p->last_tag, a->j.etag) != 0)
+    p->tags++;
+  snprintf (p->last_tag, sizeof p->last_tag, "%s", a->j.etag);
+  if (p->tags < TAGS_MAX)
+    return false;
+  p->no_tag = true;
+  p->id.etag[0] = '\0';
+  p->id.trust = p->id.last_modified[0] != '\0' ? SOURCE_TRUST_WEAK : SOURCE_TRUST_LENGTH;
+  source_tell (job->s, "warning",
+               "%s: its ETag is another at each answer; the image is known by its length, its "
+               "tables and samples only",
+               p->shown);
+  return true;
+}
+
+int
+doubt_changed (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+  struct answer *a = &job->answer;
+  int64_t now = monotonic_ms ();
+
+  if (tag_is_void (job)) {
+    job_again (job, now);
+    return 0;
+  }
+  if (may_be_asked_again (job, now)) {
+    ask_again (job, now);
+    return 0;
+  }
+  fail (err, ERR_SOURCE_CHANGED,
+        "%s at host offset %" PRIu64
+        ": the image changed since the import began: %s; `qimport resume --restart` begins "
+        "anew, --accept-new-validator goes on if the bytes prove to be the same",
+        job_shown (job), job_where (job), a->j.why);
+  if (place_vetted_other (s, a->place) || (s->reference != NULL && a->place != s->reference))
+    return place_failed (job, err);
+  source_tell (s, "source_changed", "%s: %s", job_shown (job), a->j.why);
+  return -1;
+}
