@@ -59,31 +59,52 @@ replace_unfinished (struct qimport *q, const struct journal_import *old, bool no
                  old->target, old->now.holder, old->id);
   return fail (err, ERR_TARGET_EXISTS,
                "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
-               "`qimport forget %.8s` drops it",
+               "`qimport forget %.8s` drops it, and start --force replaces it",
                old->target, old->id, old->id);
+}
+
+static int
+replace_found (struct qimport *q, const char *name, bool now, struct error *err)
+{
+  OWN_MEM struct journal_import *old = malloc (sizeof *old);
+  struct error unheard;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  if (journal_find (q->journal, name, old, &unheard) == -1 || old->now.state == IMPORT_COMPLETE
+      || strcmp (old->id, q->imp.id) == 0)
+    return 0;
+  return replace_unfinished (q, old, now, err);
+}
+
+/* Where this journal has them: the import that the target was begun for by another name, as its
+ * marker says, and the one that has its name. */
+static int
+replace_old (struct qimport *q, const struct target_spec *spec, const char *canonical, bool now,
+             struct error *err)
+{
+  char marked[37];
+
+  if (canonical[0] == '\0')
+    return 0;
+  target_marked_by (spec, marked);
+  if (marked[0] != '\0' && replace_found (q, marked, now, err) == -1)
+    return -1;
+  return replace_found (q, canonical, now, err);
 }
 
 /* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
 check_target (struct qimport *q, bool now, struct error *err)
 {
-  struct journal_import *old = malloc (sizeof *old);
   char canonical[PATH_MAX] = "", shown[512];
   enum target_kind kind;
   struct target_spec spec;
-  struct error ignored;
   int rc;
 
-  if (old == NULL)
-    return fail_memory (err, "an import");
   import_target_spec (q, &spec);
   rc = target_preflight (&spec, &kind, canonical, err);
-  if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
-      && old->now.state != IMPORT_COMPLETE
-      && replace_unfinished (q, old, now && rc == 0, err) == -1)
-    rc = -1;
-  free (old);
-  if (rc == -1)
+  if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
     return -1;
   if (strlen (canonical) >= sizeof q->imp.target)
     return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",

@@ -47,9 +47,11 @@ before=$(sum "$second")
 run qimport start -q "$url" "$second"
 exits 6 "start on the same disk by another name is refused with 6"
 check "it names the import and both ways out" \
-  grep -q "marker of an import in progress: $id, begun .*qimport resume .* --force" "$scratch/err"
+  grep -q "$first: has an interrupted import; .qimport resume .* --force" "$scratch/err"
 run qimport start -q --journal "$other" "$url" "$second"
 exits 6 "start from another journal is refused with 6"
+check "it names the import, when it began, and both ways out" \
+  grep -q "marker of an import in progress: $id, begun .*qimport resume .* --force" "$scratch/err"
 run qimport ensure -q --journal "$other" "$url" "$second"
 exits 6 "ensure from another journal is refused with 6"
 is "$(sum "$second")" "$before" "and not a byte of it was changed"
