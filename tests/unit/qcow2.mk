@@ -27,6 +27,3 @@ check_PROGRAMS += tests/tools/qcow2-decode
 tests_tools_qcow2_decode_SOURCES = tests/tools/qcow2-decode.c
 tests_tools_qcow2_decode_CPPFLAGS = $(AM_CPPFLAGS)
 tests_tools_qcow2_decode_LDADD = librooms.la
-long_tests += tests/flow/qcow2-verdicts.sh tests/flow/qcow2-zoo.sh
-EXTRA_DIST += tests/flow/qcow2-verdicts.sh tests/flow/qcow2-zoo.sh \
-	tests/tools/qcow2-mutate.py tests/tools/qcow2-writer.py
