@@ -5,7 +5,6 @@
 # whether an import goes on, however little that is.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image
 disk=$scratch/disk
