@@ -48,6 +48,7 @@ struct qimport {
   struct image image;
   char **local_sources; /* paths of what of it, and of its mirrors, is on this machine; then
                            NULL */
+  unsigned proofs;      /* of this run (prove.c) */
   bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
   struct stream *stream_state;
   char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
@@ -139,6 +140,7 @@ int phase_resume (struct qimport *q, int timeout_ms, struct error *err);
 int phase_map (struct qimport *q, int timeout_ms, struct error *err);
 int phase_target (struct qimport *q, int timeout_ms, struct error *err);
 int phase_copy (struct qimport *q, int timeout_ms, struct error *err);
+int phase_prove (struct qimport *q, int timeout_ms, struct error *err);
 int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
 int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
 int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
@@ -164,6 +166,13 @@ int import_mark_urls (struct qimport *q, struct error *err);
 /* ensure: over a complete import, where Q->ASK_SOURCE. */
 int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
 int phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err);
+
+/* What the sources are now, where the user or the server changed it. */
+int import_record_sources (struct qimport *q, struct error *err);
+/* prove.c: the source serves something else since ERR; may that prove to be the same? */
+bool import_may_prove (const struct qimport *q, const struct error *err);
+/* Commit what is written, and end the threads that copy. */
+void import_stop_copy (struct qimport *q);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);

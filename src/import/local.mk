@@ -15,6 +15,7 @@ librooms_la_SOURCES += \
 	src/import/options_inner.h \
 	src/import/options_lines.c \
 	src/import/progress.c \
+	src/import/prove.c \
 	src/import/resume.c \
 	src/import/run.c \
 	src/import/same.c \
