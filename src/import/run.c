@@ -451,7 +451,9 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
     return PHASE_FINISH;
-  return rc == -1 ? -1 : PHASE_COPY;
+  if (rc == -1)
+    return import_may_prove (q, err) ? PHASE_PROVE : -1;
+  return PHASE_COPY;
 }
 
 /* The image's checksum as text, or "" where it was not made. */
@@ -533,8 +535,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 
 /* What cannot be committed any more is done again at resume; the first reason is the one that
  * is told. */
-static void
-stop_copy (struct qimport *q)
+void
+import_stop_copy (struct qimport *q)
 {
   struct error ignored;
 
@@ -555,7 +557,7 @@ import_leave (struct qimport *q, const struct error *why)
   q->stop_check = true;
   import_stop_audit (q);
   import_close_stream (q);
-  stop_copy (q);
+  import_stop_copy (q);
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;
