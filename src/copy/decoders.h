@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/extent.h"
-#include "copy/copy.h"
 #include "journal/journal.h"
 #include "qcow2/qcow2.h"
 

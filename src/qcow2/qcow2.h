@@ -41,6 +41,13 @@ enum {
 
 enum qcow2_compression { QCOW2_DEFLATE = 0, QCOW2_ZSTD = 1 };
 
+/* What the bytes of a layer of an import are, as far as decoding goes. */
+struct layer_format {
+  bool raw; /* no qcow2: it has no clusters */
+  enum qcow2_compression compression;
+  uint32_t cluster_bits;
+};
+
 /* A table of 8-byte entries in the file. */
 struct qcow2_table {
   host_off at;
