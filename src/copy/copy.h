@@ -57,9 +57,9 @@ int copy_step (struct copy *c, int timeout_ms, struct error *err);
 /* Stop fetching, write what has come, sync and commit it. */
 int copy_stop (struct copy *c, struct error *err);
 
-/* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer, until
- * the copy has failed, the stop or the deadline has come, or the journal's check has failed
- * (ERR_INTERRUPTED, for the caller to say why). */
+/* In a stream the bytes are handed in: those of SEG->need, all of them.  Waits for a buffer,
+ * until the copy has failed, the stop or the deadline has come, or the journal's check has
+ * failed (ERR_INTERRUPTED, for the caller to say why). */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,
                  struct error *err);
 /* No more segments will be submitted. */

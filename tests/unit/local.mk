@@ -10,6 +10,7 @@ include tests/unit/qcow2.mk
 include tests/unit/journal.mk
 include tests/unit/target.mk
 include tests/unit/trust.mk
+include tests/unit/copy.mk
 include tests/unit/import.mk
 
 EXTRA_DIST += tests/unit/cmocka-tap
