@@ -10,8 +10,8 @@
  *   J3  Writing a cluster again writes the same bytes at the same places.
  *   J6  Zero runs have a cursor of their own, committed like segments.
  */
-#ifndef QIMPORT_IMPORT_COPY_H
-#define QIMPORT_IMPORT_COPY_H
+#ifndef QIMPORT_COPY_H
+#define QIMPORT_COPY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,7 +24,6 @@
 #include "qcow2/qcow2.h"
 #include "source/source.h"
 #include "target/target.h"
-
 
 struct copy_spec {
   struct journal *journal;
