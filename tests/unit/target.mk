@@ -38,3 +38,8 @@ unit_tests += tests/unit/t-target-overlap
 tests_unit_t_target_overlap_SOURCES = tests/unit/t-target-overlap.c tests/unit/target-room.h
 tests_unit_t_target_overlap_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_target_overlap_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-target-kept
+tests_unit_t_target_kept_SOURCES = tests/unit/t-target-kept.c tests/unit/target-room.h
+tests_unit_t_target_kept_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_target_kept_LDADD = $(UNIT_LIBS)
