@@ -57,6 +57,8 @@ flow_tests += tests/flow/surroundings.sh
 flow_tests += tests/flow/terminal.sh
 flow_tests += tests/flow/typos.sh
 flow_tests += tests/flow/waits.sh
+flow_tests += tests/flow/wrapped.sh
+flow_tests += tests/flow/wrapped-resume.sh
 flow_tests += tests/flow/zoo.sh
 include tests/flow/proof.mk
 include tests/flow/net.mk

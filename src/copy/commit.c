@@ -135,6 +135,8 @@ sync_and_record (struct copy *c, const struct pending *all, struct import_progre
   if (journal_commit (c->spec.journal, c->spec.imp->no, all->item, all->n, p, err) == -1)
     return -1;
 #endif
+  if (c->spec.kept != NULL)
+    kept_sync (c->spec.kept);
   if (target_sync (c->spec.target, err) == -1)
     return -1;
   pthread_mutex_lock (&c->lock);
