@@ -30,6 +30,7 @@ unit_tests += tests/unit/t-target-again
 unit_tests += tests/unit/t-target-device
 unit_tests += tests/unit/t-target-faults
 unit_tests += tests/unit/t-target-file
+unit_tests += tests/unit/t-target-kept
 unit_tests += tests/unit/t-target-marker
 unit_tests += tests/unit/t-target-mounts
 unit_tests += tests/unit/t-target-overlap
