@@ -147,6 +147,8 @@ sync_and_record (struct committer *c, struct commit *commit, struct error *err)
   if (record (c, commit, err) == -1)
     return -1;
 #endif
+  if (c->facts->spec.kept != NULL)
+    kept_sync (c->facts->spec.kept);
   if (target_sync (target, err) == -1)
     return -1;
   mutex_lock (&c->team->lock);
