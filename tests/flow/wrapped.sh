@@ -39,6 +39,8 @@ for tool in xz gzip 'zstd -q' bzip2; do
   check "$name: no more is fetched than the file" \
     [ "$(import_of "$disk" .bytes.fetched)" -le $(($(size_of "$files/disk.qcow2.$name") + 20000)) ]
   is "$(left_over)" "" "$name: nothing is left beside the disk"
+  check "$name: the receipt tells the wrapper" \
+    sh -c '"$QIMPORT" receipt "$1" | jq -e ".image.features | endswith (\" wrapper=$2\")" >/dev/null' - "$disk" "$name"
   fresh
   cp "$files/disk.qcow2.$name" "$files/no-such-suffix"
   run "$QIMPORT" start -q "$files/no-such-suffix" "$disk"
