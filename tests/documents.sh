@@ -4,7 +4,7 @@
 # What the documents promise: the tutorial's commands are run exactly as they are printed, every
 # error code has a place in troubleshooting.md, and what is named there is there.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs qemu-img jq sqlite3
+needs qemu-img jq sqlite3 gpg gpgv gpgconf
 doc=$top_srcdir/doc
 
 # ---- the tutorial
@@ -24,10 +24,11 @@ check "the tutorial has commands" [ "$(grep -c '^echo "# block"' "$scratch/tutor
 rc=$?
 exits 0 "every command of the tutorial succeeds, as printed"
 is "$(grep -c '^identical$' "$scratch/out")" 2 "the disk is right after the kill, and after the repair"
+check "what is forged was refused" grep -q '^forged: 4$' "$scratch/out"
 check "the kill came in the middle" grep -q '^killed: 137$' "$scratch/out"
 check "with the target not there yet, but its part" grep -qx guest.img.qimport-part "$scratch/out"
 check "the broken byte was found" grep -q '^audit says: 8$' "$scratch/out"
-is "$(grep -c '^complete /' "$scratch/out")" 2 "two imports are complete"
+is "$(grep -c '^complete /' "$scratch/out")" 3 "three imports are complete"
 is "$(ls -A "$scratch/home")" "" "and nothing is left behind"
 
 # ---- troubleshooting

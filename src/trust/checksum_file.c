@@ -32,8 +32,10 @@ next_byte (struct span *s)
   int hi = s->len >= 3 && s->at[0] == '%' ? hex_digit (s->at[1]) : -1;
   int lo = hi >= 0 ? hex_digit (s->at[2]) : -1;
   bool coded = lo >= 0 && (hi != 0 || lo != 0);
-  char c = coded ? (char)(hi << 4 | lo) : s->at[0];
+  char c = s->at[0];
 
+  if (coded)
+    c = (char)(hi << 4 | lo);
   *s = span_from (*s, coded ? 3 : 1);
   return c;
 }
