@@ -182,7 +182,7 @@ qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_START, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_start;
+  (*out)->phase = PHASE_START;
   return 0;
 }
 
@@ -196,7 +196,7 @@ qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_ENSURE, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_ensure;
+  (*out)->phase = PHASE_ENSURE;
   return 0;
 }
 
@@ -208,7 +208,7 @@ qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_RESUME, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_resume;
+  (*out)->phase = PHASE_RESUME;
   return 0;
 }
 
@@ -220,7 +220,7 @@ qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_AUDIT, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = phase_audit;
+  (*out)->phase = PHASE_AUDIT;
   return 0;
 }
 
@@ -246,13 +246,17 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     return q->result == 0 ? 0 : publish_error (error, &q->failure);
   rc = check_stop (q, &err);
   if (rc == 0)
-    rc = q->phase (q, timeout_ms, &err);
+    rc = phase_step (q, q->phase, timeout_ms, &err);
   if (rc == -1) {
     struct error stopped;
 
     /* Whatever a stop made fail on its way, it was the stop. */
     if (atomic_load (&q->stop) && error_status (err.code) == QIMPORT_INTERRUPTED
         && check_stop (q, &stopped) == -1)
+      err = stopped;
+    /* nor is it the network's fault when the journal's check has failed */
+    else if (error_status (err.code) == QIMPORT_INTERRUPTED
+             && import_check_failed (q, &stopped) == -1 && stopped.code != ERR_INTERRUPTED)
       err = stopped;
     import_prefer_check (q, &err);
     if (error_status (err.code) == QIMPORT_IMAGE && q->image.n_layers == 1
@@ -261,20 +265,23 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     import_leave (q, &err);
     q->failure = err;
   }
-  if (rc != PHASE_MORE) {
+  if (rc != -1)
+    q->phase = (enum phase)rc;
+  if (rc == -1 || rc == PHASE_OVER) {
     q->over = true;
     q->result = rc;
   }
   import_update_progress (q);
   if (rc == -1)
     return publish_error (error, &q->failure);
-  return rc;
+  return rc == PHASE_OVER ? 0 : 1;
 }
 
 void
 qimport_cancel (struct qimport *q)
 {
   atomic_store (&q->stop, true);
+  atomic_store (&q->give_up, true);
   q->stop_check = true;
 }
 
@@ -288,6 +295,7 @@ qimport_close (struct qimport *q)
   if (!q->over && q->journal != NULL && q->image.records != NULL) {
     fail (&closed, ERR_INTERRUPTED, "closed before it was complete");
     atomic_store (&q->stop, true);
+    atomic_store (&q->give_up, true);
     import_leave (q, &closed);
   }
   import_tell_early (q, &closed); /* there may be no import they could be told of */

@@ -154,8 +154,7 @@ finish_stream (struct stream *s, struct error *err)
   tell_spooled (s);
   copy_submit_end (q->copy);
   import_close_stream (q);
-  q->phase = phase_copy;
-  return PHASE_MORE;
+  return PHASE_COPY;
 }
 
 /* ---- The beginning --------------------------------------------------------------------------
@@ -326,16 +325,16 @@ step_stream (struct stream *s, struct error *err)
   if (import_check_failed (s->q, err) == -1)
     return -1;
   if (!s->looked)
-    return look (s, err) == -1 ? -1 : PHASE_MORE;
+    return look (s, err) == -1 ? -1 : PHASE_STREAM;
   rc = s->running ? stream_place_late (s, err) : 0;
   if (rc != 0)
-    return rc == -1 ? -1 : PHASE_MORE;
+    return rc == -1 ? -1 : PHASE_STREAM;
   if (stream_place_piece (s, err) == -1)
     return -1;
   if (s->ended && s->have <= s->piece)
     return finish_stream (s, err);
   next_piece (s);
-  return PHASE_MORE;
+  return PHASE_STREAM;
 }
 
 /* How long it was when an earlier run read all of it. */
@@ -381,17 +380,10 @@ open_stream (struct qimport *q, struct error *err)
 int
 phase_stream (struct qimport *q, int timeout_ms, struct error *err)
 {
-  struct error why;
-  int rc;
-
   (void)timeout_ms;
   if (q->stream_state == NULL && open_stream (q, err) == -1)
     return -1;
-  rc = step_stream (q->stream_state, err);
-  /* what could not be committed any more had a reason */
-  if (rc == -1 && import_check_failed (q, &why) == -1)
-    *err = why;
-  return rc;
+  return step_stream (q->stream_state, err);
 }
 
 void

@@ -234,8 +234,6 @@ record_verdict (struct qimport *q, enum verdict verdict, struct error *err)
 /* ---- The phases ---------------------------------------------------------------------------
  */
 
-static int phase_compare (struct qimport *q, int timeout_ms, struct error *err);
-
 /* What was read as a stream is known by no more than its header; the digests of the segments
  * tell whether its bytes are the same. */
 static int
@@ -274,7 +272,7 @@ begin_repair (struct qimport *q, struct error *err)
   return repair_open (&a->repair, &v, &a->result, &a->repaired, err);
 }
 
-static int
+int
 phase_repair (struct qimport *q, int timeout_ms, struct error *err)
 {
   struct audit *a = q->audit;
@@ -285,11 +283,10 @@ phase_repair (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   rc = repair_step (a->repair, &q->stop_check, err);
   if (rc != 0)
-    return rc == -1 ? -1 : PHASE_MORE;
+    return rc == -1 ? -1 : PHASE_REPAIR;
   repair_close (a->repair);
   a->repair = NULL;
-  q->phase = phase_compare;
-  return start_compare (q, err) == -1 ? -1 : PHASE_MORE;
+  return start_compare (q, err) == -1 ? -1 : PHASE_COMPARE;
 }
 
 /* All that is committed of an import in progress is on its target, whatever copy that is. */
@@ -336,22 +333,21 @@ after_difference (struct qimport *q, struct error *err)
       return -1;
     if (before == 0 && a->whole && is_another (a))
       return refuse_another (a, err);
-    q->phase = phase_repair;
-    return PHASE_MORE;
+    return PHASE_REPAIR;
   }
   if (record_verdict (q, VERDICT_DIFFERS, err) == -1)
     return -1;
   return fail_differs (q, ERR_DIFFERS, before > 0 ? "; this was just done, in vain" : "", err);
 }
 
-static int
+int
 phase_compare (struct qimport *q, int timeout_ms, struct error *err)
 {
   struct audit *a = q->audit;
   int rc = compare_on (q, timeout_ms, err);
 
   if (rc != 0)
-    return rc == -1 ? -1 : PHASE_MORE;
+    return rc == -1 ? -1 : PHASE_COMPARE;
   if (differs (a))
     return after_difference (q, err);
   if (a->imp.digests == DIGESTS_ALL) {
@@ -418,8 +414,7 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
   if (import_hold_options (q, err) == -1 || open_target (q, err) == -1
       || start_check (q, err) == -1 || start_compare (q, err) == -1)
     return -1;
-  q->phase = phase_compare;
-  return PHASE_MORE;
+  return PHASE_COMPARE;
 }
 
 /* ---- --verify -----------------------------------------------------------------------------

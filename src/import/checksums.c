@@ -28,7 +28,7 @@ int
 import_open_beside (struct qimport *q, struct source **s, const char *where, struct error *err)
 {
   struct source_options so
-      = { .stop = &q->stop, .deadline_ms = q->deadline, .credentials_url = q->url };
+      = { .stop = &q->give_up, .deadline_ms = q->deadline, .credentials_url = q->url };
 
   import_source_options (q, &so);
   if (source_open (s, where, &so, err) == 0)

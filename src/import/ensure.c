@@ -100,22 +100,18 @@ is_complete (struct qimport *q, struct error *err)
     return -1;
   if (!q->ask_source || is_proven (want))
     return PHASE_OVER;
-  q->phase = phase_ask_source;
-  return PHASE_MORE;
+  return PHASE_ASK_SOURCE;
 }
 
 static int
 decide (struct qimport *q, struct error *err)
 {
-  if (q->imp.now.state != IMPORT_COMPLETE) {
-    q->phase = phase_resume;
-    return import_same_url (q, err) == -1 ? -1 : PHASE_MORE;
-  }
+  if (q->imp.now.state != IMPORT_COMPLETE)
+    return import_same_url (q, err) == -1 ? -1 : PHASE_RESUME;
   if (still_there (q))
     return is_complete (q, err);
   memset (&q->imp, 0, sizeof q->imp);
-  q->phase = phase_start;
-  return PHASE_MORE;
+  return PHASE_START;
 }
 
 int
@@ -131,8 +127,7 @@ phase_ensure (struct qimport *q, int timeout_ms, struct error *err)
   target_preflight (&spec, &kind, canonical, &ignored);
   if (canonical[0] == '\0' || journal_find (q->journal, canonical, &q->imp, &ignored) == -1) {
     memset (&q->imp, 0, sizeof q->imp);
-    q->phase = phase_start;
-    return PHASE_MORE;
+    return PHASE_START;
   }
   return decide (q, err);
 }

@@ -18,6 +18,7 @@
 #include "copy/copy.h"
 #include "image/image.h"
 #include "import/options.h"
+#include "import/phase.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
@@ -65,12 +66,13 @@ struct qimport {
   struct copy *copy;
   struct audit *audit;
 
-  int (*phase) (struct qimport *q, int timeout_ms, struct error *err);
+  enum phase phase;
   bool over;
   int result; /* when over */
   struct error failure;
 
   atomic_bool stop;
+  atomic_bool give_up; /* for the sources: a stop, or a journal that cannot be believed */
   atomic_bool stop_check;
   int64_t deadline; /* monotonic; 0: none */
 
@@ -89,9 +91,6 @@ struct qimport {
   int64_t rate_at;
   uint64_t rate_bytes;
 };
-
-/* A phase function's results beside -1. */
-enum { PHASE_MORE = 1, PHASE_OVER = 0 };
 
 /* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
  * compare with what the journal has. */
@@ -132,16 +131,6 @@ int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: 
 void import_stop_audit (struct qimport *q);
 void import_close_audit (struct qimport *q);
 
-/* phases, in their order; each sets q->phase */
-int phase_ensure (struct qimport *q, int timeout_ms, struct error *err);
-int phase_start (struct qimport *q, int timeout_ms, struct error *err);
-int phase_resume (struct qimport *q, int timeout_ms, struct error *err);
-int phase_map (struct qimport *q, int timeout_ms, struct error *err);
-int phase_target (struct qimport *q, int timeout_ms, struct error *err);
-int phase_copy (struct qimport *q, int timeout_ms, struct error *err);
-int phase_finish (struct qimport *q, int timeout_ms, struct error *err);
-int phase_stream (struct qimport *q, int timeout_ms, struct error *err);
-int phase_audit (struct qimport *q, int timeout_ms, struct error *err);
 
 /* same.c: is what is asked for now the import that the journal has? */
 
@@ -162,8 +151,6 @@ int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */
 int import_mark_urls (struct qimport *q, struct error *err);
 /* ensure: over a complete import, where Q->ASK_SOURCE. */
-int phase_ask_source (struct qimport *q, int timeout_ms, struct error *err);
-int phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);

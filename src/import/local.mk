@@ -14,6 +14,8 @@ librooms_la_SOURCES += \
 	src/import/options.h \
 	src/import/options_inner.h \
 	src/import/options_lines.c \
+	src/import/phase.c \
+	src/import/phase.h \
 	src/import/progress.c \
 	src/import/resume.c \
 	src/import/run.c \

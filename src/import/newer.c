@@ -47,8 +47,7 @@ begin_again (struct qimport *q)
   forget_old (q);
   q->options->force = true; /* over what is ours */
   q->renews = true;
-  q->phase = phase_start;
-  return PHASE_MORE;
+  return PHASE_START;
 }
 
 int
@@ -60,8 +59,7 @@ import_newer (struct qimport *q, const char *want, struct error *err)
   if (want[0] != '\0' && have[0] != '\0'
       && checksum_text_algorithm (want) == checksum_text_algorithm (have))
     return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q);
-  q->phase = phase_ask_newer;
-  return PHASE_MORE;
+  return PHASE_ASK_NEWER;
 }
 
 /* With the options of the old import: its snapshot, its backing files. */

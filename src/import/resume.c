@@ -23,6 +23,8 @@ check_main (void *ctx)
   atomic_store (&q->check_done, true);
   pthread_cond_broadcast (&q->check_over);
   pthread_mutex_unlock (&q->lock);
+  if (q->check_result == -1)
+    atomic_store (&q->give_up, true);
   return NULL;
 }
 
@@ -187,10 +189,8 @@ hold (struct qimport *q, struct error *err)
 static int
 is_complete (struct qimport *q, struct error *err)
 {
-  if (q->job == JOB_ENSURE) { /* as it wanted: but is it the right one? */
-    q->phase = phase_ensure;
-    return PHASE_MORE;
-  }
+  if (q->job == JOB_ENSURE) /* as it wanted: but is it the right one? */
+    return PHASE_ENSURE;
   return fail (err, ERR_USAGE,
                "import %.8s is complete; `qimport audit %.8s` checks it, `qimport start` makes "
                "another",
@@ -237,8 +237,7 @@ after_resume (struct qimport *q, struct error *err)
         "%s: does not honour ranges any more, but the import began with them; try again "
         "later, or `qimport resume --restart %.8s` reads it forward from the start",
         source_url (q->image.sources[0]), q->imp.id);
-  q->phase = q->image.stream ? phase_stream : q->imp.sealed ? phase_target : phase_map;
-  return PHASE_MORE;
+  return q->image.stream ? PHASE_STREAM : q->imp.sealed ? PHASE_TARGET : PHASE_MAP;
 }
 
 static bool
@@ -375,8 +374,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
     if (!already && import_claim_target (q, err) == -1)
       return -1;
-    q->phase = phase_finish;
-    return PHASE_MORE;
+    return PHASE_FINISH;
   }
   if (import_recall_sources (q, err) == -1 || import_open_same (q, err) == -1
       || record_sources (q, err) == -1)

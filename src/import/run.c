@@ -145,12 +145,9 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
   if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1)
     return -1;
-  if (q->image.stream) {
-    q->phase = phase_stream;
-    return PHASE_MORE;
-  }
-  q->phase = phase_map;
-  return import_begin (q, err) == -1 ? -1 : PHASE_MORE;
+  if (q->image.stream)
+    return PHASE_STREAM;
+  return import_begin (q, err) == -1 ? -1 : PHASE_MAP;
 }
 
 /* ---- Map ----------------------------------------------------------------------------------
@@ -303,8 +300,7 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   free (q->extents);
   q->extents = journal_map_keep (map, &q->n_extents);
   warn_space (q);
-  q->phase = phase_target;
-  return PHASE_MORE;
+  return PHASE_TARGET;
 }
 
 /* ---- Target, copy, finish ------------------------------------------------------------------
@@ -364,8 +360,7 @@ phase_target (struct qimport *q, int timeout_ms, struct error *err)
   (void)timeout_ms;
   if (import_open_copy (q, err) == -1)
     return -1;
-  q->phase = phase_copy;
-  return PHASE_MORE;
+  return PHASE_COPY;
 }
 
 int
@@ -434,8 +429,8 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
-    q->phase = phase_finish;
-  return rc == -1 ? -1 : PHASE_MORE;
+    return PHASE_FINISH;
+  return rc == -1 ? -1 : PHASE_COPY;
 }
 
 /* The image's checksum as text, or "" where it was not made. */
@@ -491,13 +486,13 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   if (!check_is_over (q, timeout_ms))
-    return PHASE_MORE;
+    return PHASE_FINISH;
   if (join_check (q, err) == -1 || image_checksum (q, checksum, err) == -1
       || check_checksum (q, checksum, err) == -1)
     return -1;
   rc = import_verify (q, timeout_ms, err);
   if (rc != 0)
-    return rc == -1 ? -1 : PHASE_MORE;
+    return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;

@@ -115,7 +115,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .warn = on_warning,
     .ctx = q,
     .source
-    = { .stop = &q->stop, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q },
+    = { .stop = &q->give_up, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q },
   };
   import_source_options (q, &spec->source);
 }

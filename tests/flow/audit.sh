@@ -179,9 +179,11 @@ for _ in $(seq 600); do
   [ "$(qimport status "$disk" --json 2>/dev/null | jq .segments.committed)" -ge 3 ] 2>/dev/null && break
   sleep 0.1
 done
+kill -STOP $pid # while the byte is changed, however long that takes
 at=$(sqlite3 -readonly "$QIMPORT_JOURNAL" "SELECT guest_offset FROM cluster_state
   WHERE committed AND kind <> 'zero' AND import_id = '$(import_of "$disk" .id)' ORDER BY guest_offset DESC LIMIT 1")
 flip "$disk.qimport-part" $((at + 100))
+kill -CONT $pid
 wait $pid
 is $? 6 "--verify ends with 6 when a byte on the disk is another"
 check "the target is not put in place" [ ! -e "$disk" ]

@@ -7,7 +7,7 @@
 . "$top_srcdir/tests/flow/net.sh"
 needs jq qemu-img python3
 
-net_image 1
+net_image 6
 disk=$scratch/disk
 liar
 closed=$(python3 -c 'import socket; s = socket.socket (); s.bind (("127.0.0.1", 0)); print (s.getsockname ()[1])')
@@ -23,10 +23,10 @@ began=$(now_ms)
 timed () { # NAME ARGUMENT...
   n=$1
   shift
-  (QIMPORT_JOURNAL=$scratch/$n.db "$QIMPORT" "$@" --progress none 2>"$scratch/$n.err" </dev/null
+  (QIMPORT_JOURNAL=$scratch/$n.db "$QIMPORT" "$@" 2>"$scratch/$n.err" </dev/null
     echo "$? $(($(now_ms) - began))" >"$scratch/$n.end") &
 }
-timed start start "http://127.0.0.1:$closed/image" "$scratch/start"
+timed start start --progress none "http://127.0.0.1:$closed/image" "$scratch/start"
 timed info info "http://127.0.0.1:$closed/image"
 QIMPORT_JOURNAL=$scratch/ensure.db "$QIMPORT" ensure --progress none "http://127.0.0.1:$closed/image" \
   "$scratch/ensure" 2>"$scratch/ensure.err" &

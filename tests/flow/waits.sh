@@ -68,6 +68,12 @@ alter 'UPDATE import SET segments_committed = segments_committed + 1'
 timeout -k 1 20 env LD_PRELOAD="$shim" SLOW_CHECK_MS=1000 "$QIMPORT" resume -q --limit-rate 0 "$disk" <img.qcow2 2>err
 is $? 7 "the check of the journal fails while a stream waits for a buffer"
 one_message "with one line"
+mkfifo silent
+(exec 3>silent; head -c 400000 img.qcow2 >&3; exec sleep 30) &
+background
+timeout -k 1 20 env LD_PRELOAD="$shim" SLOW_CHECK_MS=1000 "$QIMPORT" resume -q --limit-rate 0 "$disk" <silent 2>err
+is $? 7 "and while a pipe brings nothing"
+one_message "with one line"
 rm -f "$QIMPORT_JOURNAL"*
 cp good.db "$QIMPORT_JOURNAL"
 timeout -k 1 20 $resume --max-time 2 "$disk" <img.qcow2 2>err
@@ -96,9 +102,8 @@ ends 3 "--max-time is over while all wait for a slow disk" env LD_PRELOAD="$shim
 # ---- the check, when nothing but it is left, or something else has failed
 
 rm -f "$disk"* "$QIMPORT_JOURNAL"*
-ends 0 "an import is complete" "$QIMPORT" start -q img.qcow2 "$disk"
-# as a crash leaves it that comes just before the last step
-alter "UPDATE import SET state = 'interrupted', finished_at = 0"
+ends 9 "an import ends just before its last step" env LD_PRELOAD="$shim" EXIT_AT_RENAME=1 \
+  "$QIMPORT" start -q img.qcow2 "$disk"
 ends 3 "--max-time is over while only the check is left" $resume --max-time 2 "$disk"
 stops "a signal comes while only the check is left" $resume "$disk"
 begin img.qcow2

@@ -7,6 +7,7 @@
  *                    handler says that it shall end
  *     SLOW_SYNC_MS   a sync of a part file takes so long, and then
  *     SYNC_ERRNO     fails with this, if it is given
+ *     EXIT_AT_RENAME the process ends where the part file would get its name
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,6 +59,17 @@ sqlite3_prepare_v3 (sqlite3 *db, const char *sql, int n, unsigned flags, sqlite3
   for (; left > 0 && (ended == NULL || ended (ended_ctx) == 0); left -= 20)
     sleep_ms (20);
   return real (db, sql, n, flags, out, tail);
+}
+
+int
+renameat2 (int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+  int (*real) (int, const char *, int, const char *, unsigned)
+      = dlsym (RTLD_NEXT, "renameat2");
+
+  if (getenv ("EXIT_AT_RENAME") != NULL && strstr (from, ".qimport-part") != NULL)
+    _exit (9);
+  return real (from_dir, from, to_dir, to, flags);
 }
 
 static int

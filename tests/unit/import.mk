@@ -14,3 +14,8 @@ unit_tests += tests/unit/t-import-options
 tests_unit_t_import_options_SOURCES = tests/unit/t-import-options.c
 tests_unit_t_import_options_CPPFLAGS = $(AM_CPPFLAGS)
 tests_unit_t_import_options_LDADD = $(UNIT_LIBS)
+
+unit_tests += tests/unit/t-import-phase
+tests_unit_t_import_phase_SOURCES = tests/unit/t-import-phase.c
+tests_unit_t_import_phase_CPPFLAGS = $(AM_CPPFLAGS)
+tests_unit_t_import_phase_LDADD = $(UNIT_LIBS)

@@ -195,6 +195,7 @@ class History:
         server = self.tools.server
         server.limit("hold", int(c.value["hold"]))
         process = self.spawn(c)
+        server.process = process.pid
         until = time.monotonic() + 20
         while not server.reached.wait(0.004) and process.poll() is None:
             if time.monotonic() > until:

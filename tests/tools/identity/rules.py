@@ -148,6 +148,8 @@ class Rules:
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
+        if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
+            return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:
             return c.verb != "start" and uuid in c.subjects or uuid is None
         if disk.state == BLANK:
@@ -180,16 +182,21 @@ class Rules:
                 raise Broken("write", f"{c.verb} ended with {c.status} and wrote to "
                                       f"{disk.state} {path}{whose}")
             if changed or new:
-                self.now_of(c, disk, after)
+                self.now_of(commands, disk, after)
         for o in commands:
             disk = self.world.finished(o.name)
             if o.done and disk is not None:
                 disk.state, disk.owner = FINISHED, o.done[0]
 
-    def now_of(self, c, disk, after):
-        if c.verb in MAKERS:
+    def now_of(self, commands, disk, after):
+        c = commands[-1]
+        if len([o for o in commands if o.verb in MAKERS]) > 1:  # whose it is, they know
+            disk.state, disk.owner = OWNED, None
+        elif c.verb in MAKERS:
             mine = [i for i in self.of_name(after, c.name) if after[i][0] != "complete"]
             disk.state, disk.owner = OWNED, (mine or c.done or [disk.owner])[0]
+        elif c.verb == "forget":
+            disk.state, disk.owner = FOREIGN, None
 
     def right(self, uuid, have):
         it, size = self.imports[uuid], self.world.size

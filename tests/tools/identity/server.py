@@ -5,12 +5,29 @@ A place serves a version of an image with the validators of its policy.  A comma
 a limit on body bytes, after which the server breaks every connection ("cut") or stays silent on
 those that there are until it is released ("hold").
 """
+import os
 import re
 import socket
 import threading
 
 ETAGS = ("strong", "weak", "weak-same", "none", "strong-same", "fresh")
 MODIFIED = ("own", "same", "none")
+
+
+def of_process(connection, pid):
+    """Is the other end of CONNECTION the process PID's, or a child's of it?"""
+    end = ":%04X" % connection.getpeername()[1]
+    with open("/proc/net/tcp") as f:
+        inodes = [line.split()[9] for line in f if line.split()[1].endswith(end)]
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        pids = [str(pid)] + f.read().split()
+    links = []
+    for name in [f"/proc/{p}/fd/{n}" for p in pids for n in os.listdir(f"/proc/{p}/fd")]:
+        try:
+            links.append(os.readlink(name))
+        except FileNotFoundError:  # it was closed meanwhile
+            pass
+    return any(f"socket:[{inode}]" in links for inode in inodes)
 
 
 class Place:
@@ -35,7 +52,7 @@ class Place:
 class Server:
     def __init__(self):
         self.places, self.lock = {}, threading.Lock()
-        self.left, self.how, self.held = None, None, set()
+        self.left, self.how, self.process = None, None, None
         self.reached, self.go = threading.Event(), threading.Event()
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.socket.getsockname()[1]
@@ -50,7 +67,7 @@ class Server:
             self.left, self.how = body, how
             self.reached.clear()
             self.go.clear()
-            self.held = set()
+            self.process = None
 
     def release(self):
         with self.lock:
@@ -66,12 +83,21 @@ class Server:
     def serve(self, connection):
         with connection:
             try:
-                after = self.reached.is_set() # a hold is for those who came before
+                after = self.of_another(connection)
                 stream = connection.makefile("rb")
                 while self.answer(connection, stream, after):
                     pass
             except OSError:
                 pass
+
+    def of_another(self, connection):
+        """A hold is for those who came before it is reached, and for all of that process."""
+        if not self.reached.is_set():
+            return False
+        try:
+            return self.process is None or not of_process(connection, self.process)
+        except (OSError, IndexError):
+            return True
 
     def request(self, stream):
         line = stream.readline(65536).decode("latin-1").split()

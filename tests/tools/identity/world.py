@@ -94,7 +94,13 @@ class World:
         return self.disks[-1]
 
     def known(self):
-        return [(path, self.disk_at(path)) for path in self.files()]
+        found = []
+        for path in self.files():
+            try:
+                found.append((path, self.disk_at(path)))
+            except FileNotFoundError:  # a process that runs renamed it
+                pass
+        return found
 
     def under(self, name):
         """Disks that a command on NAME may mean: [(path, Disk)], the finished place first."""
