@@ -5,7 +5,6 @@
 # values, and IDs and targets from the journal that the line names, also where a target has
 # blanks, quotes or colons in it.  What is completed is what the shell would then run.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs qemu-img jq python3
 completion=$(cd "$top_srcdir" && pwd)/etc/completion
 at_prompt=$(cd "$top_srcdir" && pwd)/tests/tools/at-prompt.py
 bash_completion=/usr/share/bash-completion/bash_completion

@@ -4,7 +4,6 @@
 # What the documents promise: the tutorial's commands are run exactly as they are printed, every
 # error code has a place in troubleshooting.md, and what is named there is there.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs qemu-img jq sqlite3 gpg gpgv gpgconf
 doc=$top_srcdir/doc
 
 # ---- the tutorial

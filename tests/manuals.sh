@@ -5,7 +5,6 @@
 # qimport(1) do what they look like: each is run as it is printed, with the names of an
 # environment of its own.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 xz mkfs.ext4 sfdisk gpg gpgv gpgconf
 doc=$top_srcdir/doc
 
 # ---- their form

@@ -3,7 +3,6 @@
 #
 # What libqimport.so exports is what include/qimport.h declares, and nothing else.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs nm
 
 so=$top_builddir/.libs/libqimport.so
 [ -e "$so" ] || skip_all "there is no shared library in this build"

@@ -4,7 +4,6 @@
 # The units of systemd are what systemd takes for units, are sandboxed, and treat the exit
 # statuses as the contract means them.  Nothing is started.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/flow/lib.sh"
-needs systemd-analyze
 units=$top_builddir/etc/systemd
 [ -s "$units/qimport-resume.service" ] || bail "the units are not built"
 

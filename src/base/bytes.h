@@ -70,4 +70,11 @@ all_zero (const void *buf, size_t len)
   return memcmp (p, p + 16, len - 16) == 0;
 }
 
+/* Are the LEN bytes at P all the same?  Such bytes tell no disk from another. */
+static inline bool
+bytes_are_one (const uint8_t *p, size_t len)
+{
+  return len == 0 || memcmp (p, p + 1, len - 1) == 0;
+}
+
 #endif

@@ -308,7 +308,7 @@ is_another (const struct audit *a)
 {
   const struct compare_result *r = &a->result;
 
-  return r->segments_compared > 1 && r->segments_differ == r->segments_compared;
+  return r->segments_differ > 0 && r->segments_telling == 0;
 }
 
 static int

@@ -49,6 +49,7 @@ struct qimport {
   struct image image;
   char **local_sources; /* paths of what of it, and of its mirrors, is on this machine; then
                            NULL */
+  unsigned proofs;      /* of this run (prove.c) */
   bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
   struct stream *stream_state;
   char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
@@ -152,6 +153,13 @@ int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */
 int import_mark_urls (struct qimport *q, struct error *err);
 /* ensure: over a complete import, where Q->ASK_SOURCE. */
+
+/* What the sources are now, where the user or the server changed it. */
+int import_record_sources (struct qimport *q, struct error *err);
+/* prove.c: the source serves something else since ERR; may that prove to be the same? */
+bool import_may_prove (const struct qimport *q, const struct error *err);
+/* Commit what is written, and end the threads that copy. */
+void import_stop_copy (struct qimport *q);
 
 /* What was committed of a device's first MiB, but is written last. */
 int import_restore_held (struct qimport *q, struct error *err);

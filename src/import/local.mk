@@ -17,6 +17,7 @@ librooms_la_SOURCES += \
 	src/import/phase.c \
 	src/import/phase.h \
 	src/import/progress.c \
+	src/import/prove.c \
 	src/import/resume.c \
 	src/import/run.c \
 	src/import/same.c \

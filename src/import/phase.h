@@ -25,7 +25,8 @@ struct qimport;
   X (MAP, map, MAY (TARGET))                                                                \
   X (TARGET, target, MAY (COPY))                                                            \
   X (STREAM, stream, MAY (COPY))                                                            \
-  X (COPY, copy, MAY (FINISH))                                                              \
+  X (COPY, copy, MAY (FINISH) | MAY (PROVE))                                                \
+  X (PROVE, prove, MAY (TARGET))                                                            \
   X (FINISH, finish, MAY (OVER))                                                            \
   X (AUDIT, audit, MAY (COMPARE))                                                           \
   X (COMPARE, compare, MAY (REPAIR) | MAY (OVER))                                           \

@@ -198,8 +198,8 @@ is_complete (struct qimport *q, struct error *err)
 }
 
 /* What the sources are now, where the user or the server changed it. */
-static int
-record_sources (struct qimport *q, struct error *err)
+int
+import_record_sources (struct qimport *q, struct error *err)
 {
   unsigned k;
 
@@ -337,7 +337,7 @@ resume_anew (struct qimport *q, struct error *err)
   *before = q->imp;
   if (import_recall_sources (q, err) == -1 || import_open_image (q, false, err) == -1
       || restart (q, before, err) == -1 || start_check (q, err) == -1
-      || record_sources (q, err) == -1)
+      || import_record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);
 }
@@ -377,7 +377,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
     return PHASE_FINISH;
   }
   if (import_recall_sources (q, err) == -1 || import_open_same (q, err) == -1
-      || record_sources (q, err) == -1)
+      || import_record_sources (q, err) == -1)
     return -1;
   return after_resume (q, err);
 }

@@ -59,31 +59,52 @@ replace_unfinished (struct qimport *q, const struct journal_import *old, bool no
                  old->target, old->now.holder, old->id);
   return fail (err, ERR_TARGET_EXISTS,
                "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
-               "`qimport forget %.8s` drops it",
+               "`qimport forget %.8s` drops it, and start --force replaces it",
                old->target, old->id, old->id);
+}
+
+static int
+replace_found (struct qimport *q, const char *name, bool now, struct error *err)
+{
+  OWN_MEM struct journal_import *old = malloc (sizeof *old);
+  struct error unheard;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  if (journal_find (q->journal, name, old, &unheard) == -1 || old->now.state == IMPORT_COMPLETE
+      || strcmp (old->id, q->imp.id) == 0)
+    return 0;
+  return replace_unfinished (q, old, now, err);
+}
+
+/* Where this journal has them: the import that the target was begun for by another name, as its
+ * marker says, and the one that has its name. */
+static int
+replace_old (struct qimport *q, const struct target_spec *spec, const char *canonical, bool now,
+             struct error *err)
+{
+  char marked[37];
+
+  if (canonical[0] == '\0')
+    return 0;
+  target_marked_by (spec, marked);
+  if (marked[0] != '\0' && replace_found (q, marked, now, err) == -1)
+    return -1;
+  return replace_found (q, canonical, now, err);
 }
 
 /* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
 check_target (struct qimport *q, bool now, struct error *err)
 {
-  struct journal_import *old = malloc (sizeof *old);
   char canonical[PATH_MAX] = "", shown[512];
   enum target_kind kind;
   struct target_spec spec;
-  struct error ignored;
   int rc;
 
-  if (old == NULL)
-    return fail_memory (err, "an import");
   import_target_spec (q, &spec);
   rc = target_preflight (&spec, &kind, canonical, err);
-  if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &ignored) == 0
-      && old->now.state != IMPORT_COMPLETE
-      && replace_unfinished (q, old, now && rc == 0, err) == -1)
-    rc = -1;
-  free (old);
-  if (rc == -1)
+  if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
     return -1;
   if (strlen (canonical) >= sizeof q->imp.target)
     return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
@@ -430,7 +451,9 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   rc = copy_step (q->copy, timeout_ms, err);
   if (rc == 0)
     return PHASE_FINISH;
-  return rc == -1 ? -1 : PHASE_COPY;
+  if (rc == -1)
+    return import_may_prove (q, err) ? PHASE_PROVE : -1;
+  return PHASE_COPY;
 }
 
 /* The image's checksum as text, or "" where it was not made. */
@@ -512,8 +535,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 
 /* What cannot be committed any more is done again at resume; the first reason is the one that
  * is told. */
-static void
-stop_copy (struct qimport *q)
+void
+import_stop_copy (struct qimport *q)
 {
   struct error ignored;
 
@@ -534,7 +557,7 @@ import_leave (struct qimport *q, const struct error *why)
   q->stop_check = true;
   import_stop_audit (q);
   import_close_stream (q);
-  stop_copy (q);
+  import_stop_copy (q);
   if (q->checker_runs)
     pthread_join (q->checker, NULL);
   q->checker_runs = false;

@@ -93,6 +93,16 @@ on_event (void *ctx, const char *kind, const char *detail)
   import_event (q, kind, detail);
 }
 
+/* Other validators than those that were recorded are no end where the bytes can prove to be the
+ * same: a checksum is of all of them, whichever mirror a redirect leads to. */
+static bool
+may_have_changed (const struct qimport *q)
+{
+  return q->options->accept_new_validator
+         || (q->imp.expect_sha256[0] != '\0' && q->options->backing.item[0] == NULL
+             && !q->ask_source && q->imp.now.state != IMPORT_COMPLETE);
+}
+
 void
 import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
 {
@@ -104,7 +114,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .mirrors = o->mirror.item,
     .snapshot = o->snapshot,
     .max_size = o->max_size,
-    .accept_new_validator = o->accept_new_validator,
+    .accept_new_validator = may_have_changed (q),
     .stream = o->stream,
     .describe = q->describes,
     .keep = o->unallocated_keep,

@@ -298,6 +298,7 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
       return -1;
     t->marked = true;
     t->stands = STANDS_MARKED;
+    snprintf (t->first, sizeof t->first, "marked"); /* so that it is none of an older version */
   }
   if (target_flush (t, true, err) == -1)
     return -1;

@@ -5,6 +5,7 @@
  */
 #include "target/inner.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -53,6 +54,24 @@ target_free_space (const struct target_spec *spec)
     bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
   target_place_release (&p);
   return bytes;
+}
+
+void
+target_marked_by (const struct target_spec *spec, char import[37])
+{
+  struct target_place p;
+  struct error unheard;
+  struct marker m;
+  int fd = -1;
+
+  import[0] = '\0';
+  if (target_place_find (&p, spec->path, &unheard) == 0 && p.exists)
+    fd = target_open_at (AT_FDCWD, p.path, O_RDONLY | O_NONBLOCK, 0);
+  if (fd != -1 && target_marker_look (fd, &m))
+    memcpy (import, m.import, sizeof m.import);
+  if (fd != -1)
+    close (fd);
+  target_place_release (&p);
 }
 
 /* What every way of opening for writing ends with. */

@@ -81,6 +81,9 @@ int target_preflight (const struct target_spec *spec, enum target_kind *kind, ch
  * lie on the other?  What cannot be looked at is for others to refuse. */
 int target_refuse_sources (const struct target_spec *spec, struct error *err);
 
+/* The UUID of the import whose marker the target carries, by whatever name; "": none. */
+void target_marked_by (const struct target_spec *spec, char import[37]);
+
 /* Bytes free where the target would be, for a warning; UINT64_MAX if it cannot be told or does
  * not matter (a device, an existing file written in place). */
 uint64_t target_free_space (const struct target_spec *spec);

@@ -204,10 +204,17 @@ window_zeros (struct look *l, const struct unit *u, struct error *err)
 typedef int (*each_run) (struct look *l, void *ctx, uint64_t at, uint64_t len,
                          struct error *err);
 
+/* TELLING: not all of it is one byte over and over, which other disks have as well. */
+struct hashing {
+  struct digest digest;
+  bool telling;
+};
+
 static int
 hash_run (struct look *l, void *ctx, uint64_t at, uint64_t len, struct error *err)
 {
-  struct digest *d = ctx;
+  struct hashing *h = ctx;
+  struct digest *d = &h->digest;
   const uint8_t *buf;
   uint64_t n;
 
@@ -218,6 +225,7 @@ hash_run (struct look *l, void *ctx, uint64_t at, uint64_t len, struct error *er
       digest_zeros (d, n);
     else
       digest_update (d, buf, n);
+    h->telling |= buf != NULL && !bytes_are_one (buf, n);
   }
   return 0;
 }
@@ -268,10 +276,11 @@ each_committed (struct look *l, const struct segment *s, each_run each, void *ct
 }
 
 static int
-count_segment (struct look *l)
+count_segment (struct look *l, bool telling)
 {
   pthread_mutex_lock (&l->c->lock);
   l->c->result.segments_compared++;
+  l->c->result.segments_telling += telling;
   pthread_mutex_unlock (&l->c->lock);
   return 0;
 }
@@ -279,7 +288,8 @@ count_segment (struct look *l)
 static int
 compare_segment (struct look *l, struct segment *s, struct error *err)
 {
-  struct digest d;
+  struct hashing h = { .telling = false };
+  bool same;
 
   if (l->c->spec.whole && !s->committed)
     return fail (err, ERR_JOURNAL_CORRUPT,
@@ -287,14 +297,15 @@ compare_segment (struct look *l, struct segment *s, struct error *err)
                  "restore the journal",
                  l->c->spec.journal_path, s->ord);
   if (s->extents == 0 || (!s->committed && s->hash_len == 0))
-    return s->committed ? count_segment (l) : 0;
-  digest_init (&d);
-  if (each_committed (l, s, hash_run, &d, err) == -1)
+    return s->committed ? count_segment (l, false) : 0;
+  digest_init (&h.digest);
+  if (each_committed (l, s, hash_run, &h, err) == -1)
     return -1;
   if (!l->c->spec.whole)
-    atomic_fetch_add (&l->c->done, digest_count (&d));
-  count_segment (l);
-  if (committed_is_same (s, &d))
+    atomic_fetch_add (&l->c->done, digest_count (&h.digest));
+  same = committed_is_same (s, &h.digest);
+  count_segment (l, same && h.telling);
+  if (same)
     return 0;
   if (compare_add_segment (l->c, s->ord, err) == -1)
     return -1;

@@ -65,9 +65,7 @@ collect (struct repair *r, struct error *err)
   for (r->n = 0; r->n < BATCH_SEGMENTS && r->segment < found->segments_differ; r->n++) {
     struct segment *s = &r->segs[r->n];
 
-    if (journal_segments (r->reader, found->segment_ords[r->segment], s, 1, &n,
-                          err)
-        == -1)
+    if (journal_segments (r->reader, found->segment_ords[r->segment], s, 1, &n, err) == -1)
       return -1;
     if (n != 1 || s->layer >= r->v.image->n_layers)
       return fail (err, ERR_JOURNAL_CORRUPT,

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "verify/committed.h"
 
 enum { PIECE = 256 << 10, NEWEST = 6, SCAN = 96, THERE_TRIES = 8 };
@@ -19,6 +20,7 @@ struct look {
   const struct verify_spec *v;
   struct committed *committed;
   struct digest digest; /* of what is looked at */
+  bool telling;         /* which is not one byte over and over: other disks have that as well */
   uint8_t *buf;         /* PIECE */
 };
 
@@ -44,6 +46,7 @@ hash_guest (void *look, const struct extent *e, uint64_t len, struct error *err)
     if (target_read (s->v->target, at, s->buf, n, err) == -1)
       return -1;
     digest_update (&s->digest, s->buf, n);
+    s->telling |= !bytes_are_one (s->buf, n);
     at.v += n;
     len -= n;
   }
@@ -55,6 +58,7 @@ static int
 compare_segment (struct look *s, const struct segment *seg, struct error *err)
 {
   digest_init (&s->digest);
+  s->telling = false;
   if (committed_walk (s->committed, seg, hash_guest, s, err) == -1)
     return -1;
   return committed_is_same (seg, &s->digest) ? 0 : 1;
@@ -119,6 +123,8 @@ find_same (struct look *s, bool *there, struct error *err)
       if (got == 0 || seg.extents == 0 || seg.hash_len == 0)
         continue;
       rc = compare_segment (s, &seg, err);
+      if (rc == 0 && !s->telling)
+        continue;
       *there = rc == 0;
       if (rc != 1)
         return rc;

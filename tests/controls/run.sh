@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 99' HUP INT TERM
 
 # NAME TEST, and the point of it that must fail
-controls='
+cat >"$scratch/controls" <<'EOT'
 no-fdatasync order.sh each commit follows a sync of the target of its own
 no-fdatasync power-loss.sh of a disk apart from its journal
 no-fdatasync power-loss.sh states of a device
@@ -31,7 +31,7 @@ unsigned-lines-count signed.sh not even where no signature is asked for: 0
 expired-key-counts signed.sh an expired key: 4
 credentials-everywhere net-origins.sh and got nothing
 weak-tag-trusted net-twins.sh C11: two clusters exchanged, etag,weak: 4
-'
+EOT
 
 build () { # sets $program
   if [ "${QIMPORT_TEST_LONG:-0}" = 1 ]; then
@@ -69,7 +69,5 @@ while read -r name test point; do
     echo "not ok $said"
     sed 's/^/# /' "$scratch/tap"
   fi
-done <<EOF
-$controls
-EOF
+done <"$scratch/controls"
 echo "1..$points"

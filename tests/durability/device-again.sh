@@ -5,9 +5,7 @@
 # before anything is written (T10, T12).  Disks that end within a large sector (T20), and zeros by
 # guaranteed means only (T7).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "loop devices need root"
 . "$top_srcdir/tests/durability/crash.sh"
-needs losetup jq
 small_image
 loop=
 trap '[ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; finish' EXIT

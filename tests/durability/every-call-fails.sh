@@ -6,7 +6,6 @@
 # nor (with a sanitizer) leaks, and going on without the fault ends identical (P9, P11, SQ9, T22).
 # A sample in make check, all of it with QIMPORT_TEST_LONG=1.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx
 . "$top_srcdir/tests/durability/crash.sh"
 
 shim=$scratch/fault-shim.so

@@ -7,7 +7,6 @@
 # drops what it could not write and then says that all is well.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs jq
 tool at-call
 at_call=$tool
 small_image

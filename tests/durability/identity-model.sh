@@ -4,7 +4,6 @@
 # Exit 0 means the right disk: histories that were written down, each for what once went wrong or
 # might, and some hundred of chance (tests/tools/identity-model.py says what they are made of).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs python3 qemu-img qemu-io mkfs.ext4 unshare
 
 # What a signal ends is no leak, and a traced program is not looked through.
 ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0

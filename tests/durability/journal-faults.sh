@@ -7,7 +7,6 @@
 # SQ19, W6).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs jq
 tool at-call
 at_call=$tool
 traced=1

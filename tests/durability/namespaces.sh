@@ -6,7 +6,6 @@
 # still read.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs jq python3 unshare
 if unshare --pid --fork --mount-proc true 2>/dev/null; then
   elsewhere="unshare --pid --fork --mount-proc"
 elif unshare -Urpf --mount-proc true 2>/dev/null; then

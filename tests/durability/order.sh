@@ -6,7 +6,6 @@
 # holds the journal open all the while: no checkpoint may be what makes it durable.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs strace
 strace -f true 2>/dev/null || skip_all "programs cannot be traced here"
 ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
 small_image

@@ -7,8 +7,6 @@
 # on the target, what was told is true, and a resume ends identical (J1, J3, W1 to W3, W5 to W8,
 # SQ13).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "mounting needs root"
-needs qemu-storage-daemon losetup mkfs.ext4 mount
 [ -c /dev/fuse ] || skip_all "no /dev/fuse"
 . "$top_srcdir/tests/durability/crash.sh"
 

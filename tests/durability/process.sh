@@ -6,7 +6,6 @@
 # ends identical (P4, P5, P8, P10, P12).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs jq
 small_image
 
 group=

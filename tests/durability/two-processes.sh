@@ -5,7 +5,6 @@
 # when that one is stopped; the lock dies with its process (P6, P7).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/durability/crash.sh"
-needs jq python3
 small_image
 
 "$QIMPORT" start -q --limit-rate 300K --commit-interval 0.1 "$image" "$disk" 2>"$scratch/first" &

@@ -5,7 +5,6 @@
 # wider than the terminal, only ASCII where only that is understood, binary units that say so,
 # local time for people and UTC for programs.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs script stty qemu-img jq mkfs.ext4 sfdisk
 image deflate 65536
 cd "$scratch" || exit 99
 name=a-rather-long-name-of-a-disk-image-for-a-guest.img

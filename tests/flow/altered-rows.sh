@@ -5,7 +5,6 @@
 # samples of a resume from another URL, the look at the target, a stream that goes by again or a
 # repair, says so (exit 7), and reads or writes nothing by them.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

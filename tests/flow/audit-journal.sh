@@ -4,7 +4,6 @@
 # Whoever alters a row of the journal is found out: exit 7, which is not what a changed disk
 # gets (D3).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

@@ -5,7 +5,6 @@
 # writes nothing; with --repair just that piece is fetched again.  Another target is not a changed
 # one (D1, D2, D5).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 python3 mkfs.ext4 sfdisk
 
 image plain 64K
 plain=$image

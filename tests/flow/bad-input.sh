@@ -4,7 +4,6 @@
 # What cannot be imported ends with the exit status of the contract and one line that says why,
 # and leaves everything as it was.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 
 image deflate 64K
 www=$scratch/www

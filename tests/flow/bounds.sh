@@ -4,7 +4,6 @@
 # What an image or a server claims sizes neither the journal nor what is fetched (J7): a file that is
 # said to be endless, clusters that many share, and a map in many pieces.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io python3 jq
 
 cd "$scratch" || exit 99
 disk=$scratch/disk

@@ -6,7 +6,6 @@
 # as a delta onto what the target holds; by chance, and as qemu-img convert has them.
 # QIMPORT_TEST_LONG=1: twenty times.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io python3 jq
 
 cd "$scratch" || exit 99
 say_seed

@@ -4,7 +4,6 @@
 # --checksum of any algorithm, --sha256 and --checksums hold over interruptions; an image that has
 # another digest never gets the target's name (N11, D6).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image deflate 64K 48
 right=$(sha256sum <"$image" | cut -d' ' -f1)

@@ -4,7 +4,6 @@
 # What the program shows of imports, to people and to programs, and how signals end them.  The
 # image is a file, slowed by --limit-rate: no network.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs jq qemu-img script sqlite3
 image plain 65536
 disk=$scratch/disk.img
 

@@ -4,8 +4,6 @@
 # Targets and journals that get full, are cut, replaced or put back, and limits of the process: each
 # ends with the status of the contract, and with the way out (T1, T8, T9, T16, T21, SQ9).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "mounting needs root"
-needs nginx qemu-img jq mkfs.ext4 sfdisk sqlite3
 mnt=$scratch/mnt
 mkdir "$mnt"
 trap 'umount "$mnt" 2>/dev/null; finish' EXIT

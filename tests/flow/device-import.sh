@@ -5,8 +5,6 @@
 # what must not be written is refused before a byte is fetched; the first MiB comes last (T6, T10,
 # T11, T13, J6).  With sectors of 512 and of 4096 bytes.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "loop devices need root"
-needs nginx qemu-img qemu-io losetup jq mkfs.ext4 sfdisk
 loops=
 trap 'umount "$scratch/mnt" 2>/dev/null; for l in $loops; do losetup -d "$l" 2>/dev/null; done; finish' EXIT
 

@@ -4,7 +4,6 @@
 # Many imports on one machine: begun from a list, left to be, gone on with at once, watched,
 # counted for Prometheus, told in receipts, and forgotten, which gives the journal's space back.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 image deflate 4096
 serve
 cd "$scratch" || exit 99

@@ -4,7 +4,6 @@
 # An import over HTTP is, byte for byte, what qemu-img convert makes of the image: stored and
 # compressed in both ways, with small, usual and large clusters.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image plain 64K
 serve

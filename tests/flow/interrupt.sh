@@ -4,7 +4,6 @@
 # SIGINT, SIGTERM and SIGHUP commit what is written, say how to go on, and end with 3 within two
 # seconds.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

@@ -4,7 +4,6 @@
 # What an auditor sees with the sqlite3 shell: the views of the contract are true, also while the
 # import runs, and looking at them does not hold it up.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

@@ -3,7 +3,6 @@
 #
 # kill -9 at any moment loses at most one commit interval, and never a byte of the disk (J1, J3).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 connections=4 interval=1
 

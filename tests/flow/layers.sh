@@ -4,7 +4,6 @@
 # Backing chains given explicitly, deltas onto what a target holds, and snapshots: as qemu-img has
 # them; a chain that does not fit is refused and nothing is made.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq python3
 
 cd "$scratch" || exit 99
 disk=$scratch/disk

@@ -12,6 +12,8 @@
 #     check SENTENCE COMMAND...                  ok if the command is true
 #     is GOT WANT SENTENCE                       ok if they are the same
 #     skip SENTENCE WHY; skip_all WHY; bail WHY
+#     needs PROGRAM...                           or root; else all of the test is skipped.  What a
+#                                                test needs stands in tests/TESTS
 #     done_testing                               the last line of every test
 #     run COMMAND...                             $rc, $scratch/out, $scratch/err
 #     one_message SENTENCE                       of the last run: one line, "qimport: " first
@@ -71,9 +73,20 @@ note () { printf '# %s\n' "$1"; }
 done_testing () { echo "1..$points"; }
 needs () {
   for tool in "$@"; do
-    PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+    if [ "$tool" = root ]; then
+      [ "$(id -u)" = 0 ] || skip_all "it needs root"
+    else
+      PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+    fi
   done
 }
+
+# The row of this test: what it needs.
+row=$(cd "$(dirname "$0")" && pwd)/${0##*/}
+row=$(awk -v "file=${row##*/tests/}" '$1 == "tests/" file { print $1 = $2 = "", $0; found = 1 }
+  END { exit !found }' "$top_srcdir/tests/TESTS") || bail "$0 is not in tests/TESTS"
+# shellcheck disable=SC2086
+needs $row
 
 # ---- the end
 

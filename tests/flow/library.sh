@@ -5,7 +5,6 @@
 # heads say and do what they say; threads of one process import side by side and cancel each
 # other; and nothing is ever printed.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 so=$top_builddir/.libs/libqimport.so
 [ -e "$so" ] || skip_all "there is no shared library in this build"

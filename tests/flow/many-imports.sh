@@ -4,7 +4,6 @@
 # Several processes share one journal: none waits for another's network, none takes another's
 # import, and a reader sees them all.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

@@ -6,7 +6,6 @@
 # a pipe, in less than 128 MiB (R3, R4); and as many layers as there may be, with the largest tables,
 # in --memory and 64 MiB.  All of it with QIMPORT_TEST_LONG=1.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx python3 jq
 
 scatter=$top_srcdir/tests/tools/qcow2-scatter.py
 i=$scratch/i disk=$scratch/disk

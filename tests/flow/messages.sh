@@ -4,7 +4,6 @@
 # Every failure is one line that says what failed, where, why, and what to do next; here are forty
 # that a user meets.  The exit statuses themselves are the matter of other tests.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 python3 mkfs.ext4 sfdisk
 image deflate 64K
 www=$scratch/www
 mkdir "$www" "$scratch/here"

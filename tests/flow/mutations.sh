@@ -6,7 +6,6 @@
 # what is accepted is what qemu-img convert makes of it.  A pipe that may have broken ends with 3
 # where the image's length would have told that it is cut.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img qemu-io python3 jq
 
 spoilt=$scratch/spoilt
 disk=$scratch/target/disk

@@ -6,7 +6,6 @@
 # size: 100 imports of 50 MiB (QIMPORT_BREAKS, for fewer at a time).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 disk=$scratch/disk
 imports=3 mib=6 most=500000

@@ -5,7 +5,6 @@
 # whether an import goes on, however little that is.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image
 disk=$scratch/disk
@@ -281,6 +280,38 @@ lie "redirect,http://127.0.0.1:$back/pinned"
 run qimport resume "$disk"
 exits 0 "  the right mirror ends it"
 assert_identical "$disk" "$expected" "  every byte is right"
+# With a checksum of all of it the same bytes are the same image, whatever they are called.
+sum=$(sha256sum <"$image" | cut -c 1-64)
+afresh
+lie "redirect,http://127.0.0.1:$back/pinned@1+redirect,http://127.0.0.1:$back/b%2Fetag%2C%22x%22/m@2-"
+echo 'status,404@7' >"$back_control"
+run qimport start --connections 1 --sha256 "$sum" "$url" "$disk"
+echo >"$back_control"
+exits 0 "C10: with --sha256, to a mirror with another ETag in the middle: goes on"
+assert_identical "$disk" "$expected" "  every byte is right"
+is "$(qimport log "$disk" --json | jq '[.events[] | select (.kind == "source_changed")] | length >= 1')" true "  the log says so"
+cp "$image" "$scratch/here"
+afresh
+begin_redirected () {
+  afresh
+  lie "redirect,http://127.0.0.1:$back/pinned"
+  echo 'quota,2500000' >"$back_control"
+  run qimport ensure --connections 1 --retry-time 0 --sha256 "$sum" "$url" "$disk"
+  exits 3 "C10: interrupted"
+  lasting_state >"$scratch/lasting"
+  lie "redirect,http://127.0.0.1:$back/b%2Fetag%2C%22x%22/m"
+  echo >"$back_control"
+}
+begin_redirected
+run qimport ensure --sha256 "$sum" "$url" "$disk"
+exits 0 "C10: ensure --sha256 goes on at a mirror with another ETag"
+assert_identical "$disk" "$expected" "  every byte is right"
+begin_redirected
+become third
+run qimport ensure --sha256 "$sum" "$url" "$disk"
+exits 4 "C10: but not at one with another image: 4"
+untouched "  journal and part file are as they were"
+become first
 afresh
 lie "redirect,http://127.0.0.1:$port/round"
 run qimport start "$url" "$disk"

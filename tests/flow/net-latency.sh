@@ -6,7 +6,6 @@
 # (QIMPORT_TEST_LONG); here it is that round trips are not added up.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs nginx jq qemu-img qemu-io python3
 
 disk=$scratch/disk
 far () {

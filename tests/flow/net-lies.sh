@@ -6,7 +6,6 @@
 # import out of it.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image
 liar

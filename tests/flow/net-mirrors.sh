@@ -5,7 +5,6 @@
 # not used, what fails or is slow is asked less, and the log says what came of each.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 disk=$scratch/disk
 net_image 6

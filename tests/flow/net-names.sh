@@ -14,7 +14,6 @@ if [ "${1:-}" != inside ]; then
 fi
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 ip
 
 disk=$scratch/disk
 ip link set lo up || skip_all "no network of our own"

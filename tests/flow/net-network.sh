@@ -6,7 +6,6 @@
 # middle of each.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 openssl strace
 
 net_image
 liar

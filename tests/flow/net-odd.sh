@@ -6,7 +6,6 @@
 # HTTP allows is right, and what it does not is refused as any other lie.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image 6
 liar

@@ -4,7 +4,6 @@
 # What options ask of the network: a rate, and the key of a server.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 openssl
 
 disk=$scratch/disk
 net_image 6

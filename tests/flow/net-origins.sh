@@ -4,7 +4,6 @@
 # J8: the credentials of the options are the image's origin's, for whatever is fetched of it, and
 # no other origin's, however its URL comes in: two servers, each option, each way.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img openssl gpg gpgv gpgconf
 
 site=$scratch/site disk=$scratch/disk
 mkdir "$site"

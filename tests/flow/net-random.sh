@@ -7,7 +7,6 @@
 # (QIMPORT_ROUNDS).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq python3
 
 disk=$scratch/disk image=$scratch/image.qcow2 expected=$scratch/expected.raw
 rounds=3

@@ -5,7 +5,6 @@
 # host or port, not in the journal's bytes, in no output and not among the process's arguments.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 sqlite3
 
 net_image 3
 disk=$scratch/disk

@@ -5,7 +5,6 @@
 # of its request is asked for elsewhere, and no byte is asked for again.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 timeout
 
 net_image 24
 disk=$scratch/disk

@@ -5,7 +5,6 @@
 # certificates, redirects between http and https, and proxies.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs nginx jq qemu-img qemu-io python3 openssl
 
 disk=$scratch/disk
 net_image 12

@@ -5,7 +5,6 @@
 # mirror.  What is alike at its ends and in its header is told apart by its tables and its data.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image 6
 disk=$scratch/disk

@@ -5,7 +5,6 @@
 # digest is refused, with --newer another image is imported again; a file stays whole until then,
 # and of a device what is the same is not written.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq
 
 site=$scratch/site disk=$scratch/disk
 mkdir "$site"

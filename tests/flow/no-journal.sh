@@ -4,7 +4,6 @@
 # The peer that the journal's cost is measured against (bench/no-journal.c) does the same work:
 # the same disks from the same images, with and without digests, and no journal.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img
 
 disk=$scratch/disk
 

@@ -5,7 +5,6 @@
 # same or nothing.  Every option of the table that defines an import has its case here; one that has none
 # fails.  What was promised of a target as it was before is void when the import is begun anew.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq sqlite3
 
 cd "$scratch" || exit 99
 ${CC:-cc} -std=gnu11 -Wall -g ${SANITIZE_CFLAGS:-} -I"$top_srcdir/include" -o resume-with \

@@ -5,7 +5,6 @@
 # the same image is, and what has to be given again is named.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3 sqlite3
 
 net_image 6
 disk=$scratch/disk

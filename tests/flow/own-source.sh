@@ -4,7 +4,6 @@
 # A target that is one of its sources, or lies on one, by whatever name: refused before anything is
 # written, also with --force.  What only lies beside a source on the same disk is no matter.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq
 
 cd "$scratch" || exit 99
 loops=

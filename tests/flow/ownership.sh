@@ -5,7 +5,6 @@
 # place, or put back from an older copy, nothing is written that is not ours to write.  Runs as
 # root, on loop devices.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "loop devices are root's"
 losetup -f >/dev/null 2>&1 || skip_all "there are no loop devices here"
 
 image plain 64K 24
@@ -47,9 +46,11 @@ before=$(sum "$second")
 run qimport start -q "$url" "$second"
 exits 6 "start on the same disk by another name is refused with 6"
 check "it names the import and both ways out" \
-  grep -q "marker of an import in progress: $id, begun .*qimport resume .* --force" "$scratch/err"
+  grep -q "$first: has an interrupted import; .qimport resume .* --force" "$scratch/err"
 run qimport start -q --journal "$other" "$url" "$second"
 exits 6 "start from another journal is refused with 6"
+check "it names the import, when it began, and both ways out" \
+  grep -q "marker of an import in progress: $id, begun .*qimport resume .* --force" "$scratch/err"
 run qimport ensure -q --journal "$other" "$url" "$second"
 exits 6 "ensure from another journal is refused with 6"
 is "$(sum "$second")" "$before" "and not a byte of it was changed"

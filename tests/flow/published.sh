@@ -4,7 +4,6 @@
 # What publishers publish, from one command line each: published.tsv has the paths, the layouts of
 # the files of checksums and the signatures; all of it is made here and served from loopback.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq gpg gpgv gpgconf xz bzip2 gzip zstd sfdisk
 
 site=$scratch/site disk=$scratch/disk
 GNUPGHOME=$scratch/gpg

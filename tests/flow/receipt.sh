@@ -4,7 +4,6 @@
 # A receipt is as doc/receipt.schema.json says, at any time of an import's life; it tells what
 # happened and how well each thing is known, no secret, and the head of the chain of events.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 python3 mkfs.ext4 sfdisk
 
 has_schema=$(python3 -c 'import jsonschema; print("yes")' 2>/dev/null)
 valid () {

@@ -4,7 +4,6 @@
 # The report is one page that needs nothing else: no script, nothing from elsewhere, every string
 # harmless; of a bounded size; it fits a phone, and paper.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq sqlite3 python3 mkfs.ext4 sfdisk
 
 image deflate 64K
 serve

@@ -4,7 +4,6 @@
 # resume --restart begins anew with another image, but forgets nothing before that image is known
 # to be there; and what a device was promised to be holds no longer.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img qemu-io jq mkfs.ext4 sfdisk sqlite3
 
 cd "$scratch" || exit 99
 size=33554432

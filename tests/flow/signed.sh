@@ -4,7 +4,6 @@
 # --signed-by: nothing is written unless a key of the keyring signed the file of checksums, or the
 # image; only what it signed counts; and receipt, status and report say who it was.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq gpg gpgv gpgconf
 
 site=$scratch/site GNUPGHOME=$scratch/gpg
 mkdir -m 700 "$site" "$GNUPGHOME"

@@ -5,7 +5,6 @@
 # stream cannot do any more; damage that lies far behind.  A pipe ends as a server would, or with
 # 3 and resumable, whatever the timing.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img jq python3 sqlite3
 
 writer=$top_srcdir/tests/tools/qcow2-writer.py
 mkdir "$scratch/target"

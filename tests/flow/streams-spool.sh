@@ -5,7 +5,6 @@
 # no place yet; beside the target, without a name, gone at every end; also killed, and where the
 # disk gets full.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img jq python3
 
 writer=$top_srcdir/tests/tools/qcow2-writer.py
 mkdir "$scratch/target"

@@ -4,7 +4,6 @@
 # A pipe and a server read forward give the disk that ranges give, also after a kill, an early
 # end, a signal and a trickle; other bytes at the resume are told apart.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk python3
 
 image deflate 64K
 serve

@@ -5,7 +5,6 @@
 # (X1, X2, X3): names within images, validators, types, ranges, encodings and locations.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 net_image 2
 liar
 disk=$scratch/disk

@@ -5,7 +5,6 @@
 # unattended waits, since a name that is not known yet may be a network that is not there yet.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
-needs jq qemu-img python3
 
 net_image 6
 disk=$scratch/disk

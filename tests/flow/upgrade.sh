@@ -4,8 +4,6 @@
 # What an earlier version left behind is gone on with: its journal, its part files, its devices;
 # and what it finished is still known (tests/tools/upgrade-fixture.sh made the files).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-[ "$(id -u)" = 0 ] || skip_all "mounting a file system needs root"
-needs xz unshare qemu-img losetup sqlite3
 
 # In a mount namespace of its own, for the journal names its targets by their paths in /srv.
 if [ -z "${QIMPORT_TEST_INSIDE:-}" ]; then

@@ -4,7 +4,6 @@
 # Wherever an import waits, for a buffer, for the disk, for the check of its journal, it can be ended:
 # by a signal, by --max-time, and by the failure of what it waits for.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img jq sqlite3
 
 shim=$scratch/slow-shim.so
 ${CC:-cc} -D_GNU_SOURCE -O1 -shared -fPIC -o "$shim" "$top_srcdir/tests/tools/slow-shim.c" -ldl ||

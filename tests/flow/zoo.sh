@@ -5,7 +5,6 @@
 # Each is imported from nginx and from a pipe, and its map is held against qemu-img's: what
 # qemu-img convert makes of it is what must be on the target.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img qemu-io python3 zstd jq
 
 writer=$top_srcdir/tests/tools/qcow2-writer.py
 zoo=$scratch/zoo

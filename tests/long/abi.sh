@@ -5,7 +5,6 @@
 # nothing that was removed or changed, unless the soname changed with it; and where functions were
 # added, libtool's version information says so.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs abidiff git
 tag=$(git -C "$top_srcdir" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) ||
   skip_all "there is no tag to compare with"
 

@@ -4,7 +4,6 @@
 # Of src/qcow2, which a stranger's bytes go through, its unit tests and the fuzzers' corpora take
 # at least 95 of 100 branches, and every function; in a build of its own with clang.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs clang llvm-cov llvm-profdata jq
 
 least=95
 cd "$scratch" || exit 99

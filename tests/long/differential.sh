@@ -4,7 +4,6 @@
 # Sound images, damaged at random, from a path and from a pipe, held against qemu-img: never
 # another result when both accept, never a crash, a hang or more than 256 MiB.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img python3 zstd
 
 say_seed
 images=${QIMPORT_TEST_IMAGES:-4000}

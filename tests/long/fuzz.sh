@@ -4,7 +4,6 @@
 # Every fuzz target for QIMPORT_FUZZ_SECONDS (15 minutes each), in a build of its own with clang
 # and sanitizers.  What is found is copied to ./found.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs clang
 
 seconds=${QIMPORT_FUZZ_SECONDS:-900}
 found=$(pwd)/found

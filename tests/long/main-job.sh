@@ -4,7 +4,6 @@
 # The main job at full size: three compressions and three cluster sizes of a guest of real files,
 # 20 MB/s, ten kills each; then a small image at 200 KB/s.  For make check-long.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk
 
 mib=${QIMPORT_LONG_MIB:-320}
 say_seed

@@ -4,7 +4,6 @@
 # The manifests of etc/kubernetes are what the schema that Kubernetes publishes allows; the package
 # kubernetes-models of npm has it in a form that can be run.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs npm node
 manifests=$(cd "$top_srcdir" && pwd)/etc/kubernetes
 cd "$scratch" || exit 99
 echo '{"type":"module"}' >package.json

@@ -5,7 +5,6 @@
 # gives back what it took: an import that is interrupted and gone on with, over HTTP and from a pipe,
 # onto a file and onto a device, and what fails (P14).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs valgrind nginx qemu-img jq mkfs.ext4 sfdisk
 case $(nm -D "$QIMPORT" 2>/dev/null) in
   *__[atm]san_init* | *__ubsan*)
     build=$scratch/build

@@ -58,7 +58,8 @@ def main():
     log = [c for c in calls if c.path == wal and c.name == "pwrite64"]
     cut = [c for c in calls if c.path == wal and c.name == "ftruncate"]
     rename = [c for c in calls if c.name.startswith("rename") and ".qimport-part" in c.args]
-    committer = {c.pid for c in syncs if c.name == "fdatasync"}
+    # The thread that began the import syncs too, when it claims the target; it commits nothing.
+    committer = {c.pid for c in syncs if c.name == "fdatasync"} - {c.pid for c in log[:1]}
     told = [c for c in calls if c.name == "write" and "complete" in c.args]
 
     def rule(words, bad):

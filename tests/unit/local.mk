@@ -1,20 +1,56 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A unit test is a cmocka program that prints TAP; it sees every symbol of the rooms.  A room
-# names its tests in its own .mk:  unit_tests += tests/unit/t-ROOM-...
+# A unit test is a cmocka program that prints TAP, and is made of the file of its name; it sees
+# every symbol of the rooms.  One a line, so that two people can add one.
 unit_tests =
-include tests/unit/base.mk
-include tests/unit/source.mk
-include tests/unit/unwrap.mk
-include tests/unit/qcow2.mk
-include tests/unit/journal.mk
-include tests/unit/target.mk
-include tests/unit/trust.mk
-include tests/unit/import.mk
+unit_tests += tests/unit/t-base-hash
+unit_tests += tests/unit/t-base-url
+unit_tests += tests/unit/t-import-gather
+unit_tests += tests/unit/t-import-merkle
+unit_tests += tests/unit/t-import-options
+unit_tests += tests/unit/t-import-phase
+unit_tests += tests/unit/t-journal-commit
+unit_tests += tests/unit/t-journal-database
+unit_tests += tests/unit/t-journal-import
+unit_tests += tests/unit/t-journal-lock
+unit_tests += tests/unit/t-journal-map
+unit_tests += tests/unit/t-journal-sql
+unit_tests += tests/unit/t-qcow2-decode
+unit_tests += tests/unit/t-qcow2-glance
+unit_tests += tests/unit/t-qcow2-header
+unit_tests += tests/unit/t-qcow2-map
+unit_tests += tests/unit/t-qcow2-snapshot
+unit_tests += tests/unit/t-source-fetch
+unit_tests += tests/unit/t-source-kinds
+unit_tests += tests/unit/t-source-lies
+unit_tests += tests/unit/t-source-response
+unit_tests += tests/unit/t-target-again
+unit_tests += tests/unit/t-target-device
+unit_tests += tests/unit/t-target-faults
+unit_tests += tests/unit/t-target-file
+unit_tests += tests/unit/t-target-marker
+unit_tests += tests/unit/t-target-mounts
+unit_tests += tests/unit/t-target-overlap
+unit_tests += tests/unit/t-target-refuse
+unit_tests += tests/unit/t-trust-checksums
+unit_tests += tests/unit/t-trust-json
+unit_tests += tests/unit/t-trust-signature
+unit_tests += tests/unit/t-unwrap-broken
+unit_tests += tests/unit/t-unwrap-limits
+unit_tests += tests/unit/t-unwrap-whole
 
-EXTRA_DIST += tests/unit/cmocka-tap
-UNIT_LIBS = librooms.la $(CMOCKA_LIBS)
+tests_unit_t_source_fetch_SOURCES = tests/unit/t-source-fetch.c tests/unit/source-fixture.c
+tests_unit_t_source_lies_SOURCES = tests/unit/t-source-lies.c tests/unit/source-fixture.c
+tests_unit_t_source_kinds_SOURCES = tests/unit/t-source-kinds.c tests/unit/source-fixture.c
+
+LDADD = librooms.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
+unit_headers = $(wildcard $(srcdir)/tests/unit/*.h)
+EXTRA_DIST += tests/unit/cmocka-tap $(unit_headers:$(srcdir)/%=%)
+
+# The room qcow2 alone, as a program; two flows hold it against qemu-img.
+check_PROGRAMS += tests/tools/qcow2-decode
+tests_tools_qcow2_decode_LDADD = librooms.la

@@ -168,6 +168,8 @@ test_journal_and_source_are_no_targets (void **state)
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "is the journal");
   s.path = in_room ("journal.db-wal");
   must_fail (preflight (&s), ERR_TARGET_REFUSED, "is the journal, or belongs to it");
+  s.path = in_room ("journal.db-lock");
+  must_fail (preflight (&s), ERR_TARGET_REFUSED, "is the journal, or belongs to it");
   s.path = in_room ("disk");
   must (preflight (&s));
   s.journal_path = in_room ("disk.qimport-part");
