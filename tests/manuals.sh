@@ -57,6 +57,7 @@ qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 files/delta.qcow2
 cp "$image" vm.qcow2
 qemu-img snapshot -c before-upgrade vm.qcow2
 xz -0 -c "$image" >backup.qcow2.xz
+cp backup.qcow2.xz files/debian.qcow2.xz
 (cd files && sha256sum debian.qcow2 >SHA256SUMS)
 GNUPGHOME=$scratch/gnupg
 mkdir -m 700 "$GNUPGHOME"

@@ -10,7 +10,7 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure --proxy --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --checksum --sha256 --backing --verify --force"
+    --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
   local fresh="-f --max-size --checksums --signed-by --signature --digest --snapshot --unallocated \
     --target-is-zero --preallocate"
   case $1 in

@@ -29,6 +29,11 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
     return -1;
   if (import_open_image (q, false, err) == -1)
     return -1;
+  if (q->image.wrapper != WRAPPER_NONE)
+    return fail (
+        err, ERR_IMAGE_UNSUPPORTED,
+        "%s: is wrapped (%s), so that its tables cannot be read alone; unpack it first",
+        source_url (q->image.sources[0]), wrapper_name (q->image.wrapper));
   if (q->image.stream)
     return fail (
         err, ERR_SOURCE_FAILED,

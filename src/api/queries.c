@@ -297,10 +297,29 @@ give_back (struct journal *j, const struct journal_import *imp, struct error *er
                            err);
 }
 
+/* What was kept of a wrapped file is of no use without the import. */
+static void
+remove_kept (struct journal *j, const struct journal_import *imp)
+{
+  struct qimport_options *o = options_new ();
+  OWN_MEM char *path = NULL;
+  struct error ignored;
+
+  if (o != NULL && imp->stream && imp->now.state != IMPORT_COMPLETE
+      && options_recall (o, imp->options, &ignored) == 0)
+    path = import_kept_path (imp, o->spool_dir, j);
+  if (path != NULL)
+    kept_remove_at (path);
+  options_close (o);
+}
+
 int
 import_forget (struct journal *j, const struct journal_import *imp, struct error *err)
 {
-  return give_back (j, imp, err) == -1 ? -1 : journal_forget (j, imp, err);
+  if (give_back (j, imp, err) == -1 || journal_forget (j, imp, err) == -1)
+    return -1;
+  remove_kept (j, imp);
+  return 0;
 }
 
 int

@@ -9,6 +9,7 @@ librooms_la_SOURCES += \
 	src/base/extent.h \
 	src/base/hash.c \
 	src/base/hash.h \
+	src/base/mutex.h \
 	src/base/own.h \
 	src/base/text.c \
 	src/base/text.h \

@@ -10,8 +10,8 @@
  *   J3  Writing a cluster again writes the same bytes at the same places.
  *   J6  Zero runs have a cursor of their own, committed like segments.
  */
-#ifndef QIMPORT_IMPORT_COPY_H
-#define QIMPORT_IMPORT_COPY_H
+#ifndef QIMPORT_COPY_H
+#define QIMPORT_COPY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,8 +23,8 @@
 #include "journal/journal.h"
 #include "qcow2/qcow2.h"
 #include "source/source.h"
+#include "target/kept.h"
 #include "target/target.h"
-
 
 struct copy_spec {
   struct journal *journal;
@@ -37,6 +37,7 @@ struct copy_spec {
   unsigned connections, workers;
   uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;
+  struct kept *kept;             /* made durable with every commit; may be NULL */
   int64_t deadline_ms;           /* monotonic; 0: none */
   const atomic_bool *stop;       /* set: wait for nothing that can take long */
   const atomic_bool *may_commit; /* the journal's check has passed */

@@ -4,12 +4,11 @@
  * decodes; and the check without which nothing of an extent that was read from the journal may
  * be decoded: rows are used beside the journal's check, not after it.
  */
-#ifndef QIMPORT_IMPORT_DECODERS_H
-#define QIMPORT_IMPORT_DECODERS_H
+#ifndef QIMPORT_COPY_DECODERS_H
+#define QIMPORT_COPY_DECODERS_H
 
 #include "base/error.h"
 #include "base/extent.h"
-#include "copy/copy.h"
 #include "journal/journal.h"
 #include "qcow2/qcow2.h"
 

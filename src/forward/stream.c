@@ -22,6 +22,17 @@ enum {
 /* ---- Reading ------------------------------------------------------------------------------
  */
 
+static int
+read_more (struct stream *s, size_t *got, struct error *err)
+{
+  uint8_t *to = s->buf + s->have;
+  size_t room = (size_t)(2 * s->piece - s->have);
+
+  if (s->wrapped != NULL)
+    return wrapped_read (s->wrapped, to, room, got, err);
+  return source_stream_read (s->q->image.sources[0], to, room, got, err);
+}
+
 /* Fill the buffer, or to the end. */
 static int
 fill (struct stream *s, struct error *err)
@@ -29,15 +40,13 @@ fill (struct stream *s, struct error *err)
   while (!s->ended && s->have < 2 * s->piece) {
     size_t got;
 
-    if (source_stream_read (s->q->image.sources[0], s->buf + s->have,
-                            (size_t)(2 * s->piece - s->have), &got, err)
-        == -1)
+    if (read_more (s, &got, err) == -1)
       return -1;
     if (got == 0) {
       s->ended = true;
       memset (s->buf + s->have, 0, BUFFER - s->have);
     }
-    if (s->hashes)
+    if (s->hashes && s->wrapped == NULL)
       hash_update (&s->hash, s->buf + s->have, got);
     s->have += got;
     s->pos += got;
@@ -73,13 +82,18 @@ next_piece (struct stream *s)
 /* ---- The end ------------------------------------------------------------------------------
  */
 
-/* A source that knows its length was whole: then the image is truncated.  A pipe may have
- * broken. */
+/* A source that knows its length was whole: then the image is truncated; and a wrapper tells
+ * its end.  A pipe may have broken. */
 static int
 ended_early (const struct stream *s, struct error *err)
 {
   const struct qimport *q = s->q;
 
+  if (s->wrapped != NULL)
+    return fail (err, ERR_IMAGE_TRUNCATED,
+                 "%s: the image in the %s file is truncated: its tables or clusters lie beyond "
+                 "its %" PRIu64 " bytes; publish it again, whole",
+                 source_url (q->image.sources[0]), wrapper_name (q->image.wrapper), s->pos);
   if (!s->pipe)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
@@ -140,7 +154,8 @@ finish_stream (struct stream *s, struct error *err)
     hash_peek (&s->hash, &sum);
     checksum_text (q->stream_checksum, &sum);
   }
-  q->image.records[0].length = s->pos;
+  /* of a wrapped image it is the file's, by which that is known again */
+  q->image.records[0].length = s->wrapped == NULL ? s->pos : wrapped_taken (s->wrapped);
   journal_map_stop_when (s->map, &q->stop_check);
   if (journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1
       || journal_map_seal (s->map, &q->imp, err) == -1)
@@ -243,7 +258,7 @@ begin_stream (struct stream *s, struct error *err)
 {
   struct qimport *q = s->q;
 
-  if (take_head (s, err) == -1
+  if (stream_check_unwrapped (s, err) == -1 || take_head (s, err) == -1
       || qcow2_header_parse (&s->header, s->head, s->head_len, image_len (s),
                              q->options->max_size, err)
              == -1
@@ -344,7 +359,7 @@ recall_length (struct stream *s, struct error *err)
   OWN_MEM struct journal_layer *layer = NULL;
 
   s->known_len = UINT64_MAX;
-  if (!s->q->in_journal || s->q->options->restart)
+  if (s->wrapped != NULL || !s->q->in_journal || s->q->options->restart)
     return 0;
   layer = malloc (sizeof *layer);
   if (layer == NULL)
@@ -372,9 +387,10 @@ open_stream (struct qimport *q, struct error *err)
   hash_init (&s->hash, checksum_text_algorithm (want));
   if (s->buf == NULL)
     return fail_memory (err, "the stream");
-  if (recall_length (s, err) == -1)
+  if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1)
     return -1;
-  return spool_open (&s->spool, q->imp.target, strcmp (q->imp.target_kind, "block") == 0, err);
+  return spool_open (&s->spool, q->imp.target, strcmp (q->imp.target_kind, "block") == 0,
+                     q->options->spool_dir, err);
 }
 
 int
@@ -397,6 +413,7 @@ import_close_stream (struct qimport *q)
   journal_map_close (s->map);
   journal_reader_close (s->reader);
   spool_close (s->spool);
+  wrapped_close (s->wrapped);
   free (s->head);
   free (s->tables);
   free (s->table_buf);

@@ -14,6 +14,7 @@
 #define QIMPORT_IMPORT_STREAM_H
 
 #include "import/import.h"
+#include "forward/wrapped.h"
 #include "image/snapshot.h"
 #include "target/spool.h"
 
@@ -35,7 +36,8 @@ struct stream {
   struct journal_map *map;
   struct journal_reader *reader;
   struct spool *spool;
-  bool running; /* target and copy are there */
+  struct wrapped *wrapped; /* NULL: the source's bytes are the image */
+  bool running;            /* target and copy are there */
 
   uint64_t piece; /* bytes; the buffer holds two of the largest */
   uint8_t *buf;
@@ -43,7 +45,7 @@ struct stream {
   uint64_t have;      /* bytes in it */
   uint64_t pos;       /* host offset of the next byte of the source */
   uint64_t known_len; /* of all of it; UINT64_MAX: a pipe that never came to its end */
-  bool pipe;          /* that it ended does not say that it was whole */
+  bool pipe;          /* how long it is is not known before its end */
   bool ended;
   bool looked; /* the tables in the buffer were parsed */
   bool hashes;
@@ -87,6 +89,15 @@ bool stream_all_parsed (const struct stream *s);
 
 /* The first parsed L2 table that ends behind AT, if it begins before END: its place. */
 bool stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table);
+
+/* ---- stream_wrapped.c ---------------------------------------------------------------------
+ */
+
+/* Where the image is wrapped: what unpacks it, and what was kept of it. */
+int stream_open_wrapped (struct stream *s, struct error *err);
+
+/* What came out of a wrapper is not wrapped again, and no archive. */
+int stream_check_unwrapped (const struct stream *s, struct error *err);
 
 /* ---- stream_place.c -----------------------------------------------------------------------
  */

@@ -284,6 +284,28 @@ check_head_digest (struct image *i, const struct image_spec *spec, unsigned k,
   return 0;
 }
 
+/* What the first bytes say is around the image.  One wrapper is unpacked, around the image
+ * itself alone: what lies in it is read in order. */
+static int
+look_at_wrapper (struct image *i, unsigned k, const uint8_t *head, size_t len,
+                 struct error *err)
+{
+  enum wrapper kind = unwrap_recognise (head, len);
+
+  if (kind == WRAPPER_NONE)
+    return 0;
+  if (k > 0 && wrapper_is_unwrapped (kind))
+    return fail (err, ERR_IMAGE_UNSUPPORTED,
+                 "%s: a backing file must not be wrapped (this is %s data); unpack it first",
+                 source_url (i->sources[k]), wrapper_name (kind));
+  if (!wrapper_is_unwrapped (kind)) {
+    unwrap_refuse (kind, WRAPPER_NONE, err);
+    return image_name_error (i, k, err);
+  }
+  i->wrapper = kind;
+  return 0;
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -292,6 +314,7 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
   struct source_identity before, found;
   OWN_MEM uint8_t *head = malloc (IMAGE_HEAD_MAX);
   bool recorded = spec->recorded, sealed = recorded && spec->sealed;
+  bool brief = sealed || (recorded && spec->was_stream);
   size_t len;
 
   if (head == NULL)
@@ -300,15 +323,18 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
   if (source_open (&i->sources[k], i->urls[k], so, err) == -1)
     return -1;
   if (source_probe (i->sources[k], recorded ? &before : NULL, spec->accept_new_validator,
-                    &found, head, sealed ? IDENTITY_HEAD : IMAGE_HEAD_MAX, &len, err)
-      == -1)
+                    &found, head, brief ? IDENTITY_HEAD : IMAGE_HEAD_MAX, &len, err)
+          == -1
+      || look_at_wrapper (i, k, head, len, err) == -1)
     return -1;
-  if (!found.ranges || spec->stream || (recorded && spec->was_stream)) {
+  if (!found.ranges || spec->stream || (recorded && spec->was_stream)
+      || i->wrapper != WRAPPER_NONE) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
                    "%s: a backing file must come from a server that honours ranges",
                    source_url (i->sources[k]));
     i->stream = true;
+    i->ranges = found.ranges;
   }
   if (recorded
       && (strcmp (before.etag, found.etag) != 0

@@ -12,6 +12,7 @@
 #include "image/map.h"
 #include "journal/journal.h"
 #include "source/source.h"
+#include "unwrap/unwrap.h"
 
 enum {
   IMAGE_LAYERS_MAX = 17,     /* the image, and as many backing files as may be given */
@@ -49,6 +50,8 @@ struct image {
   struct host_range *tables;     /* of the image, for its mirrors; NULL: none */
   size_t n_tables;
   bool stream;            /* it can only be read forward, or is to be */
+  bool ranges;            /* of a stream: the source honours them all the same */
+  enum wrapper wrapper;   /* around the image, which is then a stream */
   bool validator_changed; /* and may be the same image all the same */
   bool unproven;          /* validators do not prove that it is the same image */
 };

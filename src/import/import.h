@@ -22,6 +22,7 @@
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
+#include "target/kept.h"
 #include "target/target.h"
 #include "verify/verify.h"
 
@@ -51,6 +52,7 @@ struct qimport {
                            NULL */
   unsigned proofs;      /* of this run (prove.c) */
   bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
+  struct kept *kept;    /* what was fetched of a wrapped image; NULL: nothing is kept */
   struct stream *stream_state;
   char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
   bool describes;                  /* only looks: has neither journal nor target */
@@ -177,6 +179,11 @@ int import_claim_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
+/* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
+uint64_t import_stream_taken (const struct qimport *q);
+/* Where what was fetched is kept, or would be; the caller frees. */
+char *import_kept_path (const struct journal_import *imp, const char *spool_dir,
+                        const struct journal *j);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);

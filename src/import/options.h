@@ -35,10 +35,11 @@ struct qimport_options {
       connect_timeout_s, max_size;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot;
+      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot,
+      *spool_dir;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer;
+      verify, force, repair, newer, no_keep;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -95,6 +95,8 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t 
 
   if (q->audit != NULL)
     return (double)(p->guest_total - p->guest_committed);
+  if (q->image.stream && q->image.wrapper != WRAPPER_NONE)
+    return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, import_stream_taken (q)));
   if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
   if (q->imp.segments == 0)

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { LOOK_MS = 100, LENGTH_FREE = 1 << 30 };
+enum { LOOK_MS = 100, LENGTH_FREE = 1 << 30, WRAPPED_COPY = 16 << 20 };
 
 void
 import_target_spec (const struct qimport *q, struct target_spec *spec)
@@ -343,6 +343,16 @@ create_target (struct qimport *q, struct error *err)
   return rc == -1 ? -1 : import_claim_target (q, err);
 }
 
+/* The rest is for what unpacks. */
+static uint64_t
+copy_memory (const struct qimport *q)
+{
+  uint64_t all = q->options->memory;
+
+  return q->image.wrapper == WRAPPER_NONE ? all
+                                          : max_u64 (all / 4, min_u64 (all, WRAPPED_COPY));
+}
+
 int
 import_open_copy (struct qimport *q, struct error *err)
 {
@@ -358,11 +368,12 @@ import_open_copy (struct qimport *q, struct error *err)
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
                           : cpus > 0              ? cpus
                                                   : 1),
-    .memory = q->options->memory,
+    .memory = copy_memory (q),
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
     .deadline_ms = q->deadline,
     .stop = &q->stop,
     .may_commit = &q->may_commit,
+    .kept = q->kept,
     .check_over = &q->check_done,
   };
 
@@ -502,6 +513,19 @@ settle_journal (struct qimport *q, struct error *err)
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
 }
 
+/* While the journal still knows the import, so that no such file is left over. */
+static void
+forget_kept (struct qimport *q)
+{
+  OWN_MEM char *path
+      = q->imp.stream ? import_kept_path (&q->imp, q->options->spool_dir, q->journal) : NULL;
+
+  if (q->kept != NULL)
+    kept_remove (q->kept);
+  else if (path != NULL)
+    kept_remove_at (path);
+}
+
 int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -519,11 +543,14 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   image_tell_mirrors (&q->image);
   if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
     return -1;
+  forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
+  kept_close (q->kept);
+  q->kept = NULL;
   target_close (q->target);
   q->target = NULL;
   q->in_journal = false;
@@ -567,10 +594,16 @@ import_leave (struct qimport *q, const struct error *why)
       && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
+    forget_kept (q);
   } else if (q->in_journal)
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
                      &ignored);
+  /* what cannot be unpacked, or belongs to no import, is of no use for a resume */
+  if (q->kept != NULL && (q->imp.no == 0 || error_status (why->code) == QIMPORT_IMAGE))
+    kept_remove (q->kept);
   q->in_journal = false;
+  kept_close (q->kept);
+  q->kept = NULL;
   target_close (q->target);
   q->target = NULL;
 }

@@ -41,6 +41,13 @@ enum {
 
 enum qcow2_compression { QCOW2_DEFLATE = 0, QCOW2_ZSTD = 1 };
 
+/* What the bytes of a layer of an import are, as far as decoding goes. */
+struct layer_format {
+  bool raw; /* no qcow2: it has no clusters */
+  enum qcow2_compression compression;
+  uint32_t cluster_bits;
+};
+
 /* A table of 8-byte entries in the file. */
 struct qcow2_table {
   host_off at;
@@ -178,12 +185,5 @@ void qcow2_decoder_close (struct qcow2_decoder *d);
  * cluster is not; zstd may be several frames, also skippable ones.  AT is for the message. */
 int qcow2_decode (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
                   uint8_t *out, struct error *err);
-
-/* What a layer's bytes are. */
-struct layer_format {
-  bool raw;
-  enum qcow2_compression compression;
-  uint32_t cluster_bits;
-};
 
 #endif

@@ -22,9 +22,10 @@ choose_range (struct job *job, const struct place *place)
   struct answer *a = &job->answer;
   struct request *q = &a->request;
 
-  q->whole_welcome = job->kind == JOB_PROBE || job->kind == JOB_STREAM;
+  q->whole_welcome
+      = job->kind == JOB_PROBE || (job->kind == JOB_STREAM && job->range.at.v == 0);
   q->known = place->known ? &place->id : NULL;
-  if (job->kind == JOB_STREAM && (job->done == 0 || !s->id.ranges)) {
+  if (job->kind == JOB_STREAM && ((job->range.at.v == 0 && job->done == 0) || !s->id.ranges)) {
     a->skip = job->done;
     q->len = LENGTH_UNKNOWN;
     return;

@@ -157,5 +157,10 @@ void source_cancel (struct source *s);
  * that breaks off is asked for again from the start and skipped up to where it was. */
 int source_stream_read (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);
+/* The same without waiting: *GOT 0 where nothing is there now, or it has ended. */
+int source_stream_poll (struct source *s, void *buf, size_t max, size_t *got,
+                        struct error *err);
+/* Where ranges are honoured, and before the first source_stream_read: it begins at byte AT. */
+int source_stream_seek (struct source *s, uint64_t at, struct error *err);
 
 #endif

@@ -97,10 +97,10 @@ stream_adopt (struct job *job, uint64_t total, struct error *err)
 static int
 stream_begin (struct source *s, struct error *err)
 {
-  struct host_range range = { { 0 }, s->id.length };
+  struct host_range range = { { s->stream.taken }, s->id.length - s->stream.taken };
 
   s->stream.begun = true;
-  if (s->id.length == 0) {
+  if (range.len == 0) {
     s->stream.ended = true;
     return 0;
   }
@@ -141,6 +141,16 @@ stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
     return -1;
   *head_len = (size_t)min_u64 (head_max, s->stream.fill);
   stream_copy (&s->stream, head, *head_len);
+  return 0;
+}
+
+int
+source_stream_seek (struct source *s, uint64_t at, struct error *err)
+{
+  if (!s->probed || s->stream.begun || !s->id.ranges || at > s->id.length)
+    return fail (err, ERR_INTERNAL, "%s: a stream that cannot begin at byte %llu", s->shown,
+                 (unsigned long long)at);
+  s->stream.taken = at;
   return 0;
 }
 
@@ -195,6 +205,22 @@ read_http (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
   if (*got == 0 && s->id.length != LENGTH_UNKNOWN && st->taken != s->id.length)
     return fail (err, ERR_SOURCE_ENDED, "%s: the stream ended early; `qimport resume` goes on",
                  s->shown);
+  return 0;
+}
+
+int
+source_stream_poll (struct source *s, void *buf, size_t max, size_t *got, struct error *err)
+{
+  struct stream *st = &s->stream;
+
+  *got = 0;
+  if (s->kind != SOURCE_HTTP || (st->job == NULL && st->fill == 0))
+    return 0;
+  if (st->job != NULL && engine_turn (s, 0, err) == -1) {
+    source_cancel (s);
+    return -1;
+  }
+  *got = stream_take (st, buf, max);
   return 0;
 }
 

@@ -7,6 +7,8 @@ librooms_la_SOURCES += \
 	src/target/head.c \
 	src/target/identity.c \
 	src/target/inner.h \
+	src/target/kept.c \
+	src/target/kept.h \
 	src/target/lock.c \
 	src/target/marker.c \
 	src/target/marker.h \

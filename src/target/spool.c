@@ -23,10 +23,12 @@ struct spool {
 };
 
 static char *
-spool_dir (const char *target, bool block)
+spool_dir (const char *target, bool block, const char *dir)
 {
   const char *tmp = getenv ("TMPDIR"), *slash = strrchr (target, '/');
 
+  if (dir != NULL)
+    return strdup (dir);
   if (block)
     return strdup (tmp != NULL && tmp[0] == '/' ? tmp : "/var/tmp");
   if (slash == NULL)
@@ -35,14 +37,15 @@ spool_dir (const char *target, bool block)
 }
 
 int
-spool_open (struct spool **out, const char *target, bool block, struct error *err)
+spool_open (struct spool **out, const char *target, bool block, const char *dir,
+            struct error *err)
 {
   OWN (spool) s = calloc (1, sizeof *s);
 
   if (s == NULL)
     return fail_memory (err, "the spool");
   s->fd = -1;
-  s->dir = spool_dir (target, block);
+  s->dir = spool_dir (target, block, dir);
   if (s->dir == NULL)
     return fail_memory (err, "the spool");
   *out = s;

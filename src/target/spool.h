@@ -20,9 +20,10 @@
 
 struct spool;
 
-/* TARGET names the directory; for a block device it is $TMPDIR or /var/tmp.  The file is made
- * with the first spool_write. */
-int spool_open (struct spool **out, const char *target, bool block, struct error *err);
+/* DIR, or where that is NULL the directory of TARGET, for a block device $TMPDIR or /var/tmp.
+ * The file is made with the first spool_write. */
+int spool_open (struct spool **out, const char *target, bool block, const char *dir,
+                struct error *err);
 void spool_close (struct spool *s);
 OWNABLE (spool)
 

@@ -100,8 +100,9 @@ const char *unwrap_built_in (void);
 
 struct unwrap_limits {
   uint64_t window;  /* the largest window (xz: dictionary) that a file may ask for; bytes */
-  uint64_t memory;  /* of xz: for blocks that are unwrapped at once; where it is too small for
-                       two, one is unwrapped at a time, which takes the window alone */
+  uint64_t memory;  /* of xz with threads: for blocks that are unwrapped at once; where it is too
+                       small for two, one is at a time, which takes the window alone.  Where it is
+                       more than WINDOW, a window may be as large as that */
   unsigned threads; /* of xz: at most so many; 0 and 1: none */
 };
 

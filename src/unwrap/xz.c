@@ -63,6 +63,15 @@ dictionary_of (lzma_stream *lzma)
   return UINT32_MAX;
 }
 
+/* liblzma's own bound is never less than what threads may take. */
+static uint64_t
+most (const struct unwrap *u)
+{
+  uint64_t window = usage (u->limits.window);
+
+  return u->limits.threads > 1 && u->limits.memory > window ? u->limits.memory : window;
+}
+
 #ifdef HAVE_LZMA_THREADS
 static lzma_ret
 xz_open_threads (struct unwrap *u, lzma_stream *lzma)
@@ -70,7 +79,7 @@ xz_open_threads (struct unwrap *u, lzma_stream *lzma)
   lzma_mt mt = { .flags = LZMA_TELL_UNSUPPORTED_CHECK,
                  .threads = u->limits.threads,
                  .memlimit_threading = u->limits.memory,
-                 .memlimit_stop = usage (u->limits.window) };
+                 .memlimit_stop = most (u) };
 
   return lzma_stream_decoder_mt (lzma, &mt);
 }
@@ -84,7 +93,7 @@ xz_open (struct unwrap *u, lzma_stream *lzma)
   if (u->limits.threads > 1)
     return xz_open_threads (u, lzma);
 #endif
-  return lzma_stream_decoder (lzma, usage (u->limits.window), LZMA_TELL_UNSUPPORTED_CHECK);
+  return lzma_stream_decoder (lzma, most (u), LZMA_TELL_UNSUPPORTED_CHECK);
 }
 
 static int

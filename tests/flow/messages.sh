@@ -13,6 +13,7 @@ head -c 2000000 "$image" >"$www/cut.qcow2"
 echo '<html>Sign in to the network</html>' >"$www/page.html"
 head -c 100000 /dev/urandom >"$www/noise.qcow2"
 xz -0 -c "$www/cut.qcow2" >"$www/packed.xz"
+tar -C "$www" -c cut.qcow2 >"$www/disk.tar"
 cp "$expected" "$www/raw.img"
 qemu-img create -q -f vmdk "$www/disk.vmdk" 4M
 qemu-img create -q -f qcow2 "$www/locked.qcow2" 4M
@@ -70,7 +71,8 @@ says 2 "token" "cannot be read" "; name another.*: No such file" start --bearer-
 says 5 "$u/page.html" "no qcow2 image" "HTML.*; check the URL" start "$u/page.html" a.img
 says 5 "$u/empty.qcow2" "no qcow2 image" "empty file; check what was uploaded" start "$u/empty.qcow2" a.img
 says 5 "$u/noise.qcow2" "no qcow2 image" "; .qemu-img info. may tell" start "$u/noise.qcow2" a.img
-says 5 "$u/packed.xz" "no qcow2 image" "xz data; unpack it first" start "$u/packed.xz" a.img
+says 5 "$u/packed.xz" "image in the xz file is truncated" "; publish it again" start "$u/packed.xz" a.img
+says 5 "$u/disk.tar" "tar archive" "; unpack it first" start "$u/disk.tar" a.img
 says 5 "$u/disk.vmdk" "VMDK" "; convert it with qemu-img convert" start "$u/disk.vmdk" a.img
 says 5 "$u/raw.img" "no qcow2 image" "raw disk.*; it needs no import" start "$u/raw.img" a.img
 says 5 "$u/locked.qcow2" "crypt_method at byte 32.*encrypted" "qemu-img convert" start "$u/locked.qcow2" a.img

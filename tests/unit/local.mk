@@ -5,7 +5,9 @@
 unit_tests =
 unit_tests += tests/unit/t-base-hash
 unit_tests += tests/unit/t-base-url
-unit_tests += tests/unit/t-import-gather
+unit_tests += tests/unit/t-copy-requests
+unit_tests += tests/unit/t-copy-whole
+unit_tests += tests/unit/t-copy-write-gather
 unit_tests += tests/unit/t-import-merkle
 unit_tests += tests/unit/t-import-options
 unit_tests += tests/unit/t-import-phase
@@ -28,6 +30,7 @@ unit_tests += tests/unit/t-target-again
 unit_tests += tests/unit/t-target-device
 unit_tests += tests/unit/t-target-faults
 unit_tests += tests/unit/t-target-file
+unit_tests += tests/unit/t-target-kept
 unit_tests += tests/unit/t-target-marker
 unit_tests += tests/unit/t-target-mounts
 unit_tests += tests/unit/t-target-overlap
@@ -42,6 +45,8 @@ unit_tests += tests/unit/t-unwrap-whole
 tests_unit_t_source_fetch_SOURCES = tests/unit/t-source-fetch.c tests/unit/source-fixture.c
 tests_unit_t_source_lies_SOURCES = tests/unit/t-source-lies.c tests/unit/source-fixture.c
 tests_unit_t_source_kinds_SOURCES = tests/unit/t-source-kinds.c tests/unit/source-fixture.c
+
+tests_unit_t_copy_whole_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 
 LDADD = librooms.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA

@@ -60,6 +60,39 @@ test_where_ranges_are_honoured_one_may_read_forward_too (void **state)
   assert_int_equal (logged (r, "\"range\": \"bytes=400000-1048575\""), 1);
 }
 
+static void
+test_a_stream_may_begin_anywhere_where_ranges_are_honoured (void **state)
+{
+  static const char *const kinds[] = { "", "cut,100000@2", "etag,none+modified,none+cut,100000@2" };
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    RUN r = run_new (kinds[i]);
+    uint8_t buf[7000];
+    size_t got = 1, at = 700001;
+
+    must_probe (r);
+    assert_int_equal (source_stream_poll (r->s, buf, sizeof buf, &got, &r->err), 0);
+    assert_int_equal (got, 0); /* it has not begun */
+    assert_int_equal (source_stream_seek (r->s, at, &r->err), 0);
+    do {
+      if (source_stream_read (r->s, buf, sizeof buf, &got, &r->err) == -1)
+        fail_msg ("%s: %s", kinds[i], r->err.text);
+      assert_memory_equal (buf, image + at, got);
+      at += got;
+      assert_int_equal (source_stream_poll (r->s, buf, sizeof buf, &got, &r->err), 0);
+      assert_memory_equal (buf, image + at, got);
+      at += got;
+      got = IMAGE - at;
+    } while (got > 0);
+    assert_int_equal (logged (r, "\"range\": null"), 0);
+    assert_int_equal (logged (r, "\"range\": \"bytes=700001-1048575\""), 1);
+    assert_int_equal (source_stream_read (r->s, buf, sizeof buf, &got, &r->err), 0);
+    assert_int_equal (got, 0);
+  }
+}
+
 /* ---- mirrors ---- */
 
 static void
@@ -278,6 +311,7 @@ main (void)
     cmocka_unit_test (test_a_server_without_ranges_is_a_stream),
     cmocka_unit_test (test_a_stream_that_reads_differently_again_is_a_change),
     cmocka_unit_test (test_where_ranges_are_honoured_one_may_read_forward_too),
+cmocka_unit_test (test_a_stream_may_begin_anywhere_where_ranges_are_honoured),
     cmocka_unit_test (test_a_mirror_with_the_same_bytes_shares_the_work),
     cmocka_unit_test (test_a_mirror_with_other_bytes_is_not_used),
     cmocka_unit_test (test_a_mirror_is_used_once_all_that_is_named_is_the_same),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * gather: see gather.h.
+ * write_gather: see write_gather.h.
  */
-#include "copy/gather.h"
+#include "copy/write_gather.h"
 
 #include <stdlib.h>
 #include <sys/uio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * gather: pieces of the guest on their way to the target.  Writers of qcow2 lay neighbouring
- * clusters down in any order, so what a worker decodes is collected, and then written in guest
- * order with few large calls.  Knows nothing of segments, digests or commits.
+ * write_gather: pieces of the guest on their way to the target.  Writers of qcow2 lay
+ * neighbouring clusters down in any order, so what a worker decodes is collected, and then
+ * written in guest order with few large calls.  Knows nothing of segments, digests or commits.
  */
-#ifndef QIMPORT_IMPORT_GATHER_H
-#define QIMPORT_IMPORT_GATHER_H
+#ifndef QIMPORT_COPY_WRITE_GATHER_H
+#define QIMPORT_COPY_WRITE_GATHER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "copy/gather.h"
+#include "copy/write_gather.h"
 
 enum { PIECE = 4096, SIZE = 256 * MIB };
 

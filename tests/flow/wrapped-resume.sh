@@ -1,0 +1,143 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A wrapped image survives kills without a byte being fetched twice (but what was under way), and
+# without what is committed being written again: what was fetched is kept beside the target.
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+needs nginx qemu-img jq mkfs.ext4 sfdisk xz gzip zstd bzip2
+
+image deflate 64K
+raw=$image
+disk=$scratch/disk kept=$scratch/disk.qimport-fetched
+mkdir "$scratch/files"
+fresh () { qimport forget "$disk" 2>/dev/null; rm -f "$disk" "$disk.qimport-part"; }
+# wrap COMMAND NAME: $image and $length
+wrap () {
+  image=$scratch/files/disk.$2
+  $1 -c <"$raw" >"$image"
+  length=$(size_of "$image")
+}
+serve_slowly () {
+  serve_stop
+  rm -f "$scratch/nginx/access.log"
+  serve_start "$scratch/nginx" "$scratch/files" "$1" || bail "nginx does not start"
+  url=$serve_url/${image##*/}
+}
+# reached PERCENT: so much of the file is kept, or with --no-keep something is committed
+reached () {
+  for _ in $(seq 200); do
+    if [ "$no_keep" = yes ]; then
+      [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && return
+    elif [ -e "$kept" ]; then
+      [ "$(size_of "$kept")" -ge $((length * $1 / 100)) ] && return
+    fi
+    sleep 0.05
+  done
+}
+# killed PERCENTS OPTION...: a start that is killed, and resumes, when so much is kept
+killed () {
+  percents=$1
+  shift
+  no_keep=no
+  [ "${1:-}" = --no-keep ] && no_keep=yes
+  set -- start -q --commit-interval 0.2 "$@" "$url" "$disk"
+  for percent in $percents; do
+    "$QIMPORT" "$@" 2>>"$scratch/err" &
+    background
+    reached "$percent"
+    kill_after_ms $! 1
+    set -- resume -q "$disk"
+  done
+}
+# ends SENTENCE FACTOR_PERCENT
+ends () {
+  run "$QIMPORT" resume -q "$disk"
+  exits 0 "$1: the last resume ends with 0"
+  assert_identical "$disk" "$expected" "$1: the disk is the guest"
+  note "$length bytes, sent $(sent_bytes)"
+  check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 131072)) ]
+  check "$1: nothing is left beside the disk" [ ! -e "$kept" ]
+  fresh
+}
+
+for tool in xz gzip 'zstd -q' bzip2; do
+  name=${tool%% *}
+  "$QIMPORT" --version | grep -qw "$name" || { skip "$name" "not in this build"; continue; }
+  wrap "$tool" "$name"
+  serve_slowly 2000000
+  killed '40 60 80'
+  check "$name: what was fetched is kept" [ -s "$kept" ]
+  ends "$name, killed three times" 105
+done
+
+image deflate 64K 8
+raw=$image
+wrap "zstd -q" zst
+serve_slowly 700000
+killed 80
+before=$(import_of "$disk" .bytes.guest_committed)
+size=$(size_of "$kept")
+printf XXXX | dd of="$kept" bs=1 seek=$((size / 2)) conv=notrunc status=none
+ends "with a damaged file of what was fetched" 165
+
+serve_slowly 700000
+killed 80
+head -c 1000 "$kept" >"$scratch/short" && cp "$scratch/short" "$kept"
+ends "with one that is cut" 205
+
+serve_slowly 700000
+killed 80
+rm "$kept"
+ends "with none" 205
+
+serve_slowly 700000
+killed 80 --no-keep
+check "--no-keep keeps nothing" [ ! -e "$kept" ]
+run "$QIMPORT" resume "$disk"
+exits 0 "--no-keep: the resume ends with 0"
+check "--no-keep: and says that all is fetched again" grep -q "read again from its start" "$scratch/err"
+assert_identical "$disk" "$expected" "--no-keep: the disk is the guest"
+fresh
+
+serve_slowly 700000
+killed 80
+check "forget: what was fetched is there" [ -e "$kept" ]
+qimport forget "$disk"
+check "forget: and goes with the import" [ ! -e "$kept" ]
+fresh
+
+serve_slowly 700000
+echo mine >"$kept"
+run "$QIMPORT" start "$url" "$disk"
+exits 0 "a file of that name that is not ours does not matter"
+is "$(cat "$kept")" mine "and is left alone"
+check "but is told of" grep -q "is no file of what was fetched" "$scratch/err"
+rm "$kept"
+fresh
+
+serve_slowly 700000
+killed 80
+run "$QIMPORT" resume -q --restart "$disk"
+exits 0 "--restart begins anew"
+check "--restart: all is fetched again" [ "$(sent_bytes)" -ge $((length * 105 / 100)) ]
+assert_identical "$disk" "$expected" "--restart: the disk is the guest"
+fresh
+
+mkdir "$scratch/spool"
+serve_slowly 700000
+kept=$scratch/spool/$(printf %s "$disk" | sha256sum | cut -c -16).qimport-fetched
+killed 80 --spool-dir "$scratch/spool"
+check "--spool-dir: what was fetched is kept there" [ -s "$kept" ]
+ends "--spool-dir" 105
+
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=512k none "$scratch/spool" 2>/dev/null; then
+  serve_slowly 0
+  run "$QIMPORT" start --spool-dir "$scratch/spool" "$url" "$disk"
+  umount "$scratch/spool"
+  exits 0 "where no more can be kept the import goes on"
+  assert_identical "$disk" "$expected" "and the disk is the guest"
+  check "and says what that means" grep -q "cannot be kept.*a resume will fetch all again" "$scratch/err"
+else
+  skip "where no more can be kept the import goes on" "it needs a mount"
+fi
+done_testing
