@@ -122,8 +122,9 @@ int import_map_again (struct qimport *q, struct error *err);
 /* checksums.c: what --checksums and --signed-by say becomes --checksum. */
 int import_checksums (struct qimport *q, struct error *err);
 
-/* newer.c: WANT is what the image must be now, "" where nobody says it. */
-int import_newer (struct qimport *q, const char *want, struct error *err);
+/* newer.c: the next phase, where the import has the checksum HAVE and the image must have WANT
+ * now; "" where nobody knows. */
+int import_newer (struct qimport *q, const char *have, const char *want, struct error *err);
 /* That a server does not answer is no reason to fail over a complete import. */
 int import_not_asked (struct qimport *q, struct error *err);
 /* same.c: the options of q->imp, where no others are given. */
