@@ -141,7 +141,7 @@ stream_find_disk (struct stream *s, struct error *err)
 {
   struct image_reader r = { read_for_snapshot, s, horizon (s) };
   int rc = image_snapshots_go_on (&s->snapshots, &r, &s->header, image_search_snapshot,
-                                   &s->search, err);
+                                  &s->search, err);
 
   if (rc == -1)
     return -1;

@@ -99,7 +99,7 @@ is_complete (struct qimport *q, struct error *err)
     return import_newer (q, q->imp.now.image_sha256, want, err);
   if (check_expected (q, want, err) == -1)
     return -1;
-  if (!q->ask_source || is_proven (want))
+  if (!q->doubt.ask_source || is_proven (want))
     return PHASE_OVER;
   return PHASE_ASK_SOURCE;
 }
@@ -114,7 +114,7 @@ is_unfinished (struct qimport *q, struct error *err)
   if (import_same_url (q, err) == -1)
     return -1;
   if (!q->options->newer || !q->imp.sealed || q->imp.now.holder[0] != '\0'
-      || strcmp (q->url, "-") == 0)
+      || strcmp (q->given.url, "-") == 0)
     return PHASE_RESUME;
   if (expected_now (q, q->imp.expect_sha256, want, err) == -1)
     return import_not_asked (q, err);

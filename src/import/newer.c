@@ -35,7 +35,7 @@ forget_old (struct qimport *q)
   image_forget (&q->image);
   import_tell_early (q, &ignored); /* to nobody: they are of no import */
   memset (&q->imp, 0, sizeof q->imp);
-  q->ask_source = false;
+  q->doubt.ask_source = false;
 }
 
 static int
@@ -48,7 +48,7 @@ begin_again (struct qimport *q)
                block ? "; until that is complete the device holds neither" : "");
   forget_old (q);
   q->options->force = true; /* over what is ours */
-  q->renews = true;
+  q->standing.renews = true;
   return PHASE_START;
 }
 
@@ -84,7 +84,7 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (strcmp (q->url, "-") == 0)
+  if (strcmp (q->given.url, "-") == 0)
     return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
   q->options = options_copy (given);
   rc = q->options == NULL ? fail_memory (err, "the options") : look (q, err);

@@ -20,11 +20,11 @@ import_note (struct qimport *q, const char *fmt, ...)
 {
   va_list ap;
 
-  pthread_mutex_lock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
   va_start (ap, fmt);
-  vsnprintf (q->progress.note, sizeof q->progress.note, fmt, ap);
+  vsnprintf (q->shown.progress.note, sizeof q->shown.progress.note, fmt, ap);
   va_end (ap);
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 void
@@ -42,13 +42,14 @@ import_warn (struct qimport *q, const char *fmt, ...)
     line = NULL;
     return;
   }
-  pthread_mutex_lock (&q->lock);
-  if (asprintf (&all, "%s%s%s", q->warnings ? q->warnings : "", q->warnings ? "\n" : "", line)
+  pthread_mutex_lock (&q->shown.lock);
+  if (asprintf (&all, "%s%s%s", q->shown.warnings ? q->shown.warnings : "",
+                q->shown.warnings ? "\n" : "", line)
       != -1) {
-    free (q->warnings);
-    q->warnings = all;
+    free (q->shown.warnings);
+    q->shown.warnings = all;
   }
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 char *
@@ -56,10 +57,10 @@ qimport_take_warning (struct qimport *q)
 {
   char *text;
 
-  pthread_mutex_lock (&q->lock);
-  text = q->warnings;
-  q->warnings = NULL;
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  text = q->shown.warnings;
+  q->shown.warnings = NULL;
+  pthread_mutex_unlock (&q->shown.lock);
   return text;
 }
 
@@ -71,19 +72,19 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
   int64_t now = monotonic_ms ();
   double now_rate;
 
-  if (q->rate_at == 0 || bytes < q->rate_bytes) {
-    q->rate_at = now;
-    q->rate_bytes = bytes;
+  if (q->shown.rate_at == 0 || bytes < q->shown.rate_bytes) {
+    q->shown.rate_at = now;
+    q->shown.rate_bytes = bytes;
     return;
   }
-  if (now - q->rate_at < RATE_MS)
+  if (now - q->shown.rate_at < RATE_MS)
     return;
-  now_rate = (double)(bytes - q->rate_bytes) * 1000 / (double)(now - q->rate_at);
+  now_rate = (double)(bytes - q->shown.rate_bytes) * 1000 / (double)(now - q->shown.rate_at);
   p->rate = p->rate == 0 ? now_rate : 0.75 * p->rate + 0.25 * now_rate;
-  if (q->audit == NULL && bytes != q->rate_bytes)
+  if (q->audit == NULL && bytes != q->shown.rate_bytes)
     p->note[0] = '\0';
-  q->rate_at = now;
-  q->rate_bytes = bytes;
+  q->shown.rate_at = now;
+  q->shown.rate_bytes = bytes;
 }
 
 /* Zeros take no time; of a disk of nothing else they are the work. */
@@ -93,8 +94,8 @@ update_work (struct qimport *q, const struct copy_progress *c)
   uint64_t total = q->imp.guest_total, zeros = q->imp.zero_total;
   bool all_zeros = zeros >= total;
 
-  q->work.total = all_zeros ? total : total - zeros;
-  q->work.done = c->guest_committed - (all_zeros ? 0 : c->zero_committed);
+  q->shown.work.total = all_zeros ? total : total - zeros;
+  q->shown.work.done = c->guest_committed - (all_zeros ? 0 : c->zero_committed);
 }
 
 /* Bytes that the rate has to bring yet; -1: not known.  A stream is read to its end. */
@@ -109,10 +110,10 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, import_stream_taken (q)));
   if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
-  if (q->work.total == 0)
+  if (q->shown.work.total == 0)
     return 0;
-  return (double)(q->work.total - min_u64 (q->work.done, q->work.total)) / (double)q->work.total
-         * (double)p->image_total;
+  return (double)(q->shown.work.total - min_u64 (q->shown.work.done, q->shown.work.total))
+         / (double)q->shown.work.total * (double)p->image_total;
 }
 
 /* A rate that dies away tells no time. */
@@ -131,10 +132,10 @@ shown_state (const struct qimport *q)
 {
   if (q->job == JOB_AUDIT)
     return q->imp.no > 0 ? import_state_word (q->imp.now.state) : "probing";
-  if (q->over)
-    return q->result == 0                                          ? "complete"
-           : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
-                                                                   : "failed";
+  if (q->machine.over)
+    return q->machine.result == 0                                          ? "complete"
+           : error_status (q->machine.failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
+                                                                           : "failed";
   if (q->copy != NULL)
     return "copying";
   return q->imp.sealed ? "mapped" : "probing";
@@ -143,7 +144,7 @@ shown_state (const struct qimport *q)
 void
 import_update_progress (struct qimport *q)
 {
-  struct qimport_progress *p = &q->progress;
+  struct qimport_progress *p = &q->shown.progress;
   struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
                              q->imp.now.segments_committed, q->imp.now.zero_committed };
   uint64_t fetched = 0, retries = 0;
@@ -156,7 +157,7 @@ import_update_progress (struct qimport *q)
     }
   if (q->copy != NULL)
     copy_progress (q->copy, &c);
-  pthread_mutex_lock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
   if (q->imp.no > 0)
     snprintf (p->id, sizeof p->id, "%s", q->imp.id);
   snprintf (p->state, sizeof p->state, "%s", shown_state (q));
@@ -172,23 +173,23 @@ import_update_progress (struct qimport *q)
   p->retries = retries;
   update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
   p->eta_seconds = eta (q, p);
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 void
 qimport_progress_get (struct qimport *q, struct qimport_progress *out)
 {
-  pthread_mutex_lock (&q->lock);
-  *out = q->progress;
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  *out = q->shown.progress;
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 void
 qimport_progress_work (struct qimport *q, struct qimport_work *out)
 {
-  pthread_mutex_lock (&q->lock);
-  *out = q->work;
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  *out = q->shown.work;
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 struct eta_text {

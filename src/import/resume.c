@@ -10,33 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static void *
-check_main (void *ctx)
-{
-  struct qimport *q = ctx;
-
-  q->check_result
-      = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check, &q->check_error);
-  if (q->check_result == 0)
-    atomic_store (&q->may_commit, true);
-  pthread_mutex_lock (&q->lock);
-  atomic_store (&q->check_done, true);
-  pthread_cond_broadcast (&q->check_over);
-  pthread_mutex_unlock (&q->lock);
-  if (q->check_result == -1)
-    atomic_store (&q->give_up, true);
-  return NULL;
-}
-
 static int
 start_check (struct qimport *q, struct error *err)
 {
-  atomic_store (&q->check_done, false);
-  atomic_store (&q->may_commit, false);
-  if (pthread_create (&q->checker, NULL, check_main, q) != 0)
-    return fail (err, ERR_NO_MEMORY, "cannot start a thread");
-  q->checker_runs = true;
-  return 0;
+  return checker_start (&q->checker, journal_path (q->journal), q->imp.no, false,
+                        &q->stops.check, &q->stops.give_up, err);
 }
 
 /* Is every byte committed, and hashed where it has to be?  Then the network is not needed. */
@@ -182,7 +160,7 @@ hold (struct qimport *q, struct error *err)
   if (import_hold_options (q, err) == -1)
     return -1;
   rc = journal_hold (q->journal, &q->imp, err);
-  q->in_journal = rc == 0;
+  q->standing.in_journal = rc == 0;
   return rc;
 }
 
@@ -359,7 +337,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
+  if (q->imp.no == 0 && import_find (q->journal, q->given.id, &q->imp, err) == -1)
     return -1;
   rc = hold (q, err);
   if (rc != 0)
@@ -370,7 +348,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
       || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
       || start_check (q, err) == -1 || check_target (q, err) == -1)
     return -1;
-  if (all_committed (&q->imp) && !q->ask_source) {
+  if (all_committed (&q->imp) && !q->doubt.ask_source) {
     q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
     if (!already && import_claim_target (q, err) == -1)
       return -1;

@@ -24,7 +24,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   const struct qimport_options *o = q->options;
 
   memset (spec, 0, sizeof *spec);
-  spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->target_path;
+  spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
@@ -34,7 +34,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
-  spec->same_stays = q->renews;
+  spec->same_stays = q->standing.renews;
   spec->journal_path = journal_path (q->journal);
   spec->source_paths = (const char *const *)q->local_sources;
 }
@@ -107,8 +107,9 @@ check_target (struct qimport *q, bool now, struct error *err)
   if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
     return -1;
   if (strlen (canonical) >= sizeof q->imp.target)
-    return fail (err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
-                 escape_text (shown, sizeof shown, q->target_path, strlen (q->target_path)));
+    return fail (
+        err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
+        escape_text (shown, sizeof shown, q->given.target_path, strlen (q->given.target_path)));
   if (!text_is_printable (canonical)) /* a resume goes by what the journal has */
     return fail (err, ERR_TARGET_REFUSED,
                  "%s: its path has control characters, or bytes that are no UTF-8, which the "
@@ -155,7 +156,7 @@ import_begin (struct qimport *q, struct error *err)
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
-  q->in_journal = q->fresh = true;
+  q->standing.in_journal = q->standing.fresh = true;
   return import_tell_early (q, err);
 }
 
@@ -188,7 +189,7 @@ map_extent (void *ctx, const struct extent *e, struct error *err)
 
   if (e->layer == 0)
     m->stored += e->stored;
-  if (atomic_load (&m->q->stop))
+  if (atomic_load (&m->q->stops.asked))
     return fail (err, ERR_INTERRUPTED, "interrupted while the map was read");
   return journal_map_add (m->map, e, err);
 }
@@ -312,14 +313,14 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   if (check_length (q, err) == -1
       || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
-  journal_map_stop_when (map, &q->stop_check);
+  journal_map_stop_when (map, &q->stops.check);
   m.map = map;
   if (read_map (&m, err) == -1 || decide_hash (q, &m, err) == -1)
     return -1;
   if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;
-  free (q->extents);
-  q->extents = journal_map_keep (map, &q->n_extents);
+  free (q->map.extents);
+  q->map.extents = journal_map_keep (map, &q->map.n);
   warn_space (q);
   return PHASE_TARGET;
 }
@@ -336,7 +337,7 @@ create_target (struct qimport *q, struct error *err)
   if (q->target != NULL)
     return import_claim_target (q, err);
   import_target_spec (q, &spec);
-  if (q->fresh)
+  if (q->standing.fresh)
     rc = target_create (&q->target, &spec, err);
   else
     rc = target_reopen (&q->target, &spec, NULL, NULL, err);
@@ -361,8 +362,8 @@ import_open_copy (struct qimport *q, struct error *err)
     .journal = q->journal,
     .imp = &q->imp,
     .formats = q->image.formats,
-    .extents = q->extents,
-    .n_extents = q->n_extents,
+    .extents = q->map.extents,
+    .n_extents = q->map.n,
     .sources = q->image.stream ? NULL : q->image.sources,
     .connections = (unsigned)q->options->connections,
     .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
@@ -370,11 +371,11 @@ import_open_copy (struct qimport *q, struct error *err)
                                                   : 1),
     .memory = copy_memory (q),
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
-    .deadline_ms = q->deadline,
-    .stop = &q->stop,
-    .may_commit = &q->may_commit,
-    .kept = q->kept,
-    .check_over = &q->check_done,
+    .deadline_ms = q->stops.deadline,
+    .stop = &q->stops.asked,
+    .may_commit = &q->checker.passed,
+    .kept = q->forward.kept,
+    .check_over = &q->checker.done,
   };
 
   if (create_target (q, err) == -1)
@@ -382,7 +383,7 @@ import_open_copy (struct qimport *q, struct error *err)
   spec.target = q->target;
   if (copy_open (&q->copy, &spec, err) == -1)
     return -1;
-  q->fresh = false;
+  q->standing.fresh = false;
   return 0;
 }
 
@@ -398,42 +399,21 @@ phase_target (struct qimport *q, int timeout_ms, struct error *err)
 int
 import_check_failed (struct qimport *q, struct error *err)
 {
-  if (!atomic_load (&q->check_done) || q->check_result == 0)
-    return 0;
-  *err = q->check_error;
-  return -1;
+  return checker_failed (&q->checker, err);
 }
 
-static int
-join_check (struct qimport *q, struct error *err)
-{
-  if (!q->checker_runs)
-    return 0;
-  pthread_join (q->checker, NULL);
-  q->checker_runs = false;
-  return import_check_failed (q, err);
-}
-
-/* Waits for the check, for at most TIMEOUT_MS and not long, for a stop wakes nobody. */
+/* For at most TIMEOUT_MS and not long, for a stop wakes nobody. */
 static bool
 check_is_over (struct qimport *q, int timeout_ms)
 {
-  int64_t until = monotonic_ms () + (timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
-  struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
-  bool over;
-
-  pthread_mutex_lock (&q->lock);
-  over = !q->checker_runs || atomic_load (&q->check_done);
-  if (!over)
-    pthread_cond_timedwait (&q->check_over, &q->lock, &t);
-  pthread_mutex_unlock (&q->lock);
-  return over;
+  return checker_wait (&q->checker, timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS);
 }
 
 static bool
 may_wait (const struct qimport *q)
 {
-  return !atomic_load (&q->stop) && (q->deadline == 0 || monotonic_ms () < q->deadline);
+  return !atomic_load (&q->stops.asked)
+         && (q->stops.deadline == 0 || monotonic_ms () < q->stops.deadline);
 }
 
 void
@@ -448,7 +428,7 @@ import_prefer_check (struct qimport *q, struct error *err)
   while (!check_is_over (q, LOOK_MS))
     if (!may_wait (q))
       return;
-  if (join_check (q, &why) == -1 && why.code != ERR_INTERRUPTED)
+  if (checker_join (&q->checker, &why) == -1 && why.code != ERR_INTERRUPTED)
     *err = why;
 }
 
@@ -475,7 +455,7 @@ image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
   struct checksum sum;
   struct hash h;
 
-  snprintf (text, HASH_TEXT, "%s", q->stream_checksum);
+  snprintf (text, HASH_TEXT, "%s", q->forward.checksum);
   if (!imp->hash_image)
     return 0;
   if (q->copy != NULL && copy_image_checksum (q->copy, q->image.records[0].length, &sum)) {
@@ -520,8 +500,8 @@ forget_kept (struct qimport *q)
   OWN_MEM char *path
       = q->imp.stream ? import_kept_path (&q->imp, q->options->spool_dir, q->journal) : NULL;
 
-  if (q->kept != NULL)
-    kept_remove (q->kept);
+  if (q->forward.kept != NULL)
+    kept_remove (q->forward.kept);
   else if (path != NULL)
     kept_remove_at (path);
 }
@@ -534,7 +514,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 
   if (!check_is_over (q, timeout_ms))
     return PHASE_FINISH;
-  if (join_check (q, err) == -1 || image_checksum (q, checksum, err) == -1
+  if (checker_join (&q->checker, err) == -1 || image_checksum (q, checksum, err) == -1
       || check_checksum (q, checksum, err) == -1)
     return -1;
   rc = import_verify (q, timeout_ms, err);
@@ -549,11 +529,11 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
-  kept_close (q->kept);
-  q->kept = NULL;
+  kept_close (q->forward.kept);
+  q->forward.kept = NULL;
   target_close (q->target);
   q->target = NULL;
-  q->in_journal = false;
+  q->standing.in_journal = false;
   return PHASE_OVER;
 }
 
@@ -581,29 +561,27 @@ import_leave (struct qimport *q, const struct error *why)
   bool passing = error_status (why->code) == QIMPORT_INTERRUPTED;
   struct error ignored;
 
-  q->stop_check = true;
+  q->stops.check = true;
   import_stop_audit (q);
   import_close_stream (q);
   import_stop_copy (q);
-  if (q->checker_runs)
-    pthread_join (q->checker, NULL);
-  q->checker_runs = false;
+  checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->in_journal && q->fresh && !passing
+  if (q->standing.in_journal && q->standing.fresh && !passing
       && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);
-  } else if (q->in_journal)
+  } else if (q->standing.in_journal)
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
                      &ignored);
   /* what cannot be unpacked, or belongs to no import, is of no use for a resume */
-  if (q->kept != NULL && (q->imp.no == 0 || error_status (why->code) == QIMPORT_IMAGE))
-    kept_remove (q->kept);
-  q->in_journal = false;
-  kept_close (q->kept);
-  q->kept = NULL;
+  if (q->forward.kept != NULL && (q->imp.no == 0 || error_status (why->code) == QIMPORT_IMAGE))
+    kept_remove (q->forward.kept);
+  q->standing.in_journal = false;
+  kept_close (q->forward.kept);
+  q->forward.kept = NULL;
   target_close (q->target);
   q->target = NULL;
 }
