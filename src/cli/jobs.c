@@ -15,6 +15,7 @@
 #include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/json.h"
+#include "cli/notify.h"
 #include "cli/publisher.h"
 #include "cli/output.h"
 #include "cli/stop.h"
@@ -113,6 +114,7 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
 {
   const char *why = stop_requested () ? "interrupted" : err->message;
 
+  notify_status (why);
   if (p->id[0] == '\0' && strcmp (err->code, "source-unreachable") == 0 && !stop_requested ())
     display_message (d, "%s; nothing was begun", why);
   else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
@@ -289,19 +291,35 @@ work_together (struct crew *c, size_t members)
   return 0;
 }
 
+/* A unit that brings a disk onto its target is there when the disk is; one that goes on with
+ * what was interrupted is there when it works. */
+static void
+tell_ready (void)
+{
+  notify ("READY=1");
+}
+
 int
 jobs_run (const struct arguments *a, struct job *jobs, size_t n)
 {
+  bool brings = n == 0 || jobs[0].verb != JOB_RESUME;
   size_t members = a->jobs < n ? a->jobs : n;
   struct crew c = { .a = a, .jobs = jobs, .n = n };
   int status = stop_begin ();
 
-  if (status != 0 || n == 0)
+  if (status != 0)
     return status;
-  c.display = display_new (a, members, n);
-  if (c.display == NULL)
-    return out_of_memory ();
-  status = work_together (&c, members);
-  display_close (c.display);
+  if (!brings)
+    tell_ready ();
+  if (n > 0) {
+    c.display = display_new (a, members, n, brings);
+    if (c.display == NULL)
+      return out_of_memory ();
+    status = work_together (&c, members);
+    display_close (c.display);
+  }
+  if (brings && status == 0)
+    tell_ready ();
+  notify (status == 0 ? "STOPPING=1\nSTATUS=complete" : "STOPPING=1");
   return status;
 }

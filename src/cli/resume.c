@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/jobs.h"
+#include "cli/notify.h"
 #include "cli/output.h"
 
 static int
@@ -97,6 +98,8 @@ run_resume (const struct arguments *a)
     if (!a->all || a->verbose)
       message ("no import was interrupted; see: qimport status");
     status = a->all ? QIMPORT_DONE : QIMPORT_JOURNAL;
+    if (status == QIMPORT_DONE)
+      notify ("READY=1"); /* whoever waits for that takes an end without it as a failure */
   } else if (l.n > 1 && !a->all) {
     status = name_them (a, &l);
   } else {

@@ -4,7 +4,6 @@
 # How far an import is, is told by what has to be fetched and decoded: zeros come for nothing.  It is one
 # figure wherever it is told.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq sqlite3
 
 cd "$scratch" || exit 99
 disk=$scratch/disk
@@ -29,11 +28,11 @@ wait $pid
 is $? 3 "an import is interrupted"
 
 qimport status "$disk" --json >status.json
-percent=$(jq .percent status.json)
+percent=$(printf %.1f "$(jq .percent status.json)")
 check "somewhere in the middle ($percent %)" jq -en "$percent > 5 and $percent < 95"
 is "$(jq '.bytes.data_total' status.json)" $((12 << 20)) "its work is what the image has data for"
 is "$(jq '.bytes.guest_total' status.json)" $((2 << 30)) "the disk is what it was"
-is "$(jq '(.bytes.data_committed / .bytes.data_total * 1000 | floor) / 10' status.json)" "$percent" \
+is "$(printf %.1f "$(jq '(.bytes.data_committed / .bytes.data_total * 1000 | floor) / 10' status.json)")" "$percent" \
   "the percent are of the work"
 is "$(qimport status | awk 'NR == 2 { print $3 }')" "$percent%" "status has that figure"
 check "status of one too" sh -c 'qimport_out=$("$1" status "$2"); echo "$qimport_out" | grep "^committed: .*($3%)"' - \
@@ -42,7 +41,7 @@ check "which tells the zeros apart" sh -c '"$1" status "$2" | grep -q "^zeros: .
 safe=$(qimport status "$disk" | sed -n 's/^committed: *\(.*\) (.*/\1/p')
 check "the last line said that much is safe ($safe)" grep -qF "; $safe are safe; go on with" plain
 is "$(qimport status --prometheus | awk '/^qimport_import_work_done_bytes/ { d = $NF } /^qimport_import_work_bytes/ { t = $NF }
-    END { printf "%.1f", int (1000 * d / t) / 10 }')" "$(printf %.1f "$percent")" "Prometheus has it"
+    END { printf "%.1f", int (1000 * d / t) / 10 }')" "$percent" "Prometheus has it"
 is "$(sqlite3 "$QIMPORT_JOURNAL" 'SELECT data_committed FROM import_summary')" "$(jq .bytes.data_committed status.json)" \
   "and so has the auditors' view"
 qimport report "$disk" -o report.html
