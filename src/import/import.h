@@ -62,7 +62,7 @@ struct qimport {
   struct early_event early[EARLY_MAX];
   unsigned n_early;
   bool renews; /* over an older image that this program imported: what is the same stays */
-  bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
+  bool fresh;  /* begun by this run: what ends it before it copies leaves nothing behind */
   struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
   size_t n_extents;
   struct target *target;
@@ -136,7 +136,6 @@ int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: 
 void import_stop_audit (struct qimport *q);
 void import_close_audit (struct qimport *q);
 
-
 /* same.c: is what is asked for now the import that the journal has? */
 
 /* The options that it began with hold; what was given anew must not say that it is another one.
@@ -203,7 +202,7 @@ int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
 
 /* Remove it from the journal; a target that is kept gets back what its marker replaced. */
-int import_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+int import_forget (struct journal *j, struct journal_import *imp, struct error *err);
 
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...)

@@ -16,7 +16,6 @@ librooms_la_SOURCES += \
 	src/journal/import_find.c \
 	src/journal/import_forget.c \
 	src/journal/import_hold.c \
-	src/journal/import_hold.h \
 	src/journal/import_lock.c \
 	src/journal/import_lock.h \
 	src/journal/journal.h \
