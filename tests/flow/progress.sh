@@ -4,7 +4,6 @@
 # How far an import is, is told by what has to be fetched and decoded: zeros come for nothing.  It is one
 # figure wherever it is told.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs qemu-img qemu-io jq sqlite3
 
 cd "$scratch" || exit 99
 disk=$scratch/disk
