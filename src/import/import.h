@@ -233,7 +233,7 @@ int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
 
 /* Remove it from the journal; a target that is kept gets back what its marker replaced. */
-int import_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+int import_forget (struct journal *j, struct journal_import *imp, struct error *err);
 
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...)

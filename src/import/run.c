@@ -45,8 +45,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
 /* The target has an import already that is not complete: with force it goes, unless somebody
  * works on it. */
 static int
-replace_unfinished (struct qimport *q, const struct journal_import *old, bool now,
-                    struct error *err)
+replace_unfinished (struct qimport *q, struct journal_import *old, bool now, struct error *err)
 {
   if (old->now.holder[0] == '\0' && q->options->force) {
     if (!now)
@@ -569,7 +568,7 @@ import_leave (struct qimport *q, const struct error *why)
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
   if (q->standing.in_journal && q->standing.fresh && !passing
-      && journal_discard (q->journal, q->imp.no, &ignored) == 0) {
+      && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);

@@ -207,10 +207,8 @@ int journal_release (struct journal *j, int64_t no, enum import_state state,
 /* Take IMP, whatever its state, to look at it: nothing changes but who has it. */
 int journal_hold_audit (struct journal *j, struct journal_import *imp, struct error *err);
 int journal_release_audit (struct journal *j, int64_t no, struct error *err);
-/* Remove, with map and events; held ones are refused. */
-int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
-/* Remove what is held by J, as if it had never begun. */
-int journal_discard (struct journal *j, int64_t no, struct error *err);
+/* Remove what J holds, with map and events. */
+int journal_forget (struct journal *j, int64_t no, struct error *err);
 
 /* Its options and what is expected of its image. */
 int journal_set_options (struct journal *j, const struct journal_import *imp,

@@ -16,13 +16,13 @@ librooms_la_SOURCES += \
 	src/journal/import_find.c \
 	src/journal/import_forget.c \
 	src/journal/import_hold.c \
-	src/journal/import_hold.h \
 	src/journal/import_lock.c \
 	src/journal/import_lock.h \
 	src/journal/journal.h \
 	src/journal/listing.c \
 	src/journal/map_build.c \
 	src/journal/map_build.h \
+	src/journal/map_needs.c \
 	src/journal/map_rows.c \
 	src/journal/map_scan.c \
 	src/journal/map_seal.c \

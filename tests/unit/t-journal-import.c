@@ -333,9 +333,9 @@ what_is_forgotten_leaves_nothing_but_the_others (void **state)
   strcpy (f->imp.target, "/srv/two");
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
   seal_tiny (f);
-  FAILS (f, ERR_IMPORT_HELD, journal_forget (f->j, &first, &f->err));
+  FAILS (f, ERR_IMPORT_HELD, fixture_forget (f, f->j, &first));
   OK (f, journal_release (f->j, first.no, IMPORT_INTERRUPTED, NULL, &f->err));
-  OK (f, journal_forget (f->j, &first, &f->err));
+  OK (f, fixture_forget (f, f->j, &first));
   FAILS (f, ERR_NO_SUCH_IMPORT, journal_find (f->j, first.id, &got, &f->err));
   assert_string_equal (
       fixture_ask (f, "SELECT (SELECT count (*) FROM import), (SELECT count (*) FROM layer),"
@@ -344,7 +344,7 @@ what_is_forgotten_leaves_nothing_but_the_others (void **state)
                       " (SELECT count (*) FROM forgotten)"),
       "1|1|1|1|1|1|0");
   OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
-  FAILS (f, ERR_NO_SUCH_IMPORT, journal_forget (f->j, &first, &f->err));
+  FAILS (f, ERR_NO_SUCH_IMPORT, fixture_forget (f, f->j, &first));
 }
 
 static void
@@ -365,7 +365,7 @@ forgetting_gives_space_back (void **state)
   OK (f, journal_map_seal (m, &f->imp, &f->err));
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
   before = atol (fixture_ask (f, "PRAGMA page_count"));
-  OK (f, journal_forget (f->j, &f->imp, &f->err));
+  OK (f, fixture_forget (f, f->j, &f->imp));
   after = atol (fixture_ask (f, "PRAGMA page_count"));
   assert_true (before > 300);
   assert_true (after < 40);
