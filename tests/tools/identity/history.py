@@ -6,7 +6,8 @@
     start|ensure|resume|audit|forget   t=NAME (main, link, way, relative, second; link, node, twin,
                 whole of a device)  j=1|2 (journal)  i=PLACE (a, b, m, a?part=2;
                 target, back: the file of that name)  force keep zero verify stream sha
-                restart accept repair newest all  digest=off  snapshot=old  url=PLACE  mirror=PLACE
+                restart accept repair newer no-keep newest all  digest=off  snapshot=old
+                url=PLACE  mirror=PLACE
                 ns=pid|mount|user  (another namespace)
                 cut=BYTES (the server breaks off for good)  kill=STEP  tear=STEP  power=STEP
                 (killed there, and what was not synced is lost)
@@ -35,7 +36,7 @@ NAMESPACES = {"pid": ["unshare", "-pf", "--mount-proc"], "mount": ["unshare", "-
               "user": ["unshare", "-Urpf", "--mount-proc"]}
 SWITCHES = {"force": "--force", "zero": "--target-is-zero", "verify": "--verify",
             "stream": "--stream", "restart": "--restart", "accept": "--accept-new-validator",
-            "repair": "--repair", "all": "--all"}
+            "repair": "--repair", "all": "--all", "newer": "--newer", "no-keep": "--no-keep"}
 KILLED = 137
 PLACES = ("a", "b", "m", "a?part=2")
 
@@ -63,7 +64,7 @@ class History:
             self.place(name).modified = world.get("modified", "own")
         self.world = World(f"{tools.directory}/{self.prefix}", world.get("kind", "file"),
                            FAMILIES[self.family][0], world.get("holds", "blank"), tools.loops)
-        self.rules = Rules(self.world, self.served)
+        self.rules = Rules(self.world, self.served, lambda name: self.place(name).etag)
         self.running, self.meanwhile, self.undisturbed = None, [], False
 
     def place(self, name):
@@ -140,7 +141,8 @@ class History:
         struck = {"kill", "tear", "power"} & set(c.value)
         if struck and c.status == KILLED:
             c.status = "killed"
-        self.log[-1] += f"    # {c.status} after {time.monotonic() - c.since:.2f} s" + (f": {c.said.splitlines()[-1]}" if c.said else "")
+        self.log[-1] += f"    # {c.status} after {time.monotonic() - c.since:.2f} s"
+        self.log[-1] += f": {c.said.splitlines()[-1]}" if c.said else ""
 
     def command(self, words):
         c = self.parse(words)

@@ -47,6 +47,7 @@ class Import:
     keep: bool
     digest: bool
     lied: bool                  # --target-is-zero of what was not
+    told: str                   # how the server told its version
     onto: list                  # what it was allowed to go onto: (Disk, its state, its owner)
     versions: list
     before: list                # what the target held, where that is kept
@@ -63,8 +64,8 @@ class Import:
 class Rules:
     """Over a World; IMPORTS by UUID, of both journals."""
 
-    def __init__(self, world, served):
-        self.world, self.served, self.imports = world, served, {}
+    def __init__(self, world, served, how_told):
+        self.world, self.served, self.how_told, self.imports = world, served, how_told, {}
 
     # ---- before
 
@@ -108,7 +109,8 @@ class Rules:
         return Import(place=c.place, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
                       digest=c.value.get("digest") != "off",
                       onto=[(d, d.state, d.owner) for _path, d in self.world.under(c.name)]
-                      if {"force", "keep"} & c.flags else [],
+                      if {"force", "keep", "newer"} & c.flags else [],
+                      told=self.how_told(c.place),
                       lied="zero" in c.flags and held.strip(b"\0") != b"",
                       versions=[version] if version else [], before=[held],
                       checksum=version if "sha" in c.flags else None)
@@ -148,6 +150,8 @@ class Rules:
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
+        if named and {"newer"} & c.flags and disk.state == FINISHED and uuid in c.subjects:
+            return self.served(self.imports[uuid].place) not in self.imports[uuid].versions[-1:]
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:
@@ -248,7 +252,8 @@ class Rules:
             raise Broken("journal", f"start ended with 0, and no import is complete: {after}")
         elif c.verb == "resume" and "all" not in c.flags:
             if not any(after.get(i, ("gone",))[0] == "complete" for i in c.subjects):
-                raise Broken("journal", f"resume ended with 0, and none of {c.subjects} is complete")
+                raise Broken("journal", f"resume ended with 0, and none of {c.subjects} is "
+                                        "complete")
 
     def check_audit(self, c, after):
         """Of the newest import; what is kept is not compared, nor what has no digest."""
@@ -263,6 +268,12 @@ class Rules:
             raise Broken("audit", f"audit ended with 0, and {after[uuid][1]} is not as "
                                   f"imported: {self.differs(uuid, have or b'')}")
 
+    def check_newer(self, c, it):
+        """There is no other image, as far as its server tells."""
+        if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
+                and it.checksum is None and self.served(it.place) not in it.versions:
+            raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
+
     def check_ensured(self, c, after, running):
         """It did nothing: is what was asked for there?"""
         mine = [i for i in self.of_name(after, c.name)
@@ -270,6 +281,8 @@ class Rules:
         if not mine:
             raise Broken("journal", "ensure ended with 0, and no import is complete")
         disk, it = self.world.finished(c.name), self.imports[mine[0]]
+        if "newer" in c.flags and "cut" not in c.value and not running:
+            self.check_newer(c, it)
         have = self.world.reads_as(c.name)
         asked = self.new_import(c)
         if c.place == it.place or "sha" not in c.flags and asked.versions[0] in it.versions:
