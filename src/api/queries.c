@@ -106,6 +106,8 @@ list_one (void *ctx, const struct journal_import *imp, const struct journal_laye
   info->cluster_size = imp->cluster_size;
   info->guest_total = imp->guest_total;
   info->guest_committed = imp->now.guest_committed;
+  info->data_total = imp->guest_total - imp->zero_total;
+  info->data_committed = imp->now.guest_committed - imp->now.zero_committed;
   info->image_total = imp->image_total;
   info->fetched = imp->now.fetched;
   info->segments_total = imp->segments;

@@ -63,6 +63,17 @@ choose_style (const struct arguments *a)
   return isatty (STDERR_FILENO) && !is_dumb () ? PROGRESS_BAR : PROGRESS_PLAIN;
 }
 
+void
+progress_of (struct qimport *q, struct qimport_progress *p)
+{
+  struct qimport_work w;
+
+  qimport_progress_get (q, p);
+  qimport_progress_work (q, &w);
+  p->guest_total = w.total;
+  p->guest_committed = w.done;
+}
+
 static void
 write_terminal (const char *text)
 {
@@ -225,7 +236,7 @@ tick (struct display *d)
 
     if (l->q == NULL)
       continue;
-    qimport_progress_get (l->q, &l->progress);
+    progress_of (l->q, &l->progress);
     tell_note (d, l);
     if (d->style == PROGRESS_PLAIN)
       show_plain (l);
@@ -296,7 +307,7 @@ display_begin (struct display *d, size_t slot, const char *name, struct qimport 
   pthread_mutex_lock (&d->lock);
   memset (l, 0, sizeof *l);
   l->q = q;
-  qimport_progress_get (q, &l->progress);
+  progress_of (q, &l->progress);
   snprintf (l->name, sizeof l->name, "%s", name);
   pthread_mutex_unlock (&d->lock);
 }

@@ -16,6 +16,9 @@
 
 struct display;
 
+/* What is shown of Q: its guest bytes are those that have to be fetched and decoded. */
+void progress_of (struct qimport *q, struct qimport_progress *p);
+
 /* For N imports, up to SLOTS at a time.  NULL when memory is out. */
 struct display *display_new (const struct arguments *a, size_t slots, size_t n);
 void display_close (struct display *d);

@@ -222,7 +222,7 @@ finish_job (const struct crew *c, size_t slot, struct qimport_journal *j, const 
 
   name_job (c->display, slot, j, job, q);
   rc = drive (c->display, slot, c->a, q, &err);
-  qimport_progress_get (q, &p);
+  progress_of (q, &p);
   qimport_close (q);
   if (rc == -1)
     return tell_failure (c->display, c->a, j, &p, &err);

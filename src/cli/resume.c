@@ -76,7 +76,7 @@ name_them (const struct arguments *a, const struct import_list *l)
   message ("%zu imports were interrupted; say which, or --all; see: qimport help resume", l->n);
   for (i = 0; i < l->n; i++)
     message ("  qimport resume %.8s%s   # %s, %.1f%% of %s", l->v[i]->id, journal,
-             l->v[i]->target, percent_of (l->v[i]->guest_committed, l->v[i]->guest_total),
+             l->v[i]->target, percent_of (l->v[i]->work_done, l->v[i]->work_total),
              l->v[i]->url);
   return QIMPORT_USAGE;
 }

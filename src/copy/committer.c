@@ -73,6 +73,7 @@ take_published (struct committer *c, struct commit *out)
   for (i = 0; i < out->all.n; i++)
     p->segments_committed += out->all.item[i].committed;
   p->guest_committed += out->all.guest;
+  p->zero_committed += out->all.zeros;
   p->fetched = atomic_load (&from->fetched);
   p->zero_ord = from->zero_ord;
   p->zero_off = from->zero_off;

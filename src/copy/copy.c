@@ -248,6 +248,7 @@ copy_progress (struct copy *c, struct copy_progress *out)
   mutex_lock (&c->team.lock);
   out->guest_written = c->progress.guest_written;
   out->guest_committed = c->progress.committed.guest_committed;
+  out->zero_committed = c->progress.committed.zero_committed;
   out->segments_committed = c->progress.committed.segments_committed;
   mutex_unlock (&c->team.lock);
 }

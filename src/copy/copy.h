@@ -68,7 +68,7 @@ int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes
 void copy_submit_end (struct copy *c);
 
 struct copy_progress {
-  uint64_t guest_written, guest_committed, segments_committed;
+  uint64_t guest_written, guest_committed, segments_committed, zero_committed;
 };
 /* From any thread. */
 void copy_progress (struct copy *c, struct copy_progress *out);

@@ -71,6 +71,23 @@ open_kept (struct qimport *q, struct error *err)
   return 0;
 }
 
+static void
+warn_room (struct qimport *q)
+{
+  uint64_t len = q->image.records[0].length, room;
+  char need[24], have[24];
+
+  if (q->kept == NULL || !kept_is_empty (q->kept))
+    return;
+  room = kept_room (q->kept);
+  if (len > room)
+    import_warn (q,
+                 "%s: its %s of %s data are kept until the import is complete, and %s are free "
+                 "there; see --spool-dir, or --no-keep",
+                 source_url (q->image.sources[0]), format_size (need, len),
+                 wrapper_name (q->image.wrapper), format_size (have, room));
+}
+
 /* What a resume without it costs. */
 static void
 tell_cost (struct qimport *q)
@@ -114,6 +131,7 @@ stream_open_wrapped (struct stream *s, struct error *err)
   if (open_kept (s->q, err) == -1)
     return -1;
   tell_cost (s->q);
+  warn_room (s->q);
   spec.kept = s->q->kept;
   s->pipe = true;
   return wrapped_open (&s->wrapped, &spec, err);

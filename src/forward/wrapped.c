@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 /* So many pieces are fetched ahead for one that is unpacked. */
-enum { AT_ONCE = 8 };
+enum { AT_ONCE = 32 };
 
 struct wrapped {
   struct wrapped_spec spec;
@@ -127,8 +127,7 @@ next_bytes (struct wrapped *w, struct error *err)
 {
   size_t len = 0;
 
-  if (keep_what_came (w, err) == -1 || recall (w, &len, err) == -1
-      || (len == 0 && fetch (w, &len, err) == -1))
+  if (recall (w, &len, err) == -1 || (len == 0 && fetch (w, &len, err) == -1))
     return -1;
   if (w->spec.hash != NULL)
     hash_update (w->spec.hash, w->in, len);
@@ -171,7 +170,8 @@ wrapped_read (struct wrapped *w, void *buf, size_t max, size_t *got, struct erro
 
   *got = 0;
   while (rc == 1 && *got == 0 && !w->ended) {
-    if (w->io.in_len == 0 && !w->last && next_bytes (w, err) == -1)
+    if (keep_what_came (w, err) == -1
+        || (w->io.in_len == 0 && !w->last && next_bytes (w, err) == -1))
       return -1;
     w->io.out = buf;
     w->io.out_len = max;

@@ -97,6 +97,8 @@ show_progress (struct qimport *q)
   pthread_mutex_lock (&q->lock);
   q->progress.guest_total = q->imp.guest_total;
   q->progress.guest_written = q->progress.guest_committed = min_u64 (done, q->imp.guest_total);
+  q->work.total = q->progress.guest_total;
+  q->work.done = q->progress.guest_committed;
   pthread_mutex_unlock (&q->lock);
 }
 

@@ -89,6 +89,7 @@ struct qimport {
 
   pthread_mutex_t lock; /* of what follows: read by any thread */
   struct qimport_progress progress;
+  struct qimport_work work;
   char *warnings;
 
   int64_t rate_at;

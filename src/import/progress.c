@@ -86,10 +86,20 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
   q->rate_bytes = bytes;
 }
 
-/* Bytes that the rate has to bring yet; -1: not known.  Zeros take no time, so that the share
- * of the segments tells it, not that of the guest.  A stream is read to its end. */
+/* Zeros take no time; of a disk of nothing else they are the work. */
+static void
+update_work (struct qimport *q, const struct copy_progress *c)
+{
+  uint64_t total = q->imp.guest_total, zeros = q->imp.zero_total;
+  bool all_zeros = zeros >= total;
+
+  q->work.total = all_zeros ? total : total - zeros;
+  q->work.done = c->guest_committed - (all_zeros ? 0 : c->zero_committed);
+}
+
+/* Bytes that the rate has to bring yet; -1: not known.  A stream is read to its end. */
 static double
-bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
+bytes_left (const struct qimport *q, const struct qimport_progress *p)
 {
   uint64_t len = q->image.layers[0].file_len;
 
@@ -99,17 +109,17 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t 
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, import_stream_taken (q)));
   if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
-  if (q->imp.segments == 0)
+  if (q->work.total == 0)
     return 0;
-  return (double)(q->imp.segments - min_u64 (segments, q->imp.segments))
-         / (double)q->imp.segments * (double)p->image_total;
+  return (double)(q->work.total - min_u64 (q->work.done, q->work.total)) / (double)q->work.total
+         * (double)p->image_total;
 }
 
 /* A rate that dies away tells no time. */
 static double
-eta (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
+eta (const struct qimport *q, const struct qimport_progress *p)
 {
-  double left = bytes_left (q, p, segments);
+  double left = bytes_left (q, p);
 
   if (p->rate <= 0 || p->guest_total == 0 || left < 0 || left / p->rate > ETA_MOST)
     return -1;
@@ -135,7 +145,7 @@ import_update_progress (struct qimport *q)
 {
   struct qimport_progress *p = &q->progress;
   struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
-                             q->imp.now.segments_committed };
+                             q->imp.now.segments_committed, q->imp.now.zero_committed };
   uint64_t fetched = 0, retries = 0;
   unsigned k;
 
@@ -155,12 +165,13 @@ import_update_progress (struct qimport *q)
   if (q->audit == NULL && (q->copy != NULL || p->guest_written == 0)) {
     p->guest_written = c.guest_written;
     p->guest_committed = c.guest_committed;
+    update_work (q, &c);
   }
   p->fetched_now = fetched;
   p->fetched = q->imp.now.fetched + fetched;
   p->retries = retries;
   update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
-  p->eta_seconds = eta (q, p, c.segments_committed);
+  p->eta_seconds = eta (q, p);
   pthread_mutex_unlock (&q->lock);
 }
 
@@ -169,6 +180,14 @@ qimport_progress_get (struct qimport *q, struct qimport_progress *out)
 {
   pthread_mutex_lock (&q->lock);
   *out = q->progress;
+  pthread_mutex_unlock (&q->lock);
+}
+
+void
+qimport_progress_work (struct qimport *q, struct qimport_work *out)
+{
+  pthread_mutex_lock (&q->lock);
+  *out = q->work;
   pthread_mutex_unlock (&q->lock);
 }
 

@@ -49,7 +49,8 @@ sql_files = \
 	sql/query.sql \
 	sql/stage.sql \
 	sql/migrations/0001-journal.sql \
-	sql/migrations/0002-marker.sql
+	sql/migrations/0002-marker.sql \
+	sql/migrations/0003-work.sql
 sql_paths = $(sql_files:%=$(top_srcdir)/%)
 EXTRA_DIST += $(sql_files)
 BUILT_SOURCES += src/journal/sql-text.c src/journal/sql-text.h

@@ -4,7 +4,6 @@
 # A wrapped image survives kills without a byte being fetched twice (but what was under way), and
 # without what is committed being written again: what was fetched is kept beside the target.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk xz gzip zstd bzip2
 
 image deflate 64K
 raw=$image
@@ -55,7 +54,8 @@ ends () {
   exits 0 "$1: the last resume ends with 0"
   assert_identical "$disk" "$expected" "$1: the disk is the guest"
   note "$length bytes, sent $(sent_bytes)"
-  check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 131072)) ]
+  # besides, what a busy machine had in its sockets at each kill
+  check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 524288)) ]
   check "$1: nothing is left beside the disk" [ ! -e "$kept" ]
   fresh
 }
@@ -136,6 +136,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=512k none "$scratch/spool" 2>/de
   umount "$scratch/spool"
   exits 0 "where no more can be kept the import goes on"
   assert_identical "$disk" "$expected" "and the disk is the guest"
+  check "is warned of before" grep -q "are free there; see --spool-dir" "$scratch/err"
   check "and says what that means" grep -q "cannot be kept.*a resume will fetch all again" "$scratch/err"
 else
   skip "where no more can be kept the import goes on" "it needs a mount"

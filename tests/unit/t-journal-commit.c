@@ -412,6 +412,7 @@ commit_many (struct fixture *f, int me)
     p.segments_committed = i < SEGMENTS ? i + 1 : SEGMENTS;
     p.fetched = i;
     p.zero_ord = 2;
+    p.zero_committed = f->imp.zero_total;
     p.guest_committed
         = f->imp.virtual_size - (SEGMENTS - p.segments_committed) * (uint64_t)WHOLE;
     if (journal_commit (f->j, f->imp.no, &s, 1, &p, &f->err) != 0)

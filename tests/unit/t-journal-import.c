@@ -56,6 +56,7 @@ commit_tiny (struct fixture *f)
   struct import_progress p = { .segments_committed = 1,
                                .guest_committed = 2 * CLUSTER,
                                .fetched = CLUSTER + 10,
+                               .zero_committed = CLUSTER,
                                .zero_ord = 1,
                                .done_to = 1 };
 
@@ -439,15 +440,16 @@ status_has_the_keys_of_the_contract (void **state)
   assert_string_equal (
       jq (f, json, "keys_unsorted | join (\" \")"),
       "id state url target target_kind virtual_size cluster_size image clusters bytes segments "
-      "attempts error started_at updated_at finished_at");
-  assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .error, .state]"),
+      "percent attempts error started_at updated_at finished_at");
+  assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .percent, .error, .state]"),
                        "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
                        "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
                        "\"checksum_from\":null,\"signed_by\":null},"
                        "{\"total\":2,\"committed\":2},"
                        "{\"guest_total\":131072,\"guest_committed\":131072,"
+                       "\"data_total\":65536,\"data_committed\":65536,"
                        "\"image_total\":65536,\"fetched\":65546},"
-                       "{\"total\":1,\"committed\":1},null,\"copying\"]");
+                       "{\"total\":1,\"committed\":1},100,null,\"copying\"]");
   free (json);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_COPYING, NULL, &f->err));
   OK (f, journal_status_json (f->j, NULL, &json, &f->err)); /* nobody works on it */

@@ -156,8 +156,12 @@ class Rules:
             return True
         if c.verb == "audit" and "repair" in c.flags and disk.state == FINISHED:
             return uuid in c.subjects
+        path = self.world.path(c.name)
         new = c.verb in ("start", "ensure") \
-            and all(c.rows[i][0] == "complete" for i in c.subjects)
+            and all(c.rows[i][0] == "complete" for i in c.subjects if c.rows[i][1] == path)
+        if "restart" in c.flags and named:  # as at the start
+            new = new or any(self.imports[i].keep for i in c.subjects if i in self.imports)
+            return new or self.was_allowed(c, disk)
         return named and (new and "keep" in c.flags or self.was_allowed(c, disk))
 
     def was_allowed(self, c, disk):
@@ -272,15 +276,16 @@ class Rules:
             asked.versions = it.versions
         if "keep" in c.flags and it.keep:
             asked.before = it.before
-        told = {"snapshot", "keep"} & (set(c.value) | c.flags)
-        same = (not told or (asked.snapshot, asked.keep) == (it.snapshot, it.keep)) \
+        if "snapshot" not in c.value:
+            asked.snapshot = it.snapshot
+        if "keep" not in c.flags:
+            asked.keep, asked.before = it.keep, it.before
+        same = (asked.snapshot, asked.keep) == (it.snapshot, it.keep) \
             and any(v in it.versions for v in asked.versions)
         if disk is not None and disk.state == FINISHED and disk.owner in mine and same:
             return
         if running and same and self.right(mine[0], have or b""):
             return
-        if not told:
-            asked.snapshot, asked.keep, asked.before = it.snapshot, it.keep, it.before
         if have is None or not any(have[:self.world.size] == want for want in asked.rights()):
             what = "nothing" if disk is None else disk.state
             raise Broken("ensure", f"ensure ended with 0 over {what}: not what was asked for")
