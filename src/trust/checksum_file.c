@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -116,6 +117,16 @@ checksum_search_add (struct checksum_search *s, const struct checksum *c)
   }
   s->found.has[c->algorithm] = true;
   *have = *c;
+}
+
+bool
+checksum_algorithm (struct span word, enum hash_algorithm *out)
+{
+  if (word.len > 4 && strncasecmp (word.at + word.len - 4, "sums", 4) == 0)
+    word.len -= 4;
+  else if (word.len > 3 && strncasecmp (word.at + word.len - 3, "sum", 3) == 0)
+    word.len -= 3;
+  return hash_by_name (word.at, word.len, out);
 }
 
 bool
