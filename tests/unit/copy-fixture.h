@@ -7,7 +7,8 @@
 #ifndef TESTS_UNIT_COPY_FIXTURE_H
 #define TESTS_UNIT_COPY_FIXTURE_H
 
-#include "copy/image_hash.h" /* before cmocka.h, which has a macro named fail */
+#include "copy/copy.h" /* before cmocka.h, which has a macro named fail */
+#include "copy/image_hash.h"
 #include "journal-fixture.h"
 
 #include <libdeflate.h>

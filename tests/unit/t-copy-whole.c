@@ -202,17 +202,20 @@ test_and_its_hash_too (void **state)
   scene_close (sc);
 }
 
-/* On a slow link a segment takes long: what has come of it is committed. */
+/* On a slow link a segment takes long: what has come of it is committed, and not fetched again.
+ */
 static void
 test_a_segment_is_committed_in_part (void **state)
 {
   struct scene *sc = scene_new (4 * MIB, 4 * MIB);
   struct copy *c;
+  uint64_t had;
 
   (void)state;
   scene_data (sc, 0, MIB, 0);
   scene_data (sc, MIB, 3 * MIB, MIB);
   sc->f->layers[0].segment_size = 4 * MIB;
+  sc->f->imp.hash_image = true;
   sc->source_options.limit_rate = 4 * MIB;
   scene_begin (sc);
   c = open_copy (sc);
@@ -221,8 +224,11 @@ test_a_segment_is_committed_in_part (void **state)
   copy_close (c);
   assert_int_equal (asked (sc, "SELECT count(*) FROM segment WHERE committed"), 0);
   scene_again (sc);
-  assert_true (sc->f->imp.now.guest_committed > 0);
+  had = sc->f->imp.now.guest_committed;
+  assert_true (had > 0);
+  assert_in_range (sc->f->imp.now.image_hashed_to, had, had + COPY_GRAIN);
   copy_all (sc);
+  assert_in_range (source_fetched (sc->sources[0]), 4 * MIB - had, 4 * MIB - had + COPY_GRAIN);
   scene_close (sc);
 }
 
