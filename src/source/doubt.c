@@ -28,8 +28,9 @@ may_be_asked_again (struct job *job, int64_t now)
   return job->wrong < DOUBTS_MAX && p->wrong < DOUBTS_MAX;
 }
 
-static void
-ask_again (struct job *job, int64_t now)
+/* Where a redirect led twice in a row to what is wrong, the original URL may lead elsewhere. */
+static int
+ask_again (struct job *job, int64_t now, struct error *err)
 {
   struct source *s = job->s;
   struct place *p = job->answer.place;
@@ -43,6 +44,9 @@ ask_again (struct job *job, int64_t now)
     wait = retry_backoff_ms (job->wrong - 2, source_random (s));
   job->avoid = p;
   job_again (job, now + wait);
+  if (p->hops == 0 || p->wrong < 2 || job->answer.generation != p->generation)
+    return 0;
+  return place_go_back (p, err);
 }
 
 int
@@ -50,10 +54,8 @@ doubt_wrong (struct job *job, struct error *err)
 {
   int64_t now = monotonic_ms ();
 
-  if (may_be_asked_again (job, now)) {
-    ask_again (job, now);
-    return 0;
-  }
+  if (may_be_asked_again (job, now))
+    return ask_again (job, now, err);
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",
@@ -99,10 +101,8 @@ doubt_changed (struct job *job, struct error *err)
     job_again (job, now);
     return 0;
   }
-  if (may_be_asked_again (job, now)) {
-    ask_again (job, now);
-    return 0;
-  }
+  if (may_be_asked_again (job, now))
+    return ask_again (job, now, err);
   fail (err, ERR_SOURCE_CHANGED,
         "%s at host offset %" PRIu64
         ": the image changed since the import began: %s; `qimport resume --restart` begins "

@@ -54,7 +54,10 @@ struct place {
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */
   bool dead;
-  bool resolved_again; /* since the last accepted answer */
+  unsigned resolved; /* again, since the last accepted answer, */
+  char *failed_at;   /* because this URL failed; NULL: it was not */
+  unsigned stuck;    /* failures in a row without a byte, at the URL of now */
+  int64_t stuck_ms;
   unsigned hops, generation;
   unsigned fails; /* since an answer was as it should be */
   unsigned wrong; /* answers in a row that failed their checks */
@@ -196,8 +199,10 @@ void place_release (struct place *p);
 int place_redirect (struct place *p, const char *url, struct error *err);
 /* The error of a redirect to URL that must not lead there (A5). */
 int place_barred (const struct place *p, const char *url, struct error *err);
-/* Back to the original URL, to be resolved again. */
+/* Back to the original URL, to be resolved again.  What is known of the image stays (J4). */
 int place_unsettle (struct place *p, struct error *err);
+/* The same, because what is there will not be right. */
+int place_go_back (struct place *p, struct error *err);
 /* May credentials be sent to where requests go now (A1)? */
 bool place_at_origin (const struct place *p);
 /* It was answered from ADDRESS, not by a proxy. */
@@ -243,6 +248,15 @@ int doubt_wrong (struct job *job, struct error *err);
 int doubt_changed (struct job *job, struct error *err);
 
 /* outcome.c: what becomes of a job whose request ended */
+/* Something that may pass: wait and ask again, or at once elsewhere. */
+int outcome_passing (struct job *job, unsigned retry_after_s, const char *why,
+                     struct error *err);
+/* Where a redirect led does not serve: the original URL may lead elsewhere now (N9, C10), and is
+ * asked: *RESULT says how that went.  But not for ever, nor back to the one that has just
+ * failed: false. */
+bool outcome_leads_elsewhere (struct job *job, struct error *err, int *result);
+/* failure.c: no answer came that could be judged */
+int failure_ended (struct job *job, CURLcode code, struct error *err);
 /* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
 int place_failed (struct job *job, struct error *err);
 /* For messages: which host offset comes next, and where it is asked for. */

@@ -4,6 +4,7 @@ librooms_la_SOURCES += \
 	src/source/credentials.c \
 	src/source/doubt.c \
 	src/source/engine.h \
+	src/source/failure.c \
 	src/source/fetch.c \
 	src/source/file.c \
 	src/source/mirror.c \

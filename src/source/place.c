@@ -160,6 +160,7 @@ place_release (struct place *p)
   free (p->origin);
   free (p->pinned);
   free (p->pinned_origin);
+  free (p->failed_at);
   free (p->user);
   free (p->password);
   *p = (struct place){ 0 };
@@ -181,9 +182,17 @@ place_unsettle (struct place *p, struct error *err)
   p->pinned_origin = origin;
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
   p->settled = false;
-  p->hops = 0;
+  p->hops = p->stuck = 0;
   p->generation++;
   return 0;
+}
+
+int
+place_go_back (struct place *p, struct error *err)
+{
+  free (p->failed_at);
+  p->failed_at = strdup (p->pinned);
+  return place_unsettle (p, err);
 }
 
 /* A2, A3: http and https only, and https never falls to http. */
@@ -250,6 +259,7 @@ place_redirect (struct place *p, const char *url, struct error *err)
   parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
   p->hops++;
+  p->stuck = 0;
   p->generation++;
   return 0;
 }
