@@ -268,7 +268,8 @@ prove_mirrors (struct qimport *q, struct error *err)
   struct verify_spec v;
 
   import_verify_spec (q, &v);
-  return q->options->mirror.item[0] == NULL ? 0 : verify_mirrors (&v, err);
+  return q->options->mirror.item[0] == NULL || q->doubt.ask_source ? 0
+                                                                   : verify_mirrors (&v, err);
 }
 
 int

@@ -111,7 +111,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
   *spec = (struct image_spec){
     .url = q->given.url,
     .backing = o->backing.item,
-    .mirrors = o->mirror.item,
+    .mirrors = q->doubt.ask_source ? NULL : o->mirror.item, /* asked is that URL alone */
     .snapshot = o->snapshot,
     .max_size = o->max_size,
     .accept_new_validator = may_have_changed (q),
