@@ -4,7 +4,7 @@
  *
  *     probe > parse > map > seal > claim the target > copy > finish > complete
  *
- * An import is a row of phases (run.c); each is a function that does a bit of work and says
+ * An import is a row of phases (phase.h); each is a function that does a bit of work and says
  * which comes next.  What a phase made is in the journal before the next one begins, so that a
  * resume enters at the same place.
  */
@@ -142,12 +142,12 @@ void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
 
-/* run.c: is it still the same image, where validators cannot tell?  All tables are read again
+/* is it still the same image, where validators cannot tell?  All tables are read again
  * and must make the sealed map, and samples of the data are compared. */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
 /* What verify/ is asked about. */
 void import_verify_spec (struct qimport *q, struct verify_spec *v);
-/* run.c: read all tables again; they must make the sealed map. */
+/* read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
 /* checksums.c: what --checksums and --signed-by say becomes --checksum. */
