@@ -75,6 +75,14 @@ struct place {
   uint64_t requests, bytes, failures; /* all of them, for the log */
   struct source_identity id;          /* if known: what every answer is held against (J4) */
   struct job *scout;
+  /* share.c's */
+  bool http2;       /* it speaks it: small requests share a connection */
+  unsigned borne;   /* answers since it refused */
+  double window;    /* so many at a time; 0: as many as there are */
+  double per_s;     /* so many a second; likewise */
+  bool limit_found; /* it refused at that rate */
+  double served;    /* lately */
+  int64_t next_ms, served_ms, refused_ms;
   /* mirror.c's */
   struct job *vet;       /* in flight: the piece after those that were compared */
   size_t proven;         /* so many were */
@@ -169,7 +177,15 @@ struct source {
   struct place *places;
   size_t n_places, next_place;
   struct place *reference; /* the place that was probed */
-  struct piece *proof;     /* mirror.c's */
+  struct piece *proof;     /* share.c's */
+  bool http2;              /* it speaks it: small requests share a connection */
+  unsigned borne;          /* answers since it refused */
+  double window;           /* so many at a time; 0: as many as there are */
+  double per_s;            /* so many a second; likewise */
+  bool limit_found;        /* it refused at that rate */
+  double served;           /* lately */
+  int64_t next_ms, served_ms, refused_ms;
+  /* mirror.c's */
   size_t n_proof;
   bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
   bool failed;                     /* in a callback; error says how */
@@ -251,10 +267,19 @@ int doubt_changed (struct job *job, struct error *err);
 /* Something that may pass: wait and ask again, or at once elsewhere. */
 int outcome_passing (struct job *job, unsigned retry_after_s, const char *why,
                      struct error *err);
-/* Where a redirect led does not serve: the original URL may lead elsewhere now (N9, C10), and is
- * asked: *RESULT says how that went.  But not for ever, nor back to the one that has just
+/* Where a redirect led does not serve: the original URL may lead elsewhere now (N9, C10), and
+ * is asked: *RESULT says how that went.  But not for ever, nor back to the one that has just
  * failed: false. */
 bool outcome_leads_elsewhere (struct job *job, struct error *err, int *result);
+/* share.c: may JOB be asked of P now, or has P enough to do? */
+bool share_has_room (const struct source *s, const struct place *p, const struct job *job,
+                     int64_t now);
+void share_asked (struct place *p, int64_t now);
+void share_served (struct source *s, struct place *p, int64_t now);
+/* The place of A refused for being asked too much. */
+void share_refused (struct source *s, const struct answer *a, int64_t now);
+/* Until a place may be asked again, at most POLL_MS. */
+int64_t share_wait_ms (const struct source *s, int64_t now);
 /* failure.c: no answer came that could be judged */
 int failure_ended (struct job *job, CURLcode code, struct error *err);
 /* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */

@@ -21,6 +21,7 @@ librooms_la_SOURCES += \
 	src/source/response.h \
 	src/source/retry.c \
 	src/source/retry.h \
+	src/source/share.c \
 	src/source/source.c \
 	src/source/source.h \
 	src/source/stream.c \

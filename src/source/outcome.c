@@ -305,6 +305,8 @@ part_ended (struct job *job, CURLcode code, struct error *err)
     a->place->fails = 0;
   if (whole || a->received == a->j.len)
     a->place->wrong = a->place->stuck = 0;
+  if (whole || a->received == a->j.len)
+    share_served (job->s, a->place, monotonic_ms ());
   if (whole) {
     job_finish (job);
     return 0;
@@ -356,6 +358,8 @@ judged (struct job *job, CURLcode code, struct error *err)
           job_shown (job), job_where (job), a->j.why);
     return place_failed (job, err);
   case RESPONSE_PASSING:
+    if (a->j.busy)
+      share_refused (job->s, a, monotonic_ms ());
     snprintf (why, sizeof why, "%s", a->j.why);
     return outcome_passing (job, a->j.retry_after_s, why, err);
   }
@@ -376,6 +380,7 @@ note_http2 (struct job *job)
   if (!a->http2 || sent_us == 0)
     return;
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_VERSION, &version);
+  p->http2 = a->accepted && version == CURL_HTTP_VERSION_2_0;
   if (a->accepted && version != CURL_HTTP_VERSION_2_0)
     p->http2_fails = HTTP2_FAILS; /* it has none, or not always */
   if (a->accepted && p->http2_fails < HTTP2_FAILS)

@@ -291,9 +291,10 @@ place_serves (const struct place *p, const struct job *job)
 
 /* May P be asked for JOB now, if no better one may? */
 static bool
-place_free (const struct place *p, const struct job *job, int64_t now)
+place_free (const struct source *s, const struct place *p, const struct job *job, int64_t now)
 {
-  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL);
+  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL)
+         && share_has_room (s, p, job, now);
 }
 
 /* How little P suits JOB.  One that failed last time is tried with one request at a time; one
@@ -336,7 +337,7 @@ place_pick (struct source *s, const struct job *job, int64_t now)
   for (i = 0; i < s->n_places; i++) {
     struct place *p = &s->places[(first + i) % s->n_places];
 
-    if (!place_free (p, job, now))
+    if (!place_free (s, p, job, now))
       continue;
     rank = place_rank (p, job, now);
     if (best != NULL

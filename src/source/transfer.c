@@ -447,6 +447,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
     place->scout = job;
   place->requests++;
   place->running++;
+  share_asked (place, a->started_ms);
   job->state = JOB_RUNNING;
   return 0;
 }
