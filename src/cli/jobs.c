@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,14 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
+/* Its words say already what to do before there is an import. */
+static bool
+gives_advice (const struct qimport_error *err)
+{
+  return strcmp (err->code, "source-unreachable") == 0
+         || strcmp (err->code, "source-ended") == 0;
+}
+
 /* Say what became of an import that ended with ERR: which part is safe, and how to go on.
  * Returns the exit status. */
 static int
@@ -115,7 +124,7 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   const char *why = stop_requested () ? "interrupted" : err->message;
 
   notify_status (why);
-  if (p->id[0] == '\0' && strcmp (err->code, "source-unreachable") == 0 && !stop_requested ())
+  if (p->id[0] == '\0' && gives_advice (err) && !stop_requested ())
     display_message (d, "%s; nothing was begun", why);
   else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);

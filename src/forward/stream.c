@@ -101,14 +101,15 @@ ended_early (const struct stream *s, struct error *err)
                  source_url (q->image.sources[0]), s->pos);
   if (!q->standing.in_journal)
     return fail (err, ERR_SOURCE_ENDED,
-                 "the pipe ended after %" PRIu64 " bytes, before the image did; nothing was "
-                 "written; start again with the whole image on standard input",
+                 "the pipe ended after %" PRIu64 " bytes, before the image did; start again "
+                 "with the whole image on standard input",
                  s->pos);
-  return fail (err, ERR_SOURCE_ENDED,
-               "the pipe ended after %" PRIu64
-               " bytes, before the image did; resume it with the "
-               "same bytes, all of them, on standard input",
-               s->pos);
+  return fail (
+      err, ERR_SOURCE_ENDED,
+      "the pipe ended after %" PRIu64
+      " bytes, before the image did, and all of them are needed again; `qimport resume` "
+      "goes on",
+      s->pos);
 }
 
 /* Is all there that the header, the tables and the clusters need? */

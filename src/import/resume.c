@@ -284,6 +284,33 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
                (unsigned long long)before, q->imp.id);
 }
 
+/* With --unallocated keep what stood under the part that was written is gone: only the same
+ * image, by its strong tag, makes the disk that was asked for. */
+static int
+check_kept (struct qimport *q, const struct journal_import *before, struct error *err)
+{
+  struct journal_layer was;
+  unsigned k;
+
+  if (!before->keep_holes || before->target_identity[0] == '\0') /* nothing was written */
+    return 0;
+  for (k = 0; k < q->image.n_layers; k++) {
+    const struct journal_layer *now = &q->image.records[k];
+
+    if (journal_get_layer (q->journal, before->no, k, &was, err) == -1)
+      return -1;
+    if (now->etag[0] == '\0' || strncmp (now->etag, "W/", 2) == 0
+        || strcmp (now->etag, was.etag) != 0 || now->length != was.length
+        || memcmp (now->head_digest, was.head_digest, sizeof now->head_digest) != 0)
+      return fail (err, ERR_TARGET_CHANGED,
+                   "%s: holds some of the image that its import began with in place of what it "
+                   "held (--unallocated keep), and %s is not known to be that image; put back "
+                   "what it held, `qimport forget %.8s`, then `qimport start`",
+                   q->imp.target, source_url (q->image.sources[k]), q->imp.id);
+  }
+  return 0;
+}
+
 /* --restart: what was written so far does not count.  Nothing is forgotten before the image is
  * known to be there; and it must fit the target, which stays.  A device holds what was written:
  * that it once read as zeros is no promise any more, for this run and for those after it. */
@@ -295,6 +322,8 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
   if (!q->image.stream
       && (q->imp.virtual_size != before->virtual_size || q->image.n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
+  if (check_kept (q, before, err) == -1)
+    return -1;
   options_void_promises (q->options);
   if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
       || journal_unseal (q->journal, q->imp.no, err) == -1

@@ -102,4 +102,17 @@ fresh
 run qimport start -q "${url%/*}/plain/${image##*/}" "$disk"
 exits 0 "a server without ranges is read forward"
 assert_identical "$disk" "$expected" "with the same disk too"
+
+# ---- a pipe that ends early, and what is said of it
+
+fresh
+head -c 1000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
+rc=$?
+exits 3 "a pipe that ends within the first cluster"
+is "$(grep -c 'start again with the whole image on standard input; nothing was begun$' "$scratch/err")" 1 \
+  "gets one piece of advice"
+head -c 300000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
+rc=$?
+exits 3 "one that ends later"
+is "$(grep -o 'go on with: .*\|resume\|again' "$scratch/err" | wc -l)" 2 "gets one as well: to resume it"
 done_testing
