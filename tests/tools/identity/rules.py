@@ -52,6 +52,7 @@ class Import:
     versions: list
     before: list                # what the target held, where that is kept
     checksum: object = None
+    shown: list = dataclasses.field(default_factory=list)  # versions that the finished disk is
 
     def rights(self):
         for v in self.versions if self.checksum is None else [self.checksum]:
@@ -151,7 +152,7 @@ class Rules:
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
         if named and {"newer"} & c.flags and disk.state == FINISHED and uuid in c.subjects:
-            return self.served(self.imports[uuid].place) not in self.imports[uuid].versions[-1:]
+            return self.served(self.imports[uuid].place) not in self.imports[uuid].shown
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:
@@ -218,6 +219,9 @@ class Rules:
         if not self.right(uuid, have):
             raise Broken("right", f"{c.verb} ended with {c.status}: {target} is complete, and "
                                   f"{self.differs(uuid, have)}")
+        it = self.imports[uuid]
+        it.shown = [v for v in it.versions
+                    if have[:self.world.size] in dataclasses.replace(it, versions=[v]).rights()]
         if self.world.kind == "file":
             if len(have) != self.world.size and not self.imports[uuid].keep:
                 raise Broken("right", f"{target} has {len(have)} bytes")
@@ -271,7 +275,7 @@ class Rules:
     def check_newer(self, c, it):
         """There is no other image, as far as its server tells."""
         if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
-                and it.checksum is None and self.served(it.place) not in it.versions:
+                and it.checksum is None and self.served(it.place) not in it.shown:
             raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
 
     def check_ensured(self, c, after, running):
