@@ -143,6 +143,8 @@ class Rules:
             self.check_right(c, uuid, after[uuid][1], running)
         if c.status == 0:
             self.check_success(c, after, running)
+        elif c.verb == "ensure" and not running and not others:
+            self.check_refusal(c)
 
     def may_write(self, c, disk, named):
         uuid = disk.owner
@@ -246,6 +248,17 @@ class Rules:
             out.append(f"{len(wrong)} of {-(-len(want) // 4096)} blocks are not of "
                        f"'{v.name}' (first at {wrong[0] if wrong else None})")
         return "; ".join(out)
+
+    def check_refusal(self, c):
+        """What is complete and there is what a plain ensure wants, whatever a guest did to it."""
+        uuid, disk = next(iter(c.subjects), None), self.world.finished(c.name)
+        if uuid is None or uuid not in self.imports or disk is None or c.status == "killed":
+            return
+        it, said = self.imports[uuid], {"snapshot", "mirror"} & set(c.value)
+        if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
+                and disk.state == FINISHED and c.place == it.place and not said \
+                and not {"keep", "sha", "newer", "force"} & c.flags:
+            raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
 
     def check_success(self, c, after, running):
         if c.verb == "audit":
