@@ -278,13 +278,23 @@ class History:
         name = "main" if os.path.exists(self.world.path("main")) else self.world.last_resort
         rows, words = self.world.rows("1"), "" if name == "main" else f" t={name}"
         mine = self.rules.of_name(rows, name)
-        if any(rows[i][0] != "complete" for i in mine) and self.tried("resume" + words):
-            return
+        if any(rows[i][0] != "complete" for i in mine):
+            if self.tried("resume" + words):
+                return
+            if self.left_alone():
+                raise Broken("goes on", "nothing but commands touched it: " + self.log[-1])
         if mine:
             self.tried("forget" + words)
         tries = [f"start force{words}", f"start force{words} j=2", f"start force{words} stream"]
         if not any(self.tried(line) for line in tries):
             raise Broken("way out", "no command ends with 0: " + self.log[-1])
+
+    def left_alone(self):
+        """Nothing came between but kills and a network that breaks."""
+        strange = {"t", "j", "i", "url", "hold", "mirror"}
+        return all(words[0] in MAKERS + ("audit", "forget") for words in self.lines[1:]) \
+            and not any(strange & set(self.parse(words).value) for words in self.lines[1:]) \
+            and not any(it.lied for it in self.rules.imports.values())
 
     def tried(self, line):
         self.log.append("# out: " + line)

@@ -52,6 +52,7 @@ class Import:
     versions: list
     before: list                # what the target held, where that is kept
     checksum: object = None
+    shown: list = dataclasses.field(default_factory=list)  # versions that the finished disk is
 
     def rights(self):
         for v in self.versions if self.checksum is None else [self.checksum]:
@@ -142,6 +143,8 @@ class Rules:
             self.check_right(c, uuid, after[uuid][1], running)
         if c.status == 0:
             self.check_success(c, after, running)
+        elif c.verb == "ensure" and not running and not others:
+            self.check_refusal(c)
 
     def may_write(self, c, disk, named):
         uuid = disk.owner
@@ -151,7 +154,7 @@ class Rules:
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
         if named and {"newer"} & c.flags and disk.state == FINISHED and uuid in c.subjects:
-            return self.served(self.imports[uuid].place) not in self.imports[uuid].versions[-1:]
+            return self.served(self.imports[uuid].place) not in self.imports[uuid].shown
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:
@@ -218,6 +221,9 @@ class Rules:
         if not self.right(uuid, have):
             raise Broken("right", f"{c.verb} ended with {c.status}: {target} is complete, and "
                                   f"{self.differs(uuid, have)}")
+        it = self.imports[uuid]
+        it.shown = [v for v in it.versions
+                    if have[:self.world.size] in dataclasses.replace(it, versions=[v]).rights()]
         if self.world.kind == "file":
             if len(have) != self.world.size and not self.imports[uuid].keep:
                 raise Broken("right", f"{target} has {len(have)} bytes")
@@ -242,6 +248,17 @@ class Rules:
             out.append(f"{len(wrong)} of {-(-len(want) // 4096)} blocks are not of "
                        f"'{v.name}' (first at {wrong[0] if wrong else None})")
         return "; ".join(out)
+
+    def check_refusal(self, c):
+        """What is complete and there is what a plain ensure wants, whatever a guest did to it."""
+        uuid, disk = next(iter(c.subjects), None), self.world.finished(c.name)
+        if uuid is None or uuid not in self.imports or disk is None or c.status == "killed":
+            return
+        it, said = self.imports[uuid], {"snapshot", "mirror"} & set(c.value)
+        if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
+                and disk.state == FINISHED and c.place == it.place and not said \
+                and not {"keep", "sha", "newer", "force"} & c.flags:
+            raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
 
     def check_success(self, c, after, running):
         if c.verb == "audit":
@@ -271,7 +288,7 @@ class Rules:
     def check_newer(self, c, it):
         """There is no other image, as far as its server tells."""
         if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
-                and it.checksum is None and self.served(it.place) not in it.versions:
+                and it.checksum is None and self.served(it.place) not in it.shown:
             raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
 
     def check_ensured(self, c, after, running):
