@@ -15,7 +15,8 @@ committer_is_behind (const struct committer *c)
 
   assert (team_held (c->team));
   return p->pending.n > 0 || p->pending.guest > 0 || p->unsynced > 0
-         || c->image_hash->to != p->committed.image_hashed_to || pool_has_changed (c->pool);
+         || c->image_hash->to != p->committed.image_hashed_to || pool_has_changed (c->pool)
+         || (c->facts->streams && atomic_load (&p->fetched) != p->committed.fetched);
 }
 
 void

@@ -232,6 +232,13 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
 }
 
 void
+copy_submit_fetched (struct copy *c, uint64_t bytes)
+{
+  assert (c->facts.streams);
+  atomic_store (&c->progress.fetched, c->facts.imp.now.fetched + bytes);
+}
+
+void
 copy_submit_end (struct copy *c)
 {
   mutex_lock (&c->team.lock);

@@ -37,6 +37,8 @@ int copy_stop (struct copy *c, struct error *err);
  * failed (ERR_INTERRUPTED, for the caller to say why). */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,
                  struct error *err);
+/* And so many bytes came in this run so far, whatever became of them. */
+void copy_submit_fetched (struct copy *c, uint64_t bytes);
 /* No more segments will be submitted. */
 void copy_submit_end (struct copy *c);
 

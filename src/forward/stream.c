@@ -33,6 +33,18 @@ read_more (struct stream *s, size_t *got, struct error *err)
   return source_stream_read (s->q->image.sources[0], to, room, got, err);
 }
 
+/* Over all attempts; a kill may have taken from the journal what is kept for all that. */
+static void
+tell_fetched (struct stream *s)
+{
+  uint64_t bytes = source_fetched (s->q->image.sources[0]), kept;
+
+  kept = s->wrapped != NULL ? wrapped_recalled (s->wrapped) : 0;
+  if (kept > s->fetched_before)
+    bytes += kept - s->fetched_before;
+  copy_submit_fetched (s->q->copy, bytes);
+}
+
 /* Fill the buffer, or to the end. */
 static int
 fill (struct stream *s, struct error *err)
@@ -50,6 +62,8 @@ fill (struct stream *s, struct error *err)
       hash_update (&s->hash, s->buf + s->have, got);
     s->have += got;
     s->pos += got;
+    if (s->running)
+      tell_fetched (s);
   }
   return 0;
 }
@@ -310,6 +324,7 @@ run_stream (struct stream *s, struct error *err)
     return -1;
   q->standing.fresh = fresh;
   s->running = true;
+  tell_fetched (s);
   return 0;
 }
 
@@ -381,6 +396,7 @@ open_stream (struct qimport *q, struct error *err)
     return fail_memory (err, "the stream");
   q->forward.stream = s;
   s->q = q;
+  s->fetched_before = q->imp.now.fetched;
   s->piece = PIECE_LEAST; /* until the header is known */
   s->pipe = q->image.records[0].length == UINT64_MAX;
   s->buf = malloc (BUFFER);

@@ -37,6 +37,7 @@ struct stream {
   struct journal_reader *reader;
   struct spool *spool;
   struct wrapped *wrapped; /* NULL: the source's bytes are the image */
+  uint64_t fetched_before; /* by earlier runs, as the journal knows it */
   bool running;            /* target and copy are there */
 
   uint64_t piece; /* bytes; the buffer holds two of the largest */

@@ -18,7 +18,7 @@ struct wrapped {
   struct unwrap *unwrap;
   uint8_t *in;         /* KEPT_PIECE bytes */
   struct unwrap_io io; /* what is left of them */
-  uint64_t taken;
+  uint64_t taken, recalled;
   uint8_t *unkept; /* KEPT_PIECE bytes: what came when nothing could be kept any more */
   size_t unkept_len;
   bool fetching; /* what an earlier run kept is read */
@@ -65,6 +65,8 @@ recall (struct wrapped *w, size_t *len, struct error *err)
     return 0;
   if (kept_read (w->spec.kept, w->in, len, err) == -1)
     return -1;
+  if (!w->fetching)
+    w->recalled += *len;
   if (w->fetching || *len > 0)
     return 0;
   w->fetching = true;
@@ -188,4 +190,10 @@ uint64_t
 wrapped_taken (const struct wrapped *w)
 {
   return w->taken;
+}
+
+uint64_t
+wrapped_recalled (const struct wrapped *w)
+{
+  return w->recalled;
 }

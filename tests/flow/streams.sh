@@ -28,6 +28,7 @@ qimport start -q - "$disk" <"$image" 2>"$scratch/err"
 rc=$?
 exits 0 "an image on standard input is imported"
 assert_identical "$disk" "$expected" "and the disk is the guest"
+is "$(import_of "$disk" .bytes.fetched)" "$(size_of "$image")" "status tells what came"
 
 fresh
 mkfifo "$scratch/pipe"

@@ -53,7 +53,10 @@ ends () {
   run "$QIMPORT" resume -q "$disk"
   exits 0 "$1: the last resume ends with 0"
   assert_identical "$disk" "$expected" "$1: the disk is the guest"
-  note "$length bytes, sent $(sent_bytes)"
+  fetched=$(import_of "$disk" .bytes.fetched)
+  note "$length bytes, sent $(sent_bytes), told $fetched"
+  check "$1: and that is what is told to be fetched" \
+    [ "$fetched" -ge "$length" -a "$fetched" -le "$(sent_bytes)" ]
   # besides, what a busy machine had in its sockets at each kill
   check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 524288)) ]
   check "$1: nothing is left beside the disk" [ ! -e "$kept" ]
