@@ -127,7 +127,8 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .source = { .stop = &q->stops.give_up,
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
-                .event_ctx = q },
+                .event_ctx = q,
+                .forward = o->stream },
   };
   import_source_options (q, &spec->source);
 }

@@ -49,6 +49,25 @@ ask_again (struct job *job, int64_t now, struct error *err)
   return place_go_back (p, err);
 }
 
+/* Ranges that are broken before anything was begun are not asked for any more. */
+static bool
+goes_forward (struct job *job)
+{
+  struct source *s = job->s;
+  struct place *p = job->answer.place;
+
+  if (job->kind != JOB_PROBE || p->known || s->forward || s->n_places > 1)
+    return false;
+  s->forward = true;
+  job->wrong = p->wrong = DOUBTS_MAX - 1; /* one answer more */
+  source_tell (s, "warning",
+               "%s: its answers to ranges are broken (%s); it is read from its start, as with "
+               "--stream",
+               p->shown, job->answer.j.why);
+  job_again (job, monotonic_ms ());
+  return true;
+}
+
 int
 doubt_wrong (struct job *job, struct error *err)
 {
@@ -56,6 +75,8 @@ doubt_wrong (struct job *job, struct error *err)
 
   if (may_be_asked_again (job, now))
     return ask_again (job, now, err);
+  if (goes_forward (job))
+    return 0;
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",

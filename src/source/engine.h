@@ -80,6 +80,8 @@ struct place {
   unsigned borne;   /* answers since it refused */
   double window;    /* so many at a time; 0: as many as there are */
   double per_s;     /* so many a second; likewise */
+  bool limited;     /* it refused, */
+  char *refused_at; /* when requests went to this URL */
   bool limit_found; /* it refused at that rate */
   double served;    /* lately */
   int64_t next_ms, served_ms, refused_ms;
@@ -170,6 +172,7 @@ struct source {
   char fingerprint[DIGEST_HEX];
   struct source_identity id; /* as found by the probe */
   bool probed;
+  bool forward; /* no range is asked for */
   CURLM *multi;
   atomic_bool woken;
   struct job *jobs;
@@ -274,6 +277,8 @@ bool outcome_leads_elsewhere (struct job *job, struct error *err, int *result);
 /* share.c: may JOB be asked of P now, or has P enough to do? */
 bool share_has_room (const struct source *s, const struct place *p, const struct job *job,
                      int64_t now);
+/* Requests to P go elsewhere now. */
+void share_moved (struct place *p);
 void share_asked (struct place *p, int64_t now);
 void share_served (struct source *s, struct place *p, int64_t now);
 /* The place of A refused for being asked too much. */

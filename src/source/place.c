@@ -161,6 +161,7 @@ place_release (struct place *p)
   free (p->pinned);
   free (p->pinned_origin);
   free (p->failed_at);
+  free (p->refused_at);
   free (p->user);
   free (p->password);
   *p = (struct place){ 0 };
@@ -181,6 +182,7 @@ place_unsettle (struct place *p, struct error *err)
   p->pinned = copy;
   p->pinned_origin = origin;
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  share_moved (p);
   p->settled = false;
   p->hops = p->stuck = 0;
   p->generation++;
@@ -258,6 +260,7 @@ place_redirect (struct place *p, const char *url, struct error *err)
   u.text = u.origin = NULL;
   parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  share_moved (p);
   p->hops++;
   p->stuck = 0;
   p->generation++;

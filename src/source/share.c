@@ -7,6 +7,9 @@
  */
 #include "source/engine.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { SERVED_MS = 2000, FREELY_PER_S = 500 };
 
 /* With these fewer than one request in ten is refused where a place has a limit: from 0.7 of it
@@ -41,14 +44,20 @@ bool
 share_has_room (const struct source *s, const struct place *p, const struct job *job,
                 int64_t now)
 {
-  if (p->window > 0 && p->running >= (unsigned)p->window)
+  if (p->limited && p->window > 0 && p->running >= (unsigned)p->window)
     return false;
-  if (p->per_s > 0 && p->next_ms > now)
+  if (p->limited && p->per_s > 0 && p->next_ms > now)
     return false;
   if (is_small (job))
     return p->http2 || p->running < most_at_once (s, p);
   return job->kind != JOB_DATA || !vet_waits (p, now)
          || p->running + 1 < s->options.connections;
+}
+
+void
+share_moved (struct place *p)
+{
+  p->limited = p->refused_at != NULL && strcmp (p->refused_at, p->pinned) == 0;
 }
 
 void
@@ -111,6 +120,12 @@ share_refused (struct source *s, const struct answer *a, int64_t now)
     return;
   p->refused_ms = now;
   p->borne = 0;
+  if (!p->limited) {
+    free (p->refused_at);
+    p->refused_at = strdup (p->pinned);
+    p->limited = true;
+    p->per_s = 0;
+  }
   p->window = n == 0 ? 1 : n;
   p->limit_found = p->per_s > 0;
   least = p->limit_found ? least_per_s : first_per_s;
@@ -129,7 +144,7 @@ share_wait_ms (const struct source *s, int64_t now)
   for (i = 0; i < s->n_places; i++) {
     const struct place *p = &s->places[i];
 
-    if (!p->dead && p->per_s > 0 && p->next_ms > now && p->next_ms - now < wait)
+    if (!p->dead && p->limited && p->per_s > 0 && p->next_ms > now && p->next_ms - now < wait)
       wait = p->next_ms - now;
   }
   return wait;

@@ -31,7 +31,7 @@ rescued () {
   assert_identical "$disk" "$expected" "  every byte is right"
   is "$(asked)" 2 "  with two requests to the first URL"
   check "  few to what failed" [ "$(jq -s --arg u "/good$number" '[.[] | select (.path != $u and .status != 206)] | length' "$back_requests")" -le 5 ]
-  check "  and soon ($took ms)" [ $took -le 8000 ]
+  check "  and soon ($took ms)" [ $took -le 9000 ]
 }
 for status in 404 403 410 400 401 451 500 502 503 429 503,600; do
   rescued "HTTP $status at the start" "$(led_to "status,$status" 1$status)"

@@ -21,6 +21,7 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     modified,VALUE    that Last-Modified; modified,none; modified,now: a date too recent to be strong
     no-date           no Date
     ignore-range      200 and all of it, whatever was asked
+    all-206           206 and all of it, whatever was asked
     if-range-200      200 to any request with If-Range
     if-range-ignored  206 although If-Range does not match
     if-range-bare     no Last-Modified in the answer to If-Range
@@ -369,6 +370,9 @@ class Answer:
 
     def serve_file(self):
         lies, span = self.lies, self.wanted()
+        if "all-206" in lies:
+            label = ("Content-Range", "bytes 0-%d/%d" % (self.size - 1, self.size))
+            return self.send(206, self.common() + [label], (0, self.size))
         if span is None:
             return self.send(200, self.common(), (0, self.size))
         first, end = span
