@@ -292,6 +292,8 @@ class History:
     def left_alone(self):
         """Nothing came between but kills and a network that breaks."""
         strange = {"t", "j", "i", "url", "hold", "mirror"}
+        if "holds=blank" not in self.lines[0] and "holds" in str(self.lines[0]):
+            return False  # --force is not remembered before it was used
         return all(words[0] in MAKERS + ("audit", "forget") for words in self.lines[1:]) \
             and not any(strange & set(self.parse(words).value) for words in self.lines[1:]) \
             and not any(it.lied for it in self.rules.imports.values())

@@ -47,6 +47,7 @@ class Import:
     keep: bool
     digest: bool
     lied: bool                  # --target-is-zero of what was not
+    places: set                 # all that it was fetched from
     told: str                   # how the server told its version
     onto: list                  # what it was allowed to go onto: (Disk, its state, its owner)
     versions: list
@@ -94,6 +95,7 @@ class Rules:
             if it is not None and c.rows[uuid][0] != "complete":
                 it.versions += [v for v in [self.served(it.place), served]
                                 if v is not None and v not in it.versions]
+                it.places.add(c.value.get("url", it.place))
                 if "restart" in c.flags:
                     it.before.append(self.held_at(c))
                 if "sha" in c.flags:
@@ -107,7 +109,7 @@ class Rules:
     def new_import(self, c):
         held = self.held_at(c)[:self.world.size]
         version = self.served(c.place)
-        return Import(place=c.place, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
+        return Import(place=c.place, places={c.place}, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
                       digest=c.value.get("digest") != "off",
                       onto=[(d, d.state, d.owner) for _path, d in self.world.under(c.name)]
                       if {"force", "keep", "newer"} & c.flags else [],
@@ -254,9 +256,9 @@ class Rules:
         uuid, disk = next(iter(c.subjects), None), self.world.finished(c.name)
         if uuid is None or uuid not in self.imports or disk is None or c.status == "killed":
             return
-        it, said = self.imports[uuid], {"snapshot", "mirror"} & set(c.value)
+        it, said = self.imports[uuid], {"snapshot", "mirror", "digest"} & set(c.value)
         if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
-                and disk.state == FINISHED and c.place == it.place and not said \
+                and disk.state == FINISHED and {c.place} == it.places and not said \
                 and not {"keep", "sha", "newer", "force"} & c.flags:
             raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
 
