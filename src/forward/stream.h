@@ -69,6 +69,7 @@ struct stream {
   uint64_t late_from, late_to;
   uint64_t data_end, compressed_end; /* the furthest byte that extents need */
   struct stream_run reach;           /* of the earlier pieces' extents */
+  uint64_t guest_found, data_found;  /* guest bytes that the tables so far tell of */
   uint64_t segments;                 /* that were handed on, or were committed already */
 };
 

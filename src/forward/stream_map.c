@@ -112,7 +112,10 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
 {
   struct stream *s = ctx;
 
+  if (e->kind != EXTENT_HOLE || !s->q->options->unallocated_keep)
+    s->guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
+    s->data_found += e->len;
     size_t i = table_behind (s, e->host.v);
 
     if (i < s->n_tables && table_at (s, i) < certain_end (e))

@@ -151,6 +151,18 @@ stream_check_unwrapped (const struct stream *s, struct error *err)
   return image_name_error (&s->q->image, 0, err);
 }
 
+bool
+import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data)
+{
+  const struct stream *s = q->forward.stream;
+
+  if (s == NULL || !s->running || q->imp.sealed)
+    return false;
+  *guest = s->guest_found;
+  *data = s->data_found;
+  return true;
+}
+
 uint64_t
 import_stream_taken (const struct qimport *q)
 {

@@ -210,6 +210,9 @@ int import_claim_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
+/* Guest bytes that are known of so far, and how many of them are no zeros; not while a map is
+ * sealed already. False: no stream is being read. */
+bool import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data);
 /* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
 uint64_t import_stream_taken (const struct qimport *q);
 /* Where what was fetched is kept, or would be; the caller frees. */

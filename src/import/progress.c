@@ -87,13 +87,37 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
   q->shown.rate_bytes = bytes;
 }
 
-/* Zeros take no time; of a disk of nothing else they are the work. */
+/* What is wrapped tells its length, and the file's bytes come in order: that is the work. */
+static bool
+update_wrapped_work (struct qimport *q)
+{
+  uint64_t len = q->image.layers[0].file_len;
+
+  if (q->image.wrapper == WRAPPER_NONE || len == UINT64_MAX)
+    return false;
+  q->shown.work.total = len;
+  if (q->forward.stream != NULL)
+    q->shown.work.done = min_u64 (import_stream_taken (q), len);
+  return true;
+}
+
+/* What the journal has of a stream's earlier run is no total.  Zeros take no time; of a disk of
+ * nothing else they are the work.  Of a stream they are known as the tables come. */
 static void
 update_work (struct qimport *q, const struct copy_progress *c)
 {
-  uint64_t total = q->imp.guest_total, zeros = q->imp.zero_total;
-  bool all_zeros = zeros >= total;
+  uint64_t total = q->imp.guest_total, zeros = q->imp.zero_total, data;
+  bool all_zeros;
 
+  if (update_wrapped_work (q))
+    return;
+  if (import_stream_found (q, &total, &data))
+    zeros = total - data;
+  else if (q->imp.stream && !q->imp.sealed) {
+    q->shown.work.done = min_u64 (c->guest_committed, q->shown.work.total);
+    return;
+  }
+  all_zeros = zeros >= total;
   q->shown.work.total = all_zeros ? total : total - zeros;
   q->shown.work.done = c->guest_committed - (all_zeros ? 0 : c->zero_committed);
 }
@@ -147,9 +171,10 @@ import_update_progress (struct qimport *q)
   struct qimport_progress *p = &q->shown.progress;
   struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
                              q->imp.now.segments_committed, q->imp.now.zero_committed };
-  uint64_t fetched = 0, retries = 0;
+  uint64_t fetched = 0, retries = 0, total = q->imp.guest_total, data;
   unsigned k;
 
+  import_stream_found (q, &total, &data);
   for (k = 0; k < q->image.n_layers; k++)
     if (q->image.sources[k] != NULL) {
       fetched += source_fetched (q->image.sources[k]);
@@ -161,7 +186,7 @@ import_update_progress (struct qimport *q)
   if (q->imp.no > 0)
     snprintf (p->id, sizeof p->id, "%s", q->imp.id);
   snprintf (p->state, sizeof p->state, "%s", shown_state (q));
-  p->guest_total = q->imp.guest_total;
+  p->guest_total = max_u64 (p->guest_total, total);
   p->image_total = q->imp.image_total;
   if (q->audit == NULL && (q->copy != NULL || p->guest_written == 0)) {
     p->guest_written = c.guest_written;

@@ -65,6 +65,21 @@ exits 0 "the same bytes again end it"
 assert_identical "$disk" "$expected" "identical"
 
 fresh
+slowly 2000000 "$image" >"$scratch/pipe" 2>/dev/null &
+background
+env --default-signal=INT "$QIMPORT" start --progress plain - "$disk" <"$scratch/pipe" 2>"$scratch/err" &
+pid=$!
+background
+for _ in $(seq 100); do
+  [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && break
+  sleep 0.1
+done
+kill -INT $pid
+wait $pid
+check "interrupted in the middle it says how much of how much is safe" \
+  grep -q 'interrupted; [1-9].* of [1-9].* are safe' "$scratch/err"
+
+fresh
 sleep 60 >"$scratch/pipe" &
 background
 env --default-signal=INT "$QIMPORT" start -q - "$disk" <"$scratch/pipe" 2>"$scratch/err" &
