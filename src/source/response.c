@@ -328,6 +328,28 @@ length_differs (uint64_t total, const struct source_identity *known, struct judg
   return true;
 }
 
+/* Does this list name a coding that changes bytes?  Of words that name none (utf-8, binary,
+ * aws-chunked) some servers have many. */
+static bool
+is_encoded (const char *list)
+{
+  static const char *const codings[] = { "gzip", "x-gzip", "deflate",    "br",  "zstd",
+                                         "dcb",  "dcz",    "x-compress", "exi", "compress" };
+  size_t i, n;
+
+  for (; *list != '\0'; list += n + (list[n] == ',')) {
+    list = skip_spaces (list);
+    n = strcspn (list, ",");
+    for (i = 0; i < sizeof codings / sizeof *codings; i++) {
+      size_t len = strlen (codings[i]);
+
+      if (strncasecmp (list, codings[i], len) == 0 && strchr (" \t,;", list[len]) != NULL)
+        return true;
+    }
+  }
+  return false;
+}
+
 /* True, with J filled, for a body that is not the image's bytes as they are. */
 static bool
 body_is_foreign (const struct response *r, struct judgement *j)
@@ -335,7 +357,7 @@ body_is_foreign (const struct response *r, struct judgement *j)
   char text[64];
   const char *p = r->content_encoding;
 
-  if (p != NULL && strcasecmp (skip_spaces (p), "identity") != 0 && p[0] != '\0') {
+  if (p != NULL && is_encoded (p)) {
     judge (j, RESPONSE_WRONG, "Content-Encoding %s although identity was asked for",
            escape_text (text, sizeof text, p, strlen (p)));
     return true;

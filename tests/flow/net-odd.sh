@@ -25,6 +25,9 @@ survives 'header,Connection: close' "Connection: close"
 survives 'trailer,Content-Range: bytes 0-1/2,ETag: "t",Content-Length: 5' "trailers that say otherwise"
 survives 'chunked+header,Content-Length: {len}' "chunked and a length"
 survives 'header,Content-Encoding: identity' "S9: Content-Encoding: identity"
+for coding in aws-chunked utf-8 binary none IDENTITY 'aws-chunked%2C utf-8'; do
+  survives "header,Content-Encoding: $coding" "S9: Content-Encoding: $coding, which encodes nothing"
+done
 survives "big-headers,200000" "S16: 200 KB of headers"
 # from the beginning, too
 survives_from () {

@@ -355,6 +355,34 @@ test_a_date_that_vanishes_is_asked_for (void **state)
 }
 
 static void
+test_only_codings_that_encode_are_refused (void **state)
+{
+  static const char *const some[] = { "gzip", "GZip", " x-gzip",          "aws-chunked, gzip",
+                                      "br",   "zstd", "deflate,identity", "compress ; q=1" };
+  static const char *const none[]
+      = { "",       "identity", "IDENTITY",          "aws-chunked", "utf-8",
+          "binary", "none",     "aws-chunked,utf-8", "gzipped",     "," };
+  struct request q = { .ranged = true, .from = 0, .len = 10, .known = &known };
+  struct response r = { .status = 206, CR ("bytes 0-9/1000"), CL ("10"), TAG };
+  struct judgement j;
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof some / sizeof some[0]; i++) {
+    r.content_encoding = some[i];
+    response_check (&r, &q, &j);
+    if (j.verdict != RESPONSE_WRONG)
+      fail_msg ("taken: \"%s\"", some[i]);
+  }
+  for (i = 0; i < sizeof none / sizeof none[0]; i++) {
+    r.content_encoding = none[i];
+    response_check (&r, &q, &j);
+    if (j.verdict != RESPONSE_PART)
+      fail_msg ("refused: \"%s\": %s", none[i], j.why);
+  }
+}
+
+static void
 test_content_range_is_read_exactly (void **state)
 {
   static const char *const bad[] = { "",
@@ -528,6 +556,7 @@ main (void)
     cmocka_unit_test (test_weak_validators_are_compared),
     cmocka_unit_test (test_before_now_and_what_follows),
     cmocka_unit_test (test_a_date_that_vanishes_is_asked_for),
+    cmocka_unit_test (test_only_codings_that_encode_are_refused),
     cmocka_unit_test (test_content_range_is_read_exactly),
     cmocka_unit_test (test_trust_needs_a_strong_tag_or_an_old_date),
     cmocka_unit_test (test_retry_after_is_seconds_or_a_date),
