@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-enum { LOOK_MS = 100, WRAPPED_COPY = 16 << 20 };
+enum { LOOK_MS = 100, WRAPPED_COPY = 24 << 20 };
 
 static int
 create_target (struct qimport *q, struct error *err)
@@ -28,7 +28,8 @@ create_target (struct qimport *q, struct error *err)
   return rc == -1 ? -1 : import_claim_target (q, err);
 }
 
-/* The rest is for what unpacks. */
+/* What the largest clusters need in a stream, if there is as much; the rest is for what
+ * unpacks. */
 static uint64_t
 copy_memory (const struct qimport *q)
 {

@@ -59,17 +59,27 @@ settle_journal (struct qimport *q, struct error *err)
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
 }
 
-/* While the journal still knows the import, so that no such file is left over. */
+static void
+remove_kept (const struct qimport *q, const char *dir)
+{
+  OWN_MEM char *path = import_kept_path (&q->imp, dir, q->journal);
+
+  if (path != NULL)
+    kept_remove_at (path);
+}
+
+/* While the journal still knows the import, so that no such file is left over; also where it
+ * was before --spool-dir was given. */
 static void
 forget_kept (struct qimport *q)
 {
-  OWN_MEM char *path
-      = q->imp.stream ? import_kept_path (&q->imp, q->options->spool_dir, q->journal) : NULL;
-
+  if (!q->imp.stream)
+    return;
   if (q->forward.kept != NULL)
     kept_remove (q->forward.kept);
-  else if (path != NULL)
-    kept_remove_at (path);
+  remove_kept (q, q->options->spool_dir);
+  if (q->options->spool_dir != NULL)
+    remove_kept (q, NULL);
 }
 
 int

@@ -105,6 +105,15 @@ rm -f "$disk.qimport-part"
 
 # ---- how much memory
 
+qemu-img convert -O qcow2 -o cluster_size=2M "$expected" "$scratch/large.qcow2"
+zstd -q -c <"$scratch/large.qcow2" >"$files/large"
+for memory in 24M 64M; do
+  run "$QIMPORT" start -q --memory $memory "$files/large" "$disk"
+  exits 0 "clusters of 2 MiB in --memory $memory"
+  assert_identical "$disk" "$expected" "clusters of 2 MiB in --memory $memory: the disk is the guest"
+  fresh
+done
+
 cat "$image" | zstd -q -c --long=28 >"$files/long"
 refused "$files/long" "a window that is larger than --memory" "--memory 256M"
 run "$QIMPORT" start -q --memory 256M "$files/long" "$disk"
