@@ -37,6 +37,12 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->same_stays = q->renews;
   spec->journal_path = journal_path (q->journal);
   spec->source_paths = (const char *const *)q->local_sources;
+  spec->retry_time_ms = (int64_t)o->retry_time_s * 1000;
+  spec->connect_time_ms = q->job == JOB_START && o->retry_time_s > FIRST_TIME_S
+                              ? FIRST_TIME_S * 1000
+                              : spec->retry_time_ms;
+  spec->stop = &q->stop;
+  spec->insecure = o->insecure;
 }
 
 /* ---- Start --------------------------------------------------------------------------------
@@ -115,8 +121,7 @@ check_target (struct qimport *q, bool now, struct error *err)
                  "journal cannot keep; choose another name",
                  escape_text (shown, sizeof shown, canonical, strlen (canonical)));
   snprintf (q->imp.target, sizeof q->imp.target, "%s", canonical);
-  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s",
-            kind == TARGET_BLOCK ? "block" : "file");
+  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s", target_kind_word (kind));
   return 0;
 }
 
