@@ -228,26 +228,28 @@ settle (struct nbd_export *x, bool all)
 
 /* ---- Flush ------------------------------------------------------------------------------- */
 
+/* The one command of COOKIE, while nothing else is in flight. */
 static int
-flush_once (struct nbd_export *x)
+await (struct nbd_export *x, int64_t cookie, bool patient)
 {
-#ifndef SEEDED_BUG_NBD_COMMIT_WITHOUT_FLUSH
-  int64_t cookie = nbd_aio_flush (x->h, NBD_NULL_COMPLETION, 0);
   int r, done = 0;
 
   if (cookie == -1)
     return error_now (x);
   x->heard = monotonic_ms ();
   while (done == 0) {
-    r = wait_some (x, true);
+    r = wait_some (x, patient);
     if (r != 0)
       return r;
     done = nbd_aio_command_completed (x->h, (uint64_t)cookie);
   }
   return done == 1 ? 0 : error_now (x);
-#else
-  return 0;
-#endif
+}
+
+static int
+flush_once (struct nbd_export *x)
+{
+  return await (x, nbd_aio_flush (x->h, NBD_NULL_COMPLETION, 0), true);
 }
 
 /* What stands at 0 now, whatever becomes of the server. */
@@ -389,25 +391,6 @@ export_zero (struct nbd_export *x, uint64_t at, uint64_t len)
   return leave (x, r);
 }
 
-static int
-read_once (struct nbd_export *x, uint64_t at, void *buf, size_t len)
-{
-  int64_t cookie;
-  int r, done = 0;
-
-  cookie = nbd_aio_pread (x->h, buf, len, at, NBD_NULL_COMPLETION, 0);
-  if (cookie == -1)
-    return error_now (x);
-  x->heard = monotonic_ms ();
-  while (done == 0) {
-    r = wait_some (x, false);
-    if (r != 0)
-      return r;
-    done = nbd_aio_command_completed (x->h, (uint64_t)cookie);
-  }
-  return done == 1 ? 0 : error_now (x);
-}
-
 /* What was written first. */
 static int
 read_piece (struct nbd_export *x, uint64_t at, void *buf, size_t len)
@@ -417,7 +400,7 @@ read_piece (struct nbd_export *x, uint64_t at, void *buf, size_t len)
   do {
     r = settle (x, true);
     if (r == 0)
-      r = read_once (x, at, buf, len);
+      r = await (x, nbd_aio_pread (x->h, buf, len, at, NBD_NULL_COMPLETION, 0), false);
     if (r == 0 && x->n == 0)
       x->lost_at = 0;
     if (r == ECANCELED) /* the answer may still come, and BUF is the caller's */

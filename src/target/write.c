@@ -448,7 +448,11 @@ target_sync (struct target *t, struct error *err)
 #ifndef SEEDED_BUG_EPOCH_AFTER_SYNC
       || target_marker_step (t, err) == -1
 #endif
+#ifdef SEEDED_BUG_NBD_COMMIT_WITHOUT_FLUSH
+      || (t->nbd == NULL && target_flush (t, false, err) == -1))
+#else
       || target_flush (t, false, err) == -1)
+#endif
     return -1;
 #ifdef SEEDED_BUG_EPOCH_AFTER_SYNC
   if (target_marker_step (t, err) == -1)
