@@ -77,6 +77,7 @@ refuse_held (const struct target_place *p, struct nbd_export *x, const struct ta
 {
   size_t len = (size_t)min_u64 (export_facts (x)->size, LOOKED_AT);
   OWN_MEM uint8_t *first = malloc (LOOKED_AT);
+  char why[EXPORT_WHY];
   struct marker m;
   int r;
 
@@ -91,7 +92,7 @@ refuse_held (const struct target_place *p, struct nbd_export *x, const struct ta
                  : r == ENOTCONN ? ERR_TARGET_UNREACHABLE
                                  : ERR_TARGET_REFUSED,
                  "%s: what it holds cannot be read (%s); mend its server, then try again",
-                 p->shown, export_why (x));
+                 p->shown, export_why (x, why));
   if (marker_parse (&m, first))
     return target_is_ours (spec, &m) ? 0 : target_refuse_marked (p->shown, &m, err);
   if (spec->in_place || is_zero (first, len))
@@ -146,12 +147,14 @@ void
 target_export_marked_by (const struct target_spec *spec, const struct target_place *p,
                          char import[37])
 {
+  struct target_spec at_once = *spec;
   uint8_t sector[SECTOR];
   struct nbd_export *x;
   struct error unheard;
   struct marker m;
 
-  if (connect_to (&x, p, spec, &unheard) == -1)
+  at_once.connect_time_ms = 0; /* who asks has waited for it, or will */
+  if (connect_to (&x, p, &at_once, &unheard) == -1)
     return;
   if (export_facts (x)->size >= SECTOR && export_read (x, 0, sector, SECTOR) == 0
       && marker_parse (&m, sector))

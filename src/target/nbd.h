@@ -48,8 +48,9 @@ int export_open (struct nbd_export **out, const struct nbd_spec *spec, struct er
 void export_close (struct nbd_export *x);
 
 const struct nbd_facts *export_facts (const struct nbd_export *x);
-/* Printable; of the last failure. */
-const char *export_why (const struct nbd_export *x);
+enum { EXPORT_WHY = 256 };
+/* Printable words for the last failure; WHY. */
+const char *export_why (struct nbd_export *x, char why[EXPORT_WHY]);
 
 int export_write (struct nbd_export *x, uint64_t at, const void *buf, size_t len);
 int export_zero (struct nbd_export *x, uint64_t at, uint64_t len);

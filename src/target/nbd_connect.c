@@ -303,7 +303,10 @@ export_facts (const struct nbd_export *x)
 }
 
 const char *
-export_why (const struct nbd_export *x)
+export_why (struct nbd_export *x, char why[EXPORT_WHY])
 {
-  return x->why;
+  pthread_mutex_lock (&x->lock);
+  memcpy (why, x->why, EXPORT_WHY);
+  pthread_mutex_unlock (&x->lock);
+  return why;
 }

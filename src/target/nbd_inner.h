@@ -37,7 +37,7 @@ struct nbd_export {
   int64_t heard;         /* when the server last answered */
   int failed;            /* errno of the failure that ended it */
   uint8_t first[SECTOR]; /* what stood at 0 with the last flush, or when it was opened */
-  char why[256];
+  char why[EXPORT_WHY];
 
   struct entry entry[LOG_ENTRIES];
   unsigned n, next;           /* those from NEXT on may be pending */

@@ -39,6 +39,8 @@ target_open_raw (struct target *t)
 static int
 fail_read (const struct target *t, int errnum, uint64_t at, struct error *err)
 {
+  char why[EXPORT_WHY];
+
   if (t->nbd != NULL && errnum == ECANCELED)
     return fail (err, ERR_INTERRUPTED, "%s: interrupted while its server did not answer",
                  t->place.shown);
@@ -47,7 +49,7 @@ fail_read (const struct target *t, int errnum, uint64_t at, struct error *err)
         err, ERR_TARGET_UNREACHABLE,
         "%s went away (%s) and did not come back within --retry-time; start its server, "
         "then try again",
-        t->place.shown, export_why (t->nbd));
+        t->place.shown, export_why (t->nbd, why));
   return fail_errno (err, ERR_TARGET_FAILED, errnum,
                      "%s: cannot read at guest offset %" PRIu64 "; mend or replace the disk",
                      t->place.shown, at);

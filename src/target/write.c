@@ -35,7 +35,8 @@ is_away (int errnum)
 static int
 fail_away (struct target *t, int errnum, struct error *err)
 {
-  const char *shown = t->place.shown, *why = export_why (t->nbd);
+  const char *shown = t->place.shown;
+  char why[EXPORT_WHY];
 
   atomic_store (&t->failed, errnum);
   if (errnum == ECANCELED)
@@ -45,11 +46,11 @@ fail_away (struct target *t, int errnum, struct error *err)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s was away and is not what it was (%s); put that back, then resume: what is "
                  "committed stays",
-                 shown, why);
+                 shown, export_why (t->nbd, why));
   return fail (err, ERR_TARGET_UNREACHABLE,
                "%s went away (%s) and did not come back within --retry-time; start its server, "
                "then resume: what is committed stays",
-               shown, why);
+               shown, export_why (t->nbd, why));
 }
 
 /* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
