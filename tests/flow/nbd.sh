@@ -169,6 +169,81 @@ check "  and nothing is written to it" cmp -s -n 1048576 "$disk" /dev/zero
 stop_nbd
 forget
 
+# A server that answers nothing any more does not keep anyone from ending.
+new_disk raw
+serve_nbd raw "$disk"
+env --default-signal=INT "$QIMPORT" start -q --limit-rate 3M --commit-interval 1 "$url" "$uri" 2>"$scratch/err" &
+pid=$!
+background
+check "the import is under way" copying $pid
+kill -STOP "$server"
+sleep 1
+at=$(now_ms)
+kill -INT $pid
+wait $pid
+rc=$?
+took=$(($(now_ms) - at))
+exits 3 "SIGINT while the server hangs ends with 3"
+check "  in ${took} ms, at most 2.5 seconds" [ $took -le 2500 ]
+kill -CONT "$server"
+run qimport resume -q "$uri"
+exits 0 "  and it is resumed"
+stop_nbd
+check "  and the disk is what qemu-img makes of the image" is_the_guest raw "$disk"
+forget
+
+# --unallocated keep: what the image leaves open stays as it is.
+qemu-img create -q -f qcow2 "$scratch/open.qcow2" 1M
+qemu-io -c 'write -q -P 3 256K 64K' "$scratch/open.qcow2"
+head -c 1M /dev/zero | tr '\0' '\5' >"$scratch/kept"
+cp "$scratch/kept" "$scratch/want"
+head -c 64K /dev/zero | tr '\0' '\3' | dd of="$scratch/want" bs=64K seek=4 conv=notrunc status=none
+serve_nbd raw "$scratch/kept"
+run qimport start -q --unallocated keep "$scratch/open.qcow2" "$uri"
+exits 0 "--unallocated keep takes an export that holds data"
+run qimport audit -q "$uri"
+exits 0 "  and audit finds it right"
+stop_nbd
+assert_identical "$scratch/kept" "$scratch/want" "  and what was there is there"
+forget
+
+# By other programs, with a name, and with TLS.
+new_disk qcow2
+rm -f "$scratch/nbd.sock"
+qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$disk" \
+  --blockdev driver=qcow2,node-name=disk,file=file \
+  --nbd-server addr.type=unix,addr.path="$scratch/nbd.sock" \
+  --export type=nbd,id=export,node-name=disk,name=guest,writable=on 2>"$scratch/nbd.err" &
+server=$!
+background
+wait_nbd
+run qimport start -q "$url" "nbd+unix:///none?socket=$scratch/nbd.sock"
+exits 6 "an export that the server has not is refused"
+uri="nbd+unix:///guest?socket=$scratch/nbd.sock"
+sleep 0.2 # it is exported a moment after the socket is there
+run qimport start -q "$url" "$uri"
+exits 0 "an import to qemu-storage-daemon ends well"
+stop_nbd
+check "  and the disk is what qemu-img makes of the image" is_the_guest qcow2 "$disk"
+forget
+
+mkdir "$scratch/psk" "$scratch/other"
+echo "qimport:$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >"$scratch/psk/keys.psk"
+echo "qimport:$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >"$scratch/other/keys.psk"
+new_disk raw
+serve_nbd raw "$disk" --object "tls-creds-psk,id=tls,endpoint=server,dir=$scratch/psk" --tls-creds tls
+run qimport start -q "$url" "$uri"
+exits 6 "a server that wants TLS is not written to without"
+tls="nbds+unix://qimport@/?socket=$scratch/nbd.sock"
+run qimport start -q "$url" "$tls&tls-psk-file=$scratch/other/keys.psk"
+exits 6 "nor with another key"
+uri="$tls&tls-psk-file=$scratch/psk/keys.psk"
+run qimport start -q "$url" "$uri"
+exits 0 "with the key of the server an import over TLS ends well"
+stop_nbd
+check "  and the disk is what qemu-img makes of the image" is_the_guest raw "$disk"
+forget
+
 # What is refused before a byte is fetched.
 refused () { # STATUS SENTENCE [OPTION...]
   status=$1 sentence=$2
