@@ -62,6 +62,10 @@ for format in raw qcow2; do
   run qimport start -q "$url" "$uri"
   exits 0 "$format: an import to an NBD export ends well"
   is "$(import_of "$uri" .target_kind)" nbd "$format: status calls the target nbd"
+  kind=$(qimport receipt "$uri" | jq -r .target.kind)
+  check "$format: and the schema of receipts knows what the receipt calls it" \
+    jq -e --arg kind "$kind" '[.. | .enum? // empty | index ($kind) | numbers] | any' \
+    "$top_srcdir/doc/receipt.schema.json" >"$scratch/out"
   run qimport audit -q "$uri"
   exits 0 "$format: audit finds it as it was imported"
   run qimport start -q "$url" "$uri"
@@ -151,6 +155,17 @@ exits 3 "as long as it is away, a resume ends likewise"
 serve_nbd raw "$disk"
 run qimport resume -q "$uri"
 exits 0 "with the server back it is resumed"
+stop_nbd
+check "  and the disk is what qemu-img makes of the image" is_the_guest raw "$disk"
+forget
+
+new_disk raw
+serve_nbd raw "$disk"
+run qimport start -q --max-time 1 --limit-rate 3M "$url" "$uri"
+run qimport resume -q --restart "$uri"
+exits 0 "resume --restart begins anew on the same export"
+run qimport ensure -q --newer "$url" "$uri"
+exits 0 "and ensure --newer finds nothing newer"
 stop_nbd
 check "  and the disk is what qemu-img makes of the image" is_the_guest raw "$disk"
 forget
