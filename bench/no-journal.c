@@ -419,7 +419,6 @@ IS (none, journal_held);
 IS (never, journal_audited);
 IS (never, journal_check);
 IS (never, journal_check_witness);
-IS (never, journal_discard);
 IS (never, journal_events);
 IS (never, journal_forget);
 IS (never, journal_hold);

@@ -39,7 +39,8 @@ check_accepted (const struct response *r, const struct request *q, const struct 
     must (q->known == NULL || q->known->length == j->total);
   }
   if (j->verdict == RESPONSE_WHOLE)
-    must (r->status == 200 && j->len == j->total && (!q->ranged || q->whole_welcome));
+    must ((r->status == 200 || (r->status == 206 && q->whole_welcome)) && j->len == j->total
+          && (!q->ranged || q->whole_welcome));
   if (j->verdict == RESPONSE_EMPTY)
     must (r->status == 416 && j->len == 0);
   if (j->verdict > RESPONSE_EMPTY)

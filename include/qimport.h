@@ -24,10 +24,10 @@
  *
  * The library never prints, never exits, installs no signal handler and keeps no global state.
  * Several imports may run in several threads of one process; one struct qimport belongs to one
- * thread at a time, but for qimport_cancel and qimport_progress_get, which any thread may call
- * until qimport_close begins.  One struct qimport_journal may be shared by all threads, and one
- * journal file by any number of processes.  After fork, a child uses nothing that the parent
- * opened.
+ * thread at a time, but for qimport_cancel, qimport_progress_get and qimport_progress_work, which
+ * any thread may call until qimport_close begins.  One struct qimport_journal may be shared by
+ * all threads, and one journal file by any number of processes.  After fork, a child uses nothing
+ * that the parent opened.
  *
  * Sizes and offsets are bytes, times milliseconds since 1970 UTC unless the name says otherwise;
  * times within JSON are RFC 3339, UTC.  Functions return 0, or -1 with *err filled; err may be
@@ -156,6 +156,8 @@ struct qimport_info {
   int64_t updated_at;          /* when it last got on */
   int64_t finished_at;         /* 0: not yet */
   char holder[128];            /* who works on it now, in words, or "" */
+  uint64_t data_total;         /* of guest_total what is fetched and decoded, not zeros */
+  uint64_t data_committed;     /* of it durable, and recorded: how far the import is */
 };
 
 /* Every import, oldest first, or with ID (UUID, prefix of 4 or more characters, or target) that
@@ -243,6 +245,15 @@ struct qimport_progress {
 /* How far it is, at the end of the last step; the note also within one.  Never blocks for long;
  * from any thread: so one that draws goes on while a step waits. */
 void qimport_progress_get (struct qimport *q, struct qimport_progress *out);
+
+/* What has to be fetched and decoded for the disk: how far an import is.  What reads as zeros is
+ * made for nothing; of a disk of nothing else it is the work. */
+struct qimport_work {
+  uint64_t total; /* bytes of the disk */
+  uint64_t done;  /* of them durable, and recorded; of an audit: compared */
+};
+/* As of the end of the last step; from any thread. */
+void qimport_progress_work (struct qimport *q, struct qimport_work *out);
 
 /* The object of --progress json for this instant, one line without newline.  On Q's thread; it
  * reads the journal. */

@@ -7,7 +7,7 @@ SELECT id, state, target, target_kind, target_identity, options, snapshot, forma
        sealed, segments, extents, zero_runs, guest_total, need_max, image_total, map_digest,
        segments_committed, guest_committed, fetched, zero_ord, zero_off, image_hashed_to,
        image_hash, image_sha256, root_digest, attempts, error_code, error_message,
-       updated_at, finished_at, target_run, target_epoch, holder,
+       updated_at, finished_at, target_run, target_epoch, zero_total, zero_committed, holder,
        holder_pid, holder_start, holder_boot
   FROM import
  WHERE no = ?1;
@@ -57,7 +57,7 @@ UPDATE import SET root_digest = ?2, updated_at = ?3 WHERE no = ?1;
 -- :import_restart  a part file is made anew; what is written in place must be the same
 UPDATE import
    SET segments_committed = 0, guest_committed = 0, zero_ord = 0, zero_off = 0, done_to = 0,
-       image_hashed_to = 0, image_hash = NULL, image_sha256 = '', root_digest = '',
+       zero_committed = 0, image_hashed_to = 0, image_hash = NULL, image_sha256 = '', root_digest = '',
        error_code = '', error_message = '', finished_at = 0, target_run = 0, target_epoch = 0,
        target_identity = iif (target_kind = 'file' AND NOT keep_holes, '', target_identity),
        state = iif (sealed, 'mapped', 'probing'), updated_at = ?2
@@ -69,12 +69,13 @@ DELETE FROM held
 -- :import_unseal  after import_restart
 UPDATE import
    SET sealed = 0, segments = 0, extents = 0, zero_runs = 0, guest_total = 0, need_max = 0,
-       image_total = 0, map_digest = NULL, state = 'probing'
+       zero_total = 0, image_total = 0, map_digest = NULL, state = 'probing'
  WHERE no = ?1;
 -- :import_seal
 UPDATE import
    SET sealed = 1, segments = ?2, extents = ?3, zero_runs = ?4, guest_total = ?5,
        need_max = ?6, image_total = ?7, map_digest = ?8, updated_at = ?9, hash_image = ?10,
+       zero_total = ?11,
        state = iif (target_identity = '', 'mapped', state)
  WHERE no = ?1 AND NOT sealed;
 -- :import_take  a stream's map grows by a segment
@@ -86,7 +87,7 @@ UPDATE import
 UPDATE import
    SET segments_committed = ?2, guest_committed = ?3, fetched = ?4, zero_ord = ?5,
        zero_off = ?6, done_to = ?7, image_hashed_to = ?8, image_hash = ?9, updated_at = ?10,
-       target_run = ?13, target_epoch = ?14, state = 'copying'
+       target_run = ?13, target_epoch = ?14, zero_committed = ?15, state = 'copying'
  WHERE no = ?1 AND holder_pid = ?11 AND holder_start = ?12;
 -- :import_stream  after a restart it may be read in another way
 UPDATE import SET stream = ?2 WHERE no = ?1 AND NOT sealed;

@@ -34,9 +34,15 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                                           'committed', s.clusters_committed),
                  'bytes', json_object ('guest_total', s.guest_total,
                                        'guest_committed', s.guest_committed,
+                                       'data_total', s.data_total,
+                                       'data_committed', s.data_committed,
                                        'image_total', s.image_total, 'fetched', s.fetched),
                  'segments', json_object ('total', s.segments_total,
                                           'committed', s.segments_committed),
+                 'percent', CASE WHEN i.work_total = 0 THEN 0
+                                 WHEN i.work_done >= i.work_total THEN 100
+                                 ELSE min (99.9, CAST (1000.0 * (1.0 * i.work_done / i.work_total)
+                                                       AS INTEGER) / 10.0) END,
                  'attempts', s.attempts,
                  'error', iif (s.error_code IS NULL, NULL,
                                json_object ('code', s.error_code,
@@ -45,6 +51,10 @@ SELECT iif (?1 IS NULL, json_object ('imports', json_group_array (json (object))
                  'updated_at', s.updated_at,
                  'finished_at', s.finished_at) AS object
           FROM (SELECT *,
+                       iif (zero_total < guest_total, guest_total - zero_total, guest_total)
+                         AS work_total,
+                       iif (zero_total < guest_total, guest_committed - zero_committed,
+                            guest_committed) AS work_done,
                        (SELECT substr (detail, length (expect_sha256) + 2) FROM event
                          WHERE key >= no << 40 AND key < (no << 40) + 64 AND kind = 'checksum'
                            AND expect_sha256 <> ''
@@ -105,6 +115,8 @@ SELECT json_object (
                                 'unallocated', iif (i.keep_holes, 'keep', 'zero')),
          'bytes', json_object ('guest_total', i.guest_total,
                                'guest_committed', i.guest_committed,
+                               'data_total', s.data_total,
+                               'data_committed', s.data_committed,
                                'image_total', i.image_total, 'fetched', i.fetched),
          'segments', json_object ('total', i.segments, 'committed', i.segments_committed),
          'attempts', i.attempts,
@@ -239,6 +251,12 @@ UNION ALL
 SELECT 'the zero runs cursor is beyond its end' FROM counted WHERE sealed AND zero_ord > zero_runs
 UNION ALL
 SELECT 'more is committed than there is' FROM counted WHERE guest_committed > guest_total
+UNION ALL
+SELECT 'the zeros do not add up' FROM counted
+ WHERE sealed AND (zero_total, zero_committed - zero_off) IS NOT
+       (SELECT coalesce (sum (len), 0) * 512,
+               coalesce (sum (iif (key < (?1 << 40) + zero_ord, len, 0)), 0) * 512
+          FROM zero_run WHERE key >= ?1 << 40 AND key < (?1 + 1) << 40)
 UNION ALL
 SELECT 'what is committed does not add up' FROM counted
  WHERE guest_committed <> (SELECT coalesce (sum (length), 0) FROM cluster_state

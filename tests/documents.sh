@@ -23,10 +23,11 @@ check "the tutorial has commands" [ "$(grep -c '^echo "# block"' "$scratch/tutor
 rc=$?
 exits 0 "every command of the tutorial succeeds, as printed"
 is "$(grep -c '^identical$' "$scratch/out")" 2 "the disk is right after the kill, and after the repair"
+check "what is forged was refused" grep -q '^forged: 4$' "$scratch/out"
 check "the kill came in the middle" grep -q '^killed: 137$' "$scratch/out"
 check "with the target not there yet, but its part" grep -qx guest.img.qimport-part "$scratch/out"
 check "the broken byte was found" grep -q '^audit says: 8$' "$scratch/out"
-is "$(grep -c '^complete /' "$scratch/out")" 2 "two imports are complete"
+is "$(grep -c '^complete /' "$scratch/out")" 3 "three imports are complete"
 is "$(ls -A "$scratch/home")" "" "and nothing is left behind"
 
 # ---- troubleshooting

@@ -24,6 +24,9 @@ for unit in qimport-resume.service qimport@base.service; do
   note "exposure of $unit: $score"
   check "and its exposure is below 5 of 10" awk -v s="$score" 'BEGIN { exit !(s != "" && s < 5) }'
 done
+check "both say how far they are, and that they work" \
+  sh -c 'grep -qx Type=notify "$1" && grep -qx Type=notify "$2" && grep -q ^WatchdogSec "$2"' - \
+  "$units/qimport@.service" "$units/qimport-resume.service"
 check "an import that was only interrupted is no failed resume" \
   grep -qx 'SuccessExitStatus=3' "$units/qimport-resume.service"
 check "but no disk is said to be there" sh -c '! grep -q "^SuccessExitStatus" "$1"' - "$units/qimport@.service"

@@ -19,11 +19,12 @@ static int
 open_described (struct qimport *q, const char *url, const struct qimport_options *options,
                 struct error *err)
 {
-  pthread_mutex_init (&q->lock, NULL);
-  q->describes = true;
+  pthread_mutex_init (&q->shown.lock, NULL);
+  checker_init (&q->checker);
+  q->standing.describes = true;
   q->options = options_copy (options);
-  q->url = strdup (url);
-  if (q->options == NULL || q->url == NULL)
+  q->given.url = strdup (url);
+  if (q->options == NULL || q->given.url == NULL)
     return fail_memory (err, "an image");
   if (image_init (&q->image, err) == -1)
     return -1;

@@ -64,18 +64,6 @@ qimport_options_set (struct qimport_options *o, const char *name, const char *va
   return options_set (o, name, value, &err) == -1 ? publish_error (out, &err) : 0;
 }
 
-static void
-init_lock (struct qimport *q)
-{
-  pthread_condattr_t monotonic;
-
-  pthread_mutex_init (&q->lock, NULL);
-  pthread_condattr_init (&monotonic);
-  pthread_condattr_setclock (&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init (&q->check_over, &monotonic);
-  pthread_condattr_destroy (&monotonic);
-}
-
 static struct qimport *
 qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_options *options)
 {
@@ -84,12 +72,12 @@ qimport_alloc (enum job job, struct qimport_journal *j, const struct qimport_opt
 
   if (q == NULL)
     return NULL;
-  init_lock (q);
+  pthread_mutex_init (&q->shown.lock, NULL);
+  checker_init (&q->checker);
   q->job = job;
   q->journal = j->journal;
-  q->progress.eta_seconds = -1;
-  atomic_store (&q->may_commit, true);
-  snprintf (q->progress.state, sizeof q->progress.state, "probing");
+  q->shown.progress.eta_seconds = -1;
+  snprintf (q->shown.progress.state, sizeof q->shown.progress.state, "probing");
   q->options = options_copy (options);
   if (q->options == NULL || image_init (&q->image, &ignored) == -1) {
     qimport_close (q);
@@ -112,16 +100,16 @@ open_job (struct qimport **out, enum job job, struct qimport_journal *j, const c
   q = qimport_alloc (job, j, options);
   if (q == NULL)
     return fail_memory (err, "an import");
-  q->url = url == NULL ? NULL : strdup (url);
-  q->target_path = target == NULL ? NULL : strdup (target);
-  q->id = id == NULL ? NULL : strdup (id);
-  if ((url != NULL && q->url == NULL) || (target != NULL && q->target_path == NULL)
-      || (id != NULL && q->id == NULL)) {
+  q->given.url = url == NULL ? NULL : strdup (url);
+  q->given.target_path = target == NULL ? NULL : strdup (target);
+  q->given.id = id == NULL ? NULL : strdup (id);
+  if ((url != NULL && q->given.url == NULL) || (target != NULL && q->given.target_path == NULL)
+      || (id != NULL && q->given.id == NULL)) {
     qimport_close (q);
     return fail_memory (err, "an import");
   }
   if (q->options->max_time_s > 0)
-    q->deadline = monotonic_ms () + (int64_t)q->options->max_time_s * 1000;
+    q->stops.deadline = monotonic_ms () + (int64_t)q->options->max_time_s * 1000;
   *out = q;
   return 0;
 }
@@ -182,7 +170,7 @@ qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_START, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = PHASE_START;
+  (*out)->machine.phase = PHASE_START;
   return 0;
 }
 
@@ -196,7 +184,7 @@ qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url
   if (check_words (url, target, &err) == -1
       || open_job (out, JOB_ENSURE, j, url, target, NULL, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = PHASE_ENSURE;
+  (*out)->machine.phase = PHASE_ENSURE;
   return 0;
 }
 
@@ -208,7 +196,7 @@ qimport_resume (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_RESUME, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = PHASE_RESUME;
+  (*out)->machine.phase = PHASE_RESUME;
   return 0;
 }
 
@@ -220,7 +208,7 @@ qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
 
   if (open_job (out, JOB_AUDIT, j, NULL, NULL, id, options, &err) == -1)
     return publish_error (error, &err);
-  (*out)->phase = PHASE_AUDIT;
+  (*out)->machine.phase = PHASE_AUDIT;
   return 0;
 }
 
@@ -228,9 +216,9 @@ qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
 static int
 check_stop (struct qimport *q, struct error *err)
 {
-  if (atomic_load (&q->stop))
+  if (atomic_load (&q->stops.asked))
     return fail (err, ERR_INTERRUPTED, "interrupted");
-  if (q->deadline > 0 && monotonic_ms () >= q->deadline)
+  if (q->stops.deadline > 0 && monotonic_ms () >= q->stops.deadline)
     return fail (err, ERR_MAX_TIME, "--max-time %llu is over",
                  (unsigned long long)q->options->max_time_s);
   return 0;
@@ -242,16 +230,16 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
   struct error err = { .code = ERR_NONE };
   int rc;
 
-  if (q->over)
-    return q->result == 0 ? 0 : publish_error (error, &q->failure);
+  if (q->machine.over)
+    return q->machine.result == 0 ? 0 : publish_error (error, &q->machine.failure);
   rc = check_stop (q, &err);
   if (rc == 0)
-    rc = phase_step (q, q->phase, timeout_ms, &err);
+    rc = phase_step (q, q->machine.phase, timeout_ms, &err);
   if (rc == -1) {
     struct error stopped;
 
     /* Whatever a stop made fail on its way, it was the stop. */
-    if (atomic_load (&q->stop) && error_status (err.code) == QIMPORT_INTERRUPTED
+    if (atomic_load (&q->stops.asked) && error_status (err.code) == QIMPORT_INTERRUPTED
         && check_stop (q, &stopped) == -1)
       err = stopped;
     /* nor is it the network's fault when the journal's check has failed */
@@ -263,26 +251,26 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
         && q->image.sources[0] != NULL)
       image_name_error (&q->image, 0, &err);
     import_leave (q, &err);
-    q->failure = err;
+    q->machine.failure = err;
   }
   if (rc != -1)
-    q->phase = (enum phase)rc;
+    q->machine.phase = (enum phase)rc;
   if (rc == -1 || rc == PHASE_OVER) {
-    q->over = true;
-    q->result = rc;
+    q->machine.over = true;
+    q->machine.result = rc;
   }
   import_update_progress (q);
   if (rc == -1)
-    return publish_error (error, &q->failure);
+    return publish_error (error, &q->machine.failure);
   return rc == PHASE_OVER ? 0 : 1;
 }
 
 void
 qimport_cancel (struct qimport *q)
 {
-  atomic_store (&q->stop, true);
-  atomic_store (&q->give_up, true);
-  q->stop_check = true;
+  atomic_store (&q->stops.asked, true);
+  atomic_store (&q->stops.give_up, true);
+  q->stops.check = true;
 }
 
 void
@@ -292,24 +280,24 @@ qimport_close (struct qimport *q)
 
   if (q == NULL)
     return;
-  if (!q->over && q->journal != NULL && q->image.records != NULL) {
+  if (!q->machine.over && q->journal != NULL && q->image.records != NULL) {
     fail (&closed, ERR_INTERRUPTED, "closed before it was complete");
-    atomic_store (&q->stop, true);
-    atomic_store (&q->give_up, true);
+    atomic_store (&q->stops.asked, true);
+    atomic_store (&q->stops.give_up, true);
     import_leave (q, &closed);
   }
   import_tell_early (q, &closed); /* there may be no import they could be told of */
   import_close_image (q);
   import_close_audit (q);
   options_close (q->options);
-  free (q->extents);
+  free (q->map.extents);
   image_release (&q->image);
-  free (q->url);
-  free (q->target_path);
-  free (q->id);
-  free (q->warnings);
-  pthread_cond_destroy (&q->check_over);
-  pthread_mutex_destroy (&q->lock);
+  free (q->given.url);
+  free (q->given.target_path);
+  free (q->given.id);
+  free (q->shown.warnings);
+  checker_release (&q->checker);
+  pthread_mutex_destroy (&q->shown.lock);
   free (q);
 }
 

@@ -106,6 +106,8 @@ list_one (void *ctx, const struct journal_import *imp, const struct journal_laye
   info->cluster_size = imp->cluster_size;
   info->guest_total = imp->guest_total;
   info->guest_committed = imp->now.guest_committed;
+  info->data_total = imp->guest_total - imp->zero_total;
+  info->data_committed = imp->now.guest_committed - imp->now.zero_committed;
   info->image_total = imp->image_total;
   info->fetched = imp->now.fetched;
   info->segments_total = imp->segments;
@@ -254,23 +256,6 @@ qimport_log (struct qimport_journal *j, const char *id,
   return 0;
 }
 
-/* The journal knows the processes that this one can see, and names them; a lock is seen from
- * any container. */
-static int
-refuse_used (const struct journal_import *imp, struct error *err)
-{
-  const struct target_spec spec = { .path = imp->target, .in_place = imp->keep_holes };
-
-  if (imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0'
-      || !target_is_used (&spec))
-    return 0;
-  return fail (
-      err, ERR_IMPORT_HELD,
-      "import %.8s: its target %s is locked: a process in another container is working "
-      "on it, or something else uses it; end that one first",
-      imp->id, imp->target);
-}
-
 /* With --unallocated keep the target held something before: where the marker stands it comes
  * back, for who forgets the import may want what is left of the rest. */
 static int
@@ -283,7 +268,7 @@ give_back (struct journal *j, const struct journal_import *imp, struct error *er
   OWN_MEM uint8_t *held = NULL;
   int rc;
 
-  if (!imp->keep_holes || imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0')
+  if (!imp->keep_holes || imp->now.state == IMPORT_COMPLETE)
     return 0;
   held = malloc (TARGET_HELD_SIZE);
   if (held == NULL)
@@ -312,10 +297,21 @@ remove_kept (struct journal *j, const struct journal_import *imp)
 }
 
 int
-import_forget (struct journal *j, const struct journal_import *imp, struct error *err)
+import_forget (struct journal *j, struct journal_import *imp, struct error *err)
 {
-  if (give_back (j, imp, err) == -1 || journal_forget (j, imp, err) == -1)
+  bool complete = imp->now.state == IMPORT_COMPLETE;
+  struct error ignored;
+  int rc = 0;
+
+  if (journal_hold_audit (j, imp, err) == -1)
     return -1;
+  if (!complete && imp->now.state == IMPORT_COMPLETE)
+    rc = fail (err, ERR_IMPORT_HELD,
+               "import %.8s: another process has just completed it; look at it again", imp->id);
+  if (rc == -1 || give_back (j, imp, err) == -1 || journal_forget (j, imp->no, err) == -1) {
+    journal_release_audit (j, imp->no, &ignored);
+    return -1;
+  }
   remove_kept (j, imp);
   return 0;
 }
@@ -326,8 +322,7 @@ qimport_forget (struct qimport_journal *j, const char *id, struct qimport_error 
   OWN_MEM struct journal_import *imp = NULL;
   struct error err;
 
-  if (find (j, id, &imp, &err) == -1 || refuse_used (imp, &err) == -1
-      || import_forget (j->journal, imp, &err) == -1)
+  if (find (j, id, &imp, &err) == -1 || import_forget (j->journal, imp, &err) == -1)
     return publish_error (error, &err);
   return 0;
 }

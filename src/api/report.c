@@ -265,9 +265,13 @@ print_facts (FILE *out, const struct journal_import *imp, const struct journal_l
   snprintf (line, sizeof line, "%s (%" PRIu64 " bytes)", format_size (a, imp->virtual_size),
             imp->virtual_size);
   fact (out, "size of the disk", line);
-  snprintf (line, sizeof line, "%s of %s", format_size (a, imp->now.guest_committed),
-            format_size (b, imp->guest_total));
+  snprintf (line, sizeof line, "%s of %s",
+            format_size (a, imp->now.guest_committed - imp->now.zero_committed),
+            format_size (b, imp->guest_total - imp->zero_total));
   fact (out, "committed", line);
+  snprintf (line, sizeof line, "%s of %s", format_size (a, imp->now.zero_committed),
+            format_size (b, imp->zero_total));
+  fact (out, "zeros", line);
   fact (out, "received", format_size (a, imp->now.fetched));
   snprintf (line, sizeof line, "%" PRIu64 " (interruptions: %u, retries: %u)",
             imp->now.attempts, s->interruptions, s->retries);

@@ -63,7 +63,7 @@ run_audit (const struct arguments *a)
 
   if (status != 0)
     return status;
-  d = display_new (a, 1, 1);
+  d = display_new (a, 1, 1, false);
   if (d == NULL)
     return out_of_memory ();
   if (qimport_journal_open (&j, a->journal, 0, &err) == -1

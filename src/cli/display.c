@@ -18,10 +18,17 @@
 
 #include "cli/bar.h"
 #include "cli/human.h"
+#include "cli/notify.h"
 #include "cli/output.h"
 #include "cli/stop.h"
 
-enum { TICK_MS = 100, PLAIN_MS = 5000, PLAIN_LEAST_MS = 1000, JSON_MS = 1000 };
+enum {
+  TICK_MS = 100,
+  PLAIN_MS = 5000,
+  PLAIN_LEAST_MS = 1000,
+  JSON_MS = 1000,
+  NOTIFY_MS = 1000
+};
 
 struct line {
   struct qimport *q; /* NULL: there is none in this slot */
@@ -39,6 +46,8 @@ struct display {
   bool ticks, quit;
   enum progress_style style; /* never AUTO */
   bool verbose, colour;
+  bool notifies, starting; /* systemd is told; it waits for the end */
+  int64_t notified_ms;
   size_t drawn; /* lines of the terminal that are ours, the cursor behind the last */
   size_t imports, over;
   size_t slots;
@@ -61,6 +70,17 @@ choose_style (const struct arguments *a)
   if (a->quiet)
     return PROGRESS_NONE;
   return isatty (STDERR_FILENO) && !is_dumb () ? PROGRESS_BAR : PROGRESS_PLAIN;
+}
+
+void
+progress_of (struct qimport *q, struct qimport_progress *p)
+{
+  struct qimport_work w;
+
+  qimport_progress_get (q, p);
+  qimport_progress_work (q, &w);
+  p->guest_total = w.total;
+  p->guest_committed = w.done;
 }
 
 static void
@@ -225,7 +245,7 @@ tick (struct display *d)
 
     if (l->q == NULL)
       continue;
-    qimport_progress_get (l->q, &l->progress);
+    progress_of (l->q, &l->progress);
     tell_note (d, l);
     if (d->style == PROGRESS_PLAIN)
       show_plain (l);
@@ -271,7 +291,7 @@ begin_ticking (struct display *d)
 }
 
 struct display *
-display_new (const struct arguments *a, size_t slots, size_t n)
+display_new (const struct arguments *a, size_t slots, size_t n, bool waits)
 {
   struct display *d = calloc (1, sizeof *d + slots * sizeof d->line[0]);
   const char *no_colour = getenv ("NO_COLOR");
@@ -284,6 +304,8 @@ display_new (const struct arguments *a, size_t slots, size_t n)
       = (no_colour == NULL || no_colour[0] == '\0') && isatty (STDERR_FILENO) && !is_dumb ();
   d->imports = n;
   d->slots = slots;
+  d->notifies = notify_listens ();
+  d->starting = waits;
   begin_ticking (d);
   return d;
 }
@@ -296,18 +318,47 @@ display_begin (struct display *d, size_t slot, const char *name, struct qimport 
   pthread_mutex_lock (&d->lock);
   memset (l, 0, sizeof *l);
   l->q = q;
-  qimport_progress_get (q, &l->progress);
+  progress_of (q, &l->progress);
   snprintf (l->name, sizeof l->name, "%s", name);
   pthread_mutex_unlock (&d->lock);
+}
+
+/* Told from between the steps, so that one that hangs is silent. */
+static void
+show_notify (struct display *d, struct line *l)
+{
+  const struct bar_look look = { .columns = 200 };
+  int64_t now = now_monotonic_ms ();
+  size_t i, at_work = 0;
+  char text[LINE_SIZE];
+  double rate = 0;
+
+  if (now - d->notified_ms < NOTIFY_MS)
+    return;
+  d->notified_ms = now;
+  progress_of (l->q, &l->progress);
+  for (i = 0; i < d->slots; i++) {
+    at_work += d->line[i].q != NULL;
+    rate += d->line[i].q != NULL ? d->line[i].progress.rate : 0;
+  }
+  if (d->imports > 1)
+    total_line (text, &look, d->over, d->imports, at_work, rate);
+  else
+    plain_line (text, l->name, &l->progress);
+  notify_status (text);
+  notify_alive (d->starting || stop_requested ());
 }
 
 void
 display_show (struct display *d, size_t slot)
 {
-  if (d->style != PROGRESS_JSON)
+  if (d->style != PROGRESS_JSON && !d->notifies)
     return;
   pthread_mutex_lock (&d->lock);
-  show_json (&d->line[slot], false);
+  if (d->style == PROGRESS_JSON)
+    show_json (&d->line[slot], false);
+  if (d->notifies)
+    show_notify (d, &d->line[slot]);
   pthread_mutex_unlock (&d->lock);
 }
 

@@ -10,14 +10,19 @@
 #define QIMPORT_CLI_DISPLAY_H
 
 #include <qimport.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "cli/arguments.h"
 
 struct display;
 
-/* For N imports, up to SLOTS at a time.  NULL when memory is out. */
-struct display *display_new (const struct arguments *a, size_t slots, size_t n);
+/* What is shown of Q: its guest bytes are those that have to be fetched and decoded. */
+void progress_of (struct qimport *q, struct qimport_progress *p);
+
+/* For N imports, up to SLOTS at a time; systemd may wait for their end (notify.h).  NULL when
+ * memory is out. */
+struct display *display_new (const struct arguments *a, size_t slots, size_t n, bool waits);
 void display_close (struct display *d);
 
 /* Q is in SLOT from now on, and called NAME, until display_end. */

@@ -41,6 +41,8 @@ row_of (const struct qimport_info *i)
     .cluster_size = i->cluster_size,
     .guest_total = i->guest_total,
     .guest_committed = i->guest_committed,
+    .work_total = i->data_total > 0 ? i->data_total : i->guest_total,
+    .work_done = i->data_total > 0 ? i->data_committed : i->guest_committed,
     .image_total = i->image_total,
     .fetched = i->fetched,
     .segments_total = i->segments_total,

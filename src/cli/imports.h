@@ -16,6 +16,8 @@ struct import_row {
   const char *id, *state, *url, *target, *target_kind, *error_message, *holder;
   uint64_t virtual_size, cluster_size, guest_total, guest_committed, image_total, fetched;
   uint64_t segments_total, segments_committed, attempts;
+  uint64_t work_total,
+      work_done; /* bytes to be fetched and decoded; zeros where there is no else */
   int64_t started_at, updated_at, finished_at;
   char texts[];
 };

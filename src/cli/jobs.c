@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/json.h"
+#include "cli/notify.h"
 #include "cli/publisher.h"
 #include "cli/output.h"
 #include "cli/stop.h"
@@ -105,6 +107,14 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
+/* Its words say already what to do before there is an import. */
+static bool
+gives_advice (const struct qimport_error *err)
+{
+  return strcmp (err->code, "source-unreachable") == 0
+         || strcmp (err->code, "source-ended") == 0;
+}
+
 /* Say what became of an import that ended with ERR: which part is safe, and how to go on.
  * Returns the exit status. */
 static int
@@ -113,7 +123,8 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
 {
   const char *why = stop_requested () ? "interrupted" : err->message;
 
-  if (p->id[0] == '\0' && strcmp (err->code, "source-unreachable") == 0 && !stop_requested ())
+  notify_status (why);
+  if (p->id[0] == '\0' && gives_advice (err) && !stop_requested ())
     display_message (d, "%s; nothing was begun", why);
   else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);
@@ -222,7 +233,7 @@ finish_job (const struct crew *c, size_t slot, struct qimport_journal *j, const 
 
   name_job (c->display, slot, j, job, q);
   rc = drive (c->display, slot, c->a, q, &err);
-  qimport_progress_get (q, &p);
+  progress_of (q, &p);
   qimport_close (q);
   if (rc == -1)
     return tell_failure (c->display, c->a, j, &p, &err);
@@ -289,19 +300,35 @@ work_together (struct crew *c, size_t members)
   return 0;
 }
 
+/* A unit that brings a disk onto its target is there when the disk is; one that goes on with
+ * what was interrupted is there when it works. */
+static void
+tell_ready (void)
+{
+  notify ("READY=1");
+}
+
 int
 jobs_run (const struct arguments *a, struct job *jobs, size_t n)
 {
+  bool brings = n == 0 || jobs[0].verb != JOB_RESUME;
   size_t members = a->jobs < n ? a->jobs : n;
   struct crew c = { .a = a, .jobs = jobs, .n = n };
   int status = stop_begin ();
 
-  if (status != 0 || n == 0)
+  if (status != 0)
     return status;
-  c.display = display_new (a, members, n);
-  if (c.display == NULL)
-    return out_of_memory ();
-  status = work_together (&c, members);
-  display_close (c.display);
+  if (!brings)
+    tell_ready ();
+  if (n > 0) {
+    c.display = display_new (a, members, n, brings);
+    if (c.display == NULL)
+      return out_of_memory ();
+    status = work_together (&c, members);
+    display_close (c.display);
+  }
+  if (brings && status == 0)
+    tell_ready ();
+  notify (status == 0 ? "STOPPING=1\nSTATUS=complete" : "STOPPING=1");
   return status;
 }

@@ -31,6 +31,8 @@ qimport_SOURCES = \
 	src/cli/metrics.h \
 	src/cli/near.c \
 	src/cli/near.h \
+	src/cli/notify.c \
+	src/cli/notify.h \
 	src/cli/output.c \
 	src/cli/output.h \
 	src/cli/patience.c \

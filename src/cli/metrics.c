@@ -40,6 +40,18 @@ guest_committed (const struct import_row *i)
 }
 
 static double
+work_total (const struct import_row *i)
+{
+  return (double)i->work_total;
+}
+
+static double
+work_done (const struct import_row *i)
+{
+  return (double)i->work_done;
+}
+
+static double
 image_total (const struct import_row *i)
 {
   return (double)i->image_total;
@@ -85,6 +97,10 @@ static const struct {
     guest_total },
   { "qimport_import_committed_bytes", "gauge", "Bytes of the disk that are durable.",
     guest_committed },
+  { "qimport_import_work_bytes", "gauge",
+    "Of the former what is fetched and decoded, not zeros.", work_total },
+  { "qimport_import_work_done_bytes", "gauge", "Of those, how many are durable: how far it is.",
+    work_done },
   { "qimport_import_image_bytes", "gauge", "Bytes of the image that have to be fetched.",
     image_total },
   { "qimport_import_fetched_bytes_total", "counter", "Body bytes fetched in all attempts.",

@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "cli/imports.h"
 #include "cli/jobs.h"
+#include "cli/notify.h"
 #include "cli/output.h"
 
 static int
@@ -76,7 +77,7 @@ name_them (const struct arguments *a, const struct import_list *l)
   message ("%zu imports were interrupted; say which, or --all; see: qimport help resume", l->n);
   for (i = 0; i < l->n; i++)
     message ("  qimport resume %.8s%s   # %s, %.1f%% of %s", l->v[i]->id, journal,
-             l->v[i]->target, percent_of (l->v[i]->guest_committed, l->v[i]->guest_total),
+             l->v[i]->target, percent_of (l->v[i]->work_done, l->v[i]->work_total),
              l->v[i]->url);
   return QIMPORT_USAGE;
 }
@@ -97,6 +98,8 @@ run_resume (const struct arguments *a)
     if (!a->all || a->verbose)
       message ("no import was interrupted; see: qimport status");
     status = a->all ? QIMPORT_DONE : QIMPORT_JOURNAL;
+    if (status == QIMPORT_DONE)
+      notify ("READY=1"); /* whoever waits for that takes an end without it as a failure */
   } else if (l.n > 1 && !a->all) {
     status = name_them (a, &l);
   } else {

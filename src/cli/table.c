@@ -203,7 +203,7 @@ cell (char out[CELL_SIZE], const struct import_row *i, enum column c, const stru
     clean_text (out, CELL_SIZE, i->state);
     break;
   case PERCENT:
-    snprintf (out, CELL_SIZE, "%.1f%%", percent_of (i->guest_committed, i->guest_total));
+    snprintf (out, CELL_SIZE, "%.1f%%", percent_of (i->work_done, i->work_total));
     break;
   case SIZE:
     snprintf (out, CELL_SIZE, "%s", human_short_size (number, i->virtual_size));
@@ -335,7 +335,8 @@ print_details (struct qimport_journal *j, const struct import_row *i)
   print_line ("target-kind:", i->target_kind);
   print_bytes ("virtual-size:", i->virtual_size);
   print_bytes ("cluster-size:", i->cluster_size);
-  print_part ("committed:", i->guest_committed, i->guest_total);
+  print_part ("committed:", i->work_done, i->work_total);
+  print_part ("zeros:", i->guest_committed - i->work_done, i->guest_total - i->work_total);
   print_bytes ("to-fetch:", i->image_total);
   print_bytes ("fetched:", i->fetched);
   snprintf (text, sizeof text, "%" PRIu64 " of %" PRIu64, i->segments_committed,

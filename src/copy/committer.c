@@ -15,7 +15,8 @@ committer_is_behind (const struct committer *c)
 
   assert (team_held (c->team));
   return p->pending.n > 0 || p->pending.guest > 0 || p->unsynced > 0
-         || c->image_hash->to != p->committed.image_hashed_to || pool_has_changed (c->pool);
+         || c->image_hash->to != p->committed.image_hashed_to || pool_has_changed (c->pool)
+         || (c->facts->streams && atomic_load (&p->fetched) != p->committed.fetched);
 }
 
 void
@@ -73,6 +74,7 @@ take_published (struct committer *c, struct commit *out)
   for (i = 0; i < out->all.n; i++)
     p->segments_committed += out->all.item[i].committed;
   p->guest_committed += out->all.guest;
+  p->zero_committed += out->all.zeros;
   p->fetched = atomic_load (&from->fetched);
   p->zero_ord = from->zero_ord;
   p->zero_off = from->zero_off;

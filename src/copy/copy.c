@@ -232,6 +232,13 @@ copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes, st
 }
 
 void
+copy_submit_fetched (struct copy *c, uint64_t bytes)
+{
+  assert (c->facts.streams);
+  atomic_store (&c->progress.fetched, c->facts.imp.now.fetched + bytes);
+}
+
+void
 copy_submit_end (struct copy *c)
 {
   mutex_lock (&c->team.lock);
@@ -248,6 +255,7 @@ copy_progress (struct copy *c, struct copy_progress *out)
   mutex_lock (&c->team.lock);
   out->guest_written = c->progress.guest_written;
   out->guest_committed = c->progress.committed.guest_committed;
+  out->zero_committed = c->progress.committed.zero_committed;
   out->segments_committed = c->progress.committed.segments_committed;
   mutex_unlock (&c->team.lock);
 }

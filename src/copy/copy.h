@@ -13,36 +13,9 @@
 #ifndef QIMPORT_COPY_H
 #define QIMPORT_COPY_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/error.h"
-#include "base/extent.h"
 #include "base/own.h"
-#include "journal/journal.h"
-#include "qcow2/qcow2.h"
-#include "source/source.h"
-#include "target/kept.h"
-#include "target/target.h"
-
-struct copy_spec {
-  struct journal *journal;
-  const struct journal_import *imp;
-  const struct layer_format *formats; /* one a layer */
-  const struct extent *extents; /* of the map, from journal_map_keep; NULL: read their rows */
-  size_t n_extents;
-  struct source *const *sources; /* one a layer; not used in a stream */
-  struct target *target;
-  unsigned connections, workers;
-  uint64_t memory; /* bytes of segment buffers */
-  int64_t commit_interval_ms;
-  struct kept *kept;             /* made durable with every commit; may be NULL */
-  int64_t deadline_ms;           /* monotonic; 0: none */
-  const atomic_bool *stop;       /* set: wait for nothing that can take long */
-  const atomic_bool *may_commit; /* the journal's check has passed */
-  const atomic_bool *check_over; /* and if it is not so then, it never will be */
-};
+#include "copy/copy_spec.h"
 
 struct copy;
 
@@ -64,11 +37,13 @@ int copy_stop (struct copy *c, struct error *err);
  * failed (ERR_INTERRUPTED, for the caller to say why). */
 int copy_submit (struct copy *c, const struct segment *seg, const uint8_t *bytes,
                  struct error *err);
+/* And so many bytes came in this run so far, whatever became of them. */
+void copy_submit_fetched (struct copy *c, uint64_t bytes);
 /* No more segments will be submitted. */
 void copy_submit_end (struct copy *c);
 
 struct copy_progress {
-  uint64_t guest_written, guest_committed, segments_committed;
+  uint64_t guest_written, guest_committed, segments_committed, zero_committed;
 };
 /* From any thread. */
 void copy_progress (struct copy *c, struct copy_progress *out);

@@ -6,7 +6,7 @@
 #ifndef QIMPORT_COPY_FACTS_H
 #define QIMPORT_COPY_FACTS_H
 
-#include "copy/copy.h"
+#include "copy/copy_spec.h"
 
 /* What has come of plain data is written in multiples of this. */
 enum { COPY_GRAIN = 4096 };

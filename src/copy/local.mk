@@ -4,6 +4,7 @@ librooms_la_SOURCES += \
 	src/copy/committer.h \
 	src/copy/copy.c \
 	src/copy/copy.h \
+	src/copy/copy_spec.h \
 	src/copy/decoders.c \
 	src/copy/decoders.h \
 	src/copy/facts.h \

@@ -32,6 +32,7 @@ progress_open (struct progress *p, struct team *team, const struct journal_impor
   p->team = team;
   p->committed.segments_committed = imp->now.segments_committed;
   p->committed.guest_committed = p->guest_written = imp->now.guest_committed;
+  p->committed.zero_committed = imp->now.zero_committed;
   p->committed.fetched = imp->now.fetched;
   p->committed.zero_ord = p->zero_ord = imp->now.zero_ord;
   p->committed.zero_off = p->zero_off = imp->now.zero_off;
@@ -81,6 +82,7 @@ progress_zeroed (struct progress *p, uint64_t n, uint64_t wrote, bool last)
   p->zero_ord += last;
   p->guest_written += n;
   p->pending.guest += n;
+  p->pending.zeros += n;
   p->unsynced += wrote;
 }
 

@@ -15,6 +15,7 @@ struct pending {
   struct segment_progress *item;
   size_t n, cap;
   uint64_t guest; /* bytes, also of slots still in flight */
+  uint64_t zeros; /* of them */
 };
 
 int pending_add (struct pending *p, const struct segment_progress *item);

@@ -109,21 +109,20 @@ run_take_part (struct run *run, struct slot *s, uint64_t to)
 
 /* ---- What came over the network ---------------------------------------------------------- */
 
-/* S has all its bytes. */
+/* S has all its bytes; with the lock held since before the last of them could be seen: whoever
+ * sees them may write or hash them, and give the slot to another segment. */
 static void
 slot_complete (struct runs *r, struct slot *s)
 {
   struct team *team = r->pool->team;
 
-  mutex_lock (&team->lock);
-  assert (slot_adds_up (s));
+  assert (team_held (team) && slot_adds_up (s) && s->life.state != SLOT_FREE);
   if (!s->life.written) {
     pool_queue (r->pool, s);
   } else {
     pthread_cond_signal (&team->work); /* to be hashed */
     pool_retire (r->pool, r->progress, s);
   }
-  mutex_unlock (&team->lock);
 }
 
 /* The I-th part of RUN is whole, or somebody else's: its slot may be another segment's soon. */
@@ -155,6 +154,7 @@ fill_part (struct run *run, size_t i, uint64_t at, const uint8_t *data, uint64_t
 {
   struct slot *s = run->slots[i];
   struct slot_part *p = &s->net.part[run->part[i]];
+  struct team *team = run->of->pool->team;
   uint64_t begin = slot_part_from (s, run->part[i]);
   uint64_t from = begin + atomic_load_explicit (&p->there, memory_order_relaxed);
   uint64_t to = min_u64 (end, s->base.v + p->end);
@@ -163,9 +163,15 @@ fill_part (struct run *run, size_t i, uint64_t at, const uint8_t *data, uint64_t
     return;
   assert (p->asked && at <= from && to - s->base.v <= s->len);
   memcpy (s->buf + (from - s->base.v), data + (from - at), to - from);
+  if (to < s->base.v + p->end) {
+    atomic_store_explicit (&p->there, to - begin, memory_order_release);
+    return;
+  }
+  mutex_lock (&team->lock);
   atomic_store_explicit (&p->there, to - begin, memory_order_release);
   if (slot_filled (s) == s->len)
     slot_complete (run->of, s);
+  mutex_unlock (&team->lock);
 }
 
 /* Bytes for the slots of a run.  The tail of one segment's last cluster is the head of the next

@@ -177,6 +177,18 @@ continues (const struct requests *r, const struct run *run, uint64_t base, uint6
   return base < end || (base + worth <= run->range.at.v + want && base <= end + RUN_GAP);
 }
 
+/* Does the first open part of S?  What was left between other requests is one of its own,
+ * unless its bytes come anyway: the tail that two segments need may have been cut. */
+static bool
+joins (const struct requests *r, const struct run *run, const struct slot *s, uint64_t want)
+{
+  unsigned k = slot_part_open (s);
+
+  if (k == 0)
+    return continues (r, run, s->base.v, want);
+  return run->n < RUN_SLOTS && slot_part_from (s, k) < host_end (run->range);
+}
+
 /* Ask for the first open part of S: all of it, but where less than a segment is wanted. */
 static void
 run_add (const struct requests *r, struct run *run, struct slot *s, uint64_t want)
@@ -220,8 +232,7 @@ run_take (struct requests *r, const struct run *run, uint64_t want, struct slot 
 
   *out = NULL;
   if (s != NULL) {
-    /* what was left between other requests is one of its own */
-    if (run->n == 0 || (slot_part_open (s) == 0 && continues (r, run, s->base.v, want)))
+    if (run->n == 0 || joins (r, run, s, want))
       *out = s;
     return 0;
   }

@@ -83,9 +83,7 @@ extent_of (struct segment_writer *w, const struct slot *s, uint64_t i,
     return 0;
   }
   if (ord < w->batch_first || ord >= w->batch_first + w->batch_n) {
-    if (journal_extents (w->reader, &s->seg, i, w->batch, BATCH, &w->batch_n,
-                         err)
-        == -1)
+    if (journal_extents (w->reader, &s->seg, i, w->batch, BATCH, &w->batch_n, err) == -1)
       return -1;
     w->batch_first = ord;
   }
@@ -274,7 +272,8 @@ segment_writer_open (struct segment_writer **out, const struct copy_facts *f,
   w->decoders.formats = f->spec.formats;
   if (gather_init (&w->gather, arena, err) == -1
       || (f->spec.extents == NULL
-          && journal_reader_open (&w->reader, journal_path (f->spec.journal), f->imp.no, err) == -1))
+          && journal_reader_open (&w->reader, journal_path (f->spec.journal), f->imp.no, err)
+                 == -1))
     return -1;
   *out = w;
   w = NULL;

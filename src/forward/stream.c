@@ -33,6 +33,18 @@ read_more (struct stream *s, size_t *got, struct error *err)
   return source_stream_read (s->q->image.sources[0], to, room, got, err);
 }
 
+/* Over all attempts; a kill may have taken from the journal what is kept for all that. */
+static void
+tell_fetched (struct stream *s)
+{
+  uint64_t bytes = source_fetched (s->q->image.sources[0]), kept;
+
+  kept = s->wrapped != NULL ? wrapped_recalled (s->wrapped) : 0;
+  if (kept > s->fetched_before)
+    bytes += kept - s->fetched_before;
+  copy_submit_fetched (s->q->copy, bytes);
+}
+
 /* Fill the buffer, or to the end. */
 static int
 fill (struct stream *s, struct error *err)
@@ -50,6 +62,8 @@ fill (struct stream *s, struct error *err)
       hash_update (&s->hash, s->buf + s->have, got);
     s->have += got;
     s->pos += got;
+    if (s->running)
+      tell_fetched (s);
   }
   return 0;
 }
@@ -99,16 +113,17 @@ ended_early (const struct stream *s, struct error *err)
                  "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
                  " bytes; publish it again, whole",
                  source_url (q->image.sources[0]), s->pos);
-  if (!q->in_journal)
+  if (!q->standing.in_journal)
     return fail (err, ERR_SOURCE_ENDED,
-                 "the pipe ended after %" PRIu64 " bytes, before the image did; nothing was "
-                 "written; start again with the whole image on standard input",
+                 "the pipe ended after %" PRIu64 " bytes, before the image did; start again "
+                 "with the whole image on standard input",
                  s->pos);
-  return fail (err, ERR_SOURCE_ENDED,
-               "the pipe ended after %" PRIu64
-               " bytes, before the image did; resume it with the "
-               "same bytes, all of them, on standard input",
-               s->pos);
+  return fail (
+      err, ERR_SOURCE_ENDED,
+      "the pipe ended after %" PRIu64
+      " bytes, before the image did, and all of them are needed again; `qimport resume` "
+      "goes on",
+      s->pos);
 }
 
 /* Is all there that the header, the tables and the clusters need? */
@@ -152,11 +167,11 @@ finish_stream (struct stream *s, struct error *err)
 
   if (s->hashes) {
     hash_peek (&s->hash, &sum);
-    checksum_text (q->stream_checksum, &sum);
+    checksum_text (q->forward.checksum, &sum);
   }
   /* of a wrapped image it is the file's, by which that is known again */
   q->image.records[0].length = s->wrapped == NULL ? s->pos : wrapped_taken (s->wrapped);
-  journal_map_stop_when (s->map, &q->stop_check);
+  journal_map_stop_when (s->map, &q->stops.check);
   if (journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1
       || journal_map_seal (s->map, &q->imp, err) == -1)
     return -1;
@@ -202,7 +217,7 @@ take_head (struct stream *s, struct error *err)
   size_t need;
 
   if (qcow2_header_need (s->buf, (size_t)s->have, len, &need, err) == -1) {
-    if (!q->in_journal)
+    if (!q->standing.in_journal)
       return -1;
     return s->pipe && len == s->have ? ended_early (s, err) : refuse_other (s, err);
   }
@@ -211,7 +226,7 @@ take_head (struct stream *s, struct error *err)
   digest_init (&d);
   digest_update (&d, s->buf, need);
   digest_peek (&d, digest);
-  if (q->in_journal && !q->options->restart
+  if (q->standing.in_journal && !q->options->restart
       && memcmp (digest, q->image.records[0].head_digest, DIGEST_SIZE) != 0)
     return refuse_other (s, err);
   memcpy (q->image.records[0].head_digest, digest, DIGEST_SIZE);
@@ -290,25 +305,26 @@ run_stream (struct stream *s, struct error *err)
   struct qimport *q = s->q;
   bool fresh;
 
-  if (q->in_journal && s->disk.virtual_size != q->imp.virtual_size)
+  if (q->standing.in_journal && s->disk.virtual_size != q->imp.virtual_size)
     return import_other_disk (q, s->disk.virtual_size, q->imp.virtual_size, err);
   q->image.layers[0].disk = s->disk;
   q->imp.virtual_size = s->disk.virtual_size;
   q->imp.layers = 1;
-  if (!q->in_journal && import_begin (q, err) == -1)
+  if (!q->standing.in_journal && import_begin (q, err) == -1)
     return -1;
   /* An import that began with ranges had other segments, before --restart. */
   if (q->options->restart
       && journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1)
     return -1;
-  fresh = q->fresh;
+  fresh = q->standing.fresh;
   q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
   if (journal_map_begin (&s->map, q->journal, &q->imp, q->image.records, err) == -1
       || journal_reader_open (&s->reader, journal_path (q->journal), q->imp.no, err) == -1
       || import_open_copy (q, err) == -1)
     return -1;
-  q->fresh = fresh;
+  q->standing.fresh = fresh;
   s->running = true;
+  tell_fetched (s);
   return 0;
 }
 
@@ -335,7 +351,7 @@ step_stream (struct stream *s, struct error *err)
 {
   int rc;
 
-  if (atomic_load (&s->q->stop))
+  if (atomic_load (&s->q->stops.asked))
     return fail (err, ERR_INTERRUPTED, "interrupted");
   if (import_check_failed (s->q, err) == -1)
     return -1;
@@ -359,7 +375,7 @@ recall_length (struct stream *s, struct error *err)
   OWN_MEM struct journal_layer *layer = NULL;
 
   s->known_len = UINT64_MAX;
-  if (s->wrapped != NULL || !s->q->in_journal || s->q->options->restart)
+  if (s->wrapped != NULL || !s->q->standing.in_journal || s->q->options->restart)
     return 0;
   layer = malloc (sizeof *layer);
   if (layer == NULL)
@@ -378,8 +394,9 @@ open_stream (struct qimport *q, struct error *err)
 
   if (s == NULL)
     return fail_memory (err, "the stream");
-  q->stream_state = s;
+  q->forward.stream = s;
   s->q = q;
+  s->fetched_before = q->imp.now.fetched;
   s->piece = PIECE_LEAST; /* until the header is known */
   s->pipe = q->image.records[0].length == UINT64_MAX;
   s->buf = malloc (BUFFER);
@@ -397,19 +414,19 @@ int
 phase_stream (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (q->stream_state == NULL && open_stream (q, err) == -1)
+  if (q->forward.stream == NULL && open_stream (q, err) == -1)
     return -1;
-  return step_stream (q->stream_state, err);
+  return step_stream (q->forward.stream, err);
 }
 
 void
 import_close_stream (struct qimport *q)
 {
-  struct stream *s = q->stream_state;
+  struct stream *s = q->forward.stream;
 
   if (s == NULL)
     return;
-  q->stream_state = NULL;
+  q->forward.stream = NULL;
   journal_map_close (s->map);
   journal_reader_close (s->reader);
   spool_close (s->spool);

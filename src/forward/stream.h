@@ -37,6 +37,7 @@ struct stream {
   struct journal_reader *reader;
   struct spool *spool;
   struct wrapped *wrapped; /* NULL: the source's bytes are the image */
+  uint64_t fetched_before; /* by earlier runs, as the journal knows it */
   bool running;            /* target and copy are there */
 
   uint64_t piece; /* bytes; the buffer holds two of the largest */
@@ -68,6 +69,7 @@ struct stream {
   uint64_t late_from, late_to;
   uint64_t data_end, compressed_end; /* the furthest byte that extents need */
   struct stream_run reach;           /* of the earlier pieces' extents */
+  uint64_t guest_found, data_found;  /* guest bytes that the tables so far tell of */
   uint64_t segments;                 /* that were handed on, or were committed already */
 };
 

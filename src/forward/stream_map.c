@@ -112,7 +112,10 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
 {
   struct stream *s = ctx;
 
+  if (e->kind != EXTENT_HOLE || !s->q->options->unallocated_keep)
+    s->guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
+    s->data_found += e->len;
     size_t i = table_behind (s, e->host.v);
 
     if (i < s->n_tables && table_at (s, i) < certain_end (e))
@@ -141,7 +144,7 @@ stream_find_disk (struct stream *s, struct error *err)
 {
   struct image_reader r = { read_for_snapshot, s, horizon (s) };
   int rc = image_snapshots_go_on (&s->snapshots, &r, &s->header, image_search_snapshot,
-                                   &s->search, err);
+                                  &s->search, err);
 
   if (rc == -1)
     return -1;

@@ -185,7 +185,7 @@ submit (struct stream *s, const struct segment *seg, struct error *err)
   if (segment_bytes (s, seg, &bytes, &owned, err) == -1
       || stream_check_committed (s, seg, bytes, err) == -1)
     return -1;
-  s->q->fresh = false;
+  s->q->standing.fresh = false;
   return seg->committed ? 0 : copy_submit (s->q->copy, seg, bytes, err);
 }
 

@@ -66,9 +66,26 @@ open_kept (struct qimport *q, struct error *err)
   if (q->options->no_keep || local != NULL || !q->image.ranges)
     return 0;
   kept_source (&q->image.records[0], sum);
-  if (kept_open (&q->kept, path, sum, &why) == -1)
+  if (kept_open (&q->forward.kept, path, sum, &why) == -1)
     on_lost (q, &why);
   return 0;
+}
+
+static void
+warn_room (struct qimport *q)
+{
+  uint64_t len = q->image.records[0].length, room;
+  char need[24], have[24];
+
+  if (q->forward.kept == NULL || !kept_is_empty (q->forward.kept))
+    return;
+  room = kept_room (q->forward.kept);
+  if (len > room)
+    import_warn (q,
+                 "%s: its %s of %s data are kept until the import is complete, and %s are free "
+                 "there; see --spool-dir, or --no-keep",
+                 source_url (q->image.sources[0]), format_size (need, len),
+                 wrapper_name (q->image.wrapper), format_size (have, room));
 }
 
 /* What a resume without it costs. */
@@ -78,7 +95,8 @@ tell_cost (struct qimport *q)
   uint64_t len = q->image.records[0].length;
   char size[24];
 
-  if (!q->in_journal || q->options->restart || (q->kept != NULL && !kept_is_empty (q->kept)))
+  if (!q->standing.in_journal || q->options->restart
+      || (q->forward.kept != NULL && !kept_is_empty (q->forward.kept)))
     return;
   import_warn (q,
                "%s: nothing of the %s file was kept, so that it is read again from its start "
@@ -114,7 +132,8 @@ stream_open_wrapped (struct stream *s, struct error *err)
   if (open_kept (s->q, err) == -1)
     return -1;
   tell_cost (s->q);
-  spec.kept = s->q->kept;
+  warn_room (s->q);
+  spec.kept = s->q->forward.kept;
   s->pipe = true;
   return wrapped_open (&s->wrapped, &spec, err);
 }
@@ -132,10 +151,22 @@ stream_check_unwrapped (const struct stream *s, struct error *err)
   return image_name_error (&s->q->image, 0, err);
 }
 
+bool
+import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data)
+{
+  const struct stream *s = q->forward.stream;
+
+  if (s == NULL || !s->running || q->imp.sealed)
+    return false;
+  *guest = s->guest_found;
+  *data = s->data_found;
+  return true;
+}
+
 uint64_t
 import_stream_taken (const struct qimport *q)
 {
-  const struct stream *s = q->stream_state;
+  const struct stream *s = q->forward.stream;
 
   return s == NULL || s->wrapped == NULL ? 0 : wrapped_taken (s->wrapped);
 }

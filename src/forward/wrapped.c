@@ -11,14 +11,14 @@
 #include "base/text.h"
 
 /* So many pieces are fetched ahead for one that is unpacked. */
-enum { AT_ONCE = 8 };
+enum { AT_ONCE = 32 };
 
 struct wrapped {
   struct wrapped_spec spec;
   struct unwrap *unwrap;
   uint8_t *in;         /* KEPT_PIECE bytes */
   struct unwrap_io io; /* what is left of them */
-  uint64_t taken;
+  uint64_t taken, recalled;
   uint8_t *unkept; /* KEPT_PIECE bytes: what came when nothing could be kept any more */
   size_t unkept_len;
   bool fetching; /* what an earlier run kept is read */
@@ -65,6 +65,8 @@ recall (struct wrapped *w, size_t *len, struct error *err)
     return 0;
   if (kept_read (w->spec.kept, w->in, len, err) == -1)
     return -1;
+  if (!w->fetching)
+    w->recalled += *len;
   if (w->fetching || *len > 0)
     return 0;
   w->fetching = true;
@@ -127,8 +129,7 @@ next_bytes (struct wrapped *w, struct error *err)
 {
   size_t len = 0;
 
-  if (keep_what_came (w, err) == -1 || recall (w, &len, err) == -1
-      || (len == 0 && fetch (w, &len, err) == -1))
+  if (recall (w, &len, err) == -1 || (len == 0 && fetch (w, &len, err) == -1))
     return -1;
   if (w->spec.hash != NULL)
     hash_update (w->spec.hash, w->in, len);
@@ -171,7 +172,8 @@ wrapped_read (struct wrapped *w, void *buf, size_t max, size_t *got, struct erro
 
   *got = 0;
   while (rc == 1 && *got == 0 && !w->ended) {
-    if (w->io.in_len == 0 && !w->last && next_bytes (w, err) == -1)
+    if (keep_what_came (w, err) == -1
+        || (w->io.in_len == 0 && !w->last && next_bytes (w, err) == -1))
       return -1;
     w->io.out = buf;
     w->io.out_len = max;
@@ -188,4 +190,10 @@ uint64_t
 wrapped_taken (const struct wrapped *w)
 {
   return w->taken;
+}
+
+uint64_t
+wrapped_recalled (const struct wrapped *w)
+{
+  return w->recalled;
 }

@@ -37,5 +37,7 @@ int wrapped_read (struct wrapped *w, void *buf, size_t max, size_t *got, struct 
 
 /* Bytes of the file that were unpacked so far. */
 uint64_t wrapped_taken (const struct wrapped *w);
+/* Of them those that an earlier run kept. */
+uint64_t wrapped_recalled (const struct wrapped *w);
 
 #endif

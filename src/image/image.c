@@ -357,6 +357,7 @@ void
 image_record_format (struct image *i, char *features, size_t size)
 {
   const struct qcow2_header *h = &i->layers[0].header;
+  bool wrapped = i->wrapper != WRAPPER_NONE;
   unsigned k;
 
   for (k = 0; k < i->n_layers; k++) {
@@ -367,9 +368,10 @@ image_record_format (struct image *i, char *features, size_t size)
     r->segment_size = max_u64 (r->cluster_size, 1 << 20);
   }
   snprintf (features, size,
-            "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d", h->version,
-            (unsigned long long)h->cluster_size,
-            h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty);
+            "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
+            h->version, (unsigned long long)h->cluster_size,
+            h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
+            wrapped ? " wrapper=" : "", wrapped ? wrapper_name (i->wrapper) : "");
 }
 
 /* A path that is not there and looks like a URL that lost its beginning. */

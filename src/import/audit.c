@@ -23,44 +23,13 @@ enum { THREADS_MAX = 64 };
 /* ---- The journal's check ------------------------------------------------------------------
  */
 
-static void *
-check_main (void *ctx)
-{
-  struct qimport *q = ctx;
-  struct audit *a = q->audit;
-  const char *path = journal_path (q->journal);
-
-  a->check_result = journal_check (path, a->imp.no, &a->stop_check, &a->check_error);
-  if (a->check_result == 0)
-    a->check_result = journal_check_witness (path, a->imp.no, &a->stop_check, &a->check_error);
-  atomic_store (&a->check_done, true);
-  return NULL;
-}
-
 static int
 start_check (struct qimport *q, struct error *err)
 {
   struct audit *a = q->audit;
 
-  if (pthread_create (&a->checker, NULL, check_main, q) != 0)
-    return fail (err, ERR_NO_MEMORY, "cannot start a thread");
-  a->checker_runs = true;
-  return 0;
-}
-
-/* What the journal says must be believed before anything is said of the target.  1: not yet. */
-static int
-check_result (struct audit *a, struct error *err)
-{
-  if (!a->checker_runs)
-    return 0;
-  if (!atomic_load (&a->check_done))
-    return 1;
-  pthread_join (a->checker, NULL);
-  a->checker_runs = false;
-  if (a->check_result == -1)
-    *err = a->check_error;
-  return a->check_result;
+  return checker_start (&a->checker, journal_path (q->journal), a->imp.no, true, &a->stop_check,
+                        NULL, err);
 }
 
 /* ---- Comparing ----------------------------------------------------------------------------
@@ -81,7 +50,7 @@ start_compare (struct qimport *q, struct error *err)
     .whole = a->whole && a->imp.digests == DIGESTS_ALL,
     .threads = (unsigned)min_u64 (threads, THREADS_MAX),
     .memory = q->options->memory,
-    .stop = &q->stop,
+    .stop = &q->stops.asked,
   };
 
   compare_result_release (&a->result);
@@ -94,30 +63,37 @@ show_progress (struct qimport *q)
   const struct audit *a = q->audit;
   uint64_t done = a->compare != NULL ? compare_done (a->compare) : 0;
 
-  pthread_mutex_lock (&q->lock);
-  q->progress.guest_total = q->imp.guest_total;
-  q->progress.guest_written = q->progress.guest_committed = min_u64 (done, q->imp.guest_total);
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  q->shown.progress.guest_total = q->imp.guest_total;
+  q->shown.progress.guest_written = q->shown.progress.guest_committed
+      = min_u64 (done, q->imp.guest_total);
+  q->shown.work.total = q->shown.progress.guest_total;
+  q->shown.work.done = q->shown.progress.guest_committed;
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
-/* 1: more; 0: compared, and the journal can be believed. */
+/* 1: more; 0: compared, and the journal can be believed: before that nothing is said of the
+ * target. */
 static int
 compare_on (struct qimport *q, int timeout_ms, struct error *err)
 {
   struct audit *a = q->audit;
-  int rc = compare_step (a->compare, timeout_ms, err), checked;
+  int rc = compare_step (a->compare, timeout_ms, err);
+  struct error why;
 
   show_progress (q);
   if (rc == -1 && err->code == ERR_INTERRUPTED)
     return -1;
-  checked = rc == 1 && !atomic_load (&a->check_done) ? 1 : check_result (a, err);
-  if (checked == -1 || (rc == -1 && checked == 0))
-    return -1;
-  if (rc != 0 || checked != 0) {
-    if (rc != 1)
-      usleep (10000); /* only the journal's check is left */
+  if (rc == 1)
+    return checker_failed (&a->checker, err) == -1 ? -1 : 1;
+  if (!checker_wait (&a->checker, timeout_ms))
     return 1;
+  if (checker_join (&a->checker, &why) == -1) {
+    *err = why;
+    return -1;
   }
+  if (rc == -1)
+    return -1;
   compare_take (a->compare, &a->result);
   compare_close (a->compare);
   a->compare = NULL;
@@ -246,7 +222,7 @@ open_sources (struct qimport *q, struct error *err)
     return 0;
   if (import_recall_sources (q, err) == -1)
     return -1;
-  if (strcmp (q->url, "-") == 0)
+  if (strcmp (q->given.url, "-") == 0)
     return fail (err, ERR_USAGE,
                  "import %.8s came through a pipe; say where its image is with --url",
                  q->imp.id);
@@ -281,7 +257,7 @@ phase_repair (struct qimport *q, int timeout_ms, struct error *err)
   (void)timeout_ms;
   if (a->repair == NULL && begin_repair (q, err) == -1)
     return -1;
-  rc = repair_step (a->repair, &q->stop_check, err);
+  rc = repair_step (a->repair, &q->stops.check, err);
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_REPAIR;
   repair_close (a->repair);
@@ -396,6 +372,8 @@ audit_new (struct qimport *q, struct error *err)
   q->audit = calloc (1, sizeof *q->audit);
   if (q->audit == NULL)
     fail_memory (err, "an audit");
+  else
+    checker_init (&q->audit->checker);
   return q->audit;
 }
 
@@ -405,7 +383,7 @@ phase_audit (struct qimport *q, int timeout_ms, struct error *err)
   struct audit *a = audit_new (q, err);
 
   (void)timeout_ms;
-  if (a == NULL || import_find (q->journal, q->id, &a->imp, err) == -1
+  if (a == NULL || import_find (q->journal, q->given.id, &a->imp, err) == -1
       || journal_hold_audit (q->journal, &a->imp, err) == -1)
     return -1;
   a->held = true;
@@ -475,9 +453,7 @@ import_stop_audit (struct qimport *q)
   compare_close (a->compare);
   a->compare = NULL;
   a->stop_check = true;
-  if (a->checker_runs)
-    pthread_join (a->checker, NULL);
-  a->checker_runs = false;
+  checker_join (&a->checker, &ignored);
   if (a->held)
     journal_release_audit (q->journal, a->imp.no, &ignored);
   a->held = false;
@@ -490,6 +466,7 @@ import_close_audit (struct qimport *q)
     return;
   import_stop_audit (q);
   compare_result_release (&q->audit->result);
+  checker_release (&q->audit->checker);
   free (q->audit);
   q->audit = NULL;
 }

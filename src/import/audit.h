@@ -30,13 +30,8 @@ struct audit {
   struct compare *compare;
   struct compare_result result; /* of the last comparison */
 
-  /* The journal's check, beside the comparison. */
-  pthread_t checker;
-  bool checker_runs;
-  atomic_bool check_done;
+  struct checker checker; /* of the journal, beside the comparison */
   atomic_bool stop_check;
-  int check_result;
-  struct error check_error;
 
   enum verdict verdict;
   struct repair *repair;

@@ -27,8 +27,9 @@ import_is_http (const char *where)
 int
 import_open_beside (struct qimport *q, struct source **s, const char *where, struct error *err)
 {
-  struct source_options so
-      = { .stop = &q->give_up, .deadline_ms = q->deadline, .credentials_url = q->url };
+  struct source_options so = { .stop = &q->stops.give_up,
+                               .deadline_ms = q->stops.deadline,
+                               .credentials_url = q->given.url };
 
   import_source_options (q, &so);
   if (source_open (s, where, &so, err) == 0)
@@ -144,7 +145,7 @@ look_up (struct qimport *q, const struct small_file *f, struct span text, const 
   char name[CHECKSUM_NAME_MAX];
   struct checksums said;
 
-  if (checksum_name (q->url, name, err) == -1)
+  if (checksum_name (q->given.url, name, err) == -1)
     return -1;
   if (checksum_file_read (text, name, &said, err) == -1)
     return fail_in (err, f->shown);

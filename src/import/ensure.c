@@ -35,9 +35,10 @@ still_there (struct qimport *q)
   return there;
 }
 
-/* What the image must be now: as it was given, or as its publisher says today. */
+/* What the image must be now: as it was given, or as its publisher says today, if it does so by
+ * the algorithm of LIKE. */
 static int
-expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
+expected_now (struct qimport *q, const char *like, char want[HASH_TEXT], struct error *err)
 {
   struct published said;
 
@@ -46,7 +47,7 @@ expected_now (struct qimport *q, char want[HASH_TEXT], struct error *err)
     snprintf (want, HASH_TEXT, "%s", q->options->checksum);
   if (q->options->checksums == NULL)
     return 0;
-  if (import_ask_publisher (q, q->imp.now.image_sha256, &said, err) == -1)
+  if (import_ask_publisher (q, like, &said, err) == -1)
     return -1;
   checksum_text (want, &said.sum);
   return 0;
@@ -92,22 +93,39 @@ is_complete (struct qimport *q, struct error *err)
 
   if (import_same_url (q, err) == -1 || import_same_disk (q, err) == -1)
     return -1;
-  if (expected_now (q, want, err) == -1)
+  if (expected_now (q, q->imp.now.image_sha256, want, err) == -1)
     return q->options->newer ? import_not_asked (q, err) : -1;
   if (q->options->newer)
-    return import_newer (q, want, err);
+    return import_newer (q, q->imp.now.image_sha256, want, err);
   if (check_expected (q, want, err) == -1)
     return -1;
-  if (!q->ask_source || is_proven (want))
+  if (!q->doubt.ask_source || is_proven (want))
     return PHASE_OVER;
   return PHASE_ASK_SOURCE;
+}
+
+/* What was interrupted is of no use any more where the image is another one: with --newer it is
+ * begun again instead of being refused until somebody looks. */
+static int
+is_unfinished (struct qimport *q, struct error *err)
+{
+  char want[HASH_TEXT];
+
+  if (import_same_url (q, err) == -1)
+    return -1;
+  if (!q->options->newer || !q->imp.sealed || q->imp.now.holder[0] != '\0'
+      || strcmp (q->given.url, "-") == 0)
+    return PHASE_RESUME;
+  if (expected_now (q, q->imp.expect_sha256, want, err) == -1)
+    return import_not_asked (q, err);
+  return import_newer (q, q->imp.expect_sha256, want, err);
 }
 
 static int
 decide (struct qimport *q, struct error *err)
 {
   if (q->imp.now.state != IMPORT_COMPLETE)
-    return import_same_url (q, err) == -1 ? -1 : PHASE_RESUME;
+    return is_unfinished (q, err);
   if (still_there (q))
     return is_complete (q, err);
   memset (&q->imp, 0, sizeof q->imp);

@@ -13,13 +13,13 @@
 static void
 keep_early (struct qimport *q, const char *kind, const char *detail)
 {
-  struct early_event *e = &q->early[q->n_early];
+  struct early_event *e = &q->early.event[q->early.n];
 
-  if (q->n_early == EARLY_MAX)
+  if (q->early.n == EARLY_MAX)
     return;
   snprintf (e->kind, sizeof e->kind, "%s", kind);
   e->detail = strdup (detail);
-  q->n_early += e->detail != NULL;
+  q->early.n += e->detail != NULL;
 }
 
 int
@@ -28,12 +28,13 @@ import_tell_early (struct qimport *q, struct error *err)
   unsigned i;
   int rc = 0;
 
-  for (i = 0; i < q->n_early; i++) {
-    if (rc == 0 && q->in_journal)
-      rc = journal_event (q->journal, q->imp.no, q->early[i].kind, q->early[i].detail, err);
-    free (q->early[i].detail);
+  for (i = 0; i < q->early.n; i++) {
+    if (rc == 0 && q->standing.in_journal)
+      rc = journal_event (q->journal, q->imp.no, q->early.event[i].kind,
+                          q->early.event[i].detail, err);
+    free (q->early.event[i].detail);
   }
-  q->n_early = 0;
+  q->early.n = 0;
   return rc;
 }
 
@@ -43,7 +44,7 @@ import_event (struct qimport *q, const char *kind, const char *detail)
   struct error ignored;
 
   /* The event is for people; that it cannot be kept must not end the import. */
-  if (q->in_journal)
+  if (q->standing.in_journal)
     journal_event (q->journal, q->imp.no, kind, detail, &ignored);
   else
     keep_early (q, kind, detail);

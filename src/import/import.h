@@ -4,7 +4,7 @@
  *
  *     probe > parse > map > seal > claim the target > copy > finish > complete
  *
- * An import is a row of phases (run.c); each is a function that does a bit of work and says
+ * An import is a row of phases (phase.h); each is a function that does a bit of work and says
  * which comes next.  What a phase made is in the journal before the next one begins, so that a
  * resume enters at the same place.
  */
@@ -24,6 +24,7 @@
 #include "source/source.h"
 #include "target/kept.h"
 #include "target/target.h"
+#include "verify/checker.h"
 #include "verify/verify.h"
 
 enum { EARLY_MAX = 32 };
@@ -41,58 +42,89 @@ struct qimport_journal {
 
 enum job { JOB_START, JOB_RESUME, JOB_ENSURE, JOB_AUDIT };
 
-struct qimport {
-  enum job job;
-  struct journal *journal;
-  struct qimport_options *options;
+/* What the user named. */
+struct given {
   char *url, *target_path, *id;
+};
 
-  struct image image;
-  char **local_sources; /* paths of what of it, and of its mirrors, is on this machine; then
-                           NULL */
-  unsigned proofs;      /* of this run (prove.c) */
-  bool ask_source;      /* the URL may be another one: only its bytes tell (import_same_url) */
-  struct kept *kept;    /* what was fetched of a wrapped image; NULL: nothing is kept */
-  struct stream *stream_state;
-  char stream_checksum[HASH_TEXT]; /* of all that came, when it has ended */
-  bool describes;                  /* only looks: has neither journal nor target */
+/* Why the image may be another one than the journal has. */
+struct doubt {
+  bool ask_source; /* the URL may be another one: only its bytes tell (import_same_url) */
+  unsigned proofs; /* of this run (prove.c) */
+};
 
-  struct journal_import imp;
+/* An image that is read forward. */
+struct forward_state {
+  struct stream *stream;
+  struct kept *kept;        /* what was fetched of a wrapped image; NULL: nothing is kept */
+  char checksum[HASH_TEXT]; /* of all that came, when it has ended */
+};
+
+/* How the import stands to what was there before. */
+struct standing {
   bool in_journal; /* imp.no is valid, and held by us */
-  struct early_event early[EARLY_MAX];
-  unsigned n_early;
-  bool renews; /* over an older image that this program imported: what is the same stays */
-  bool fresh; /* begun by this run: what ends it before it copies leaves nothing behind */
-  struct extent *extents; /* of the map that this run made; NULL: they are in the journal */
-  size_t n_extents;
-  struct target *target;
-  struct copy *copy;
-  struct audit *audit;
+  bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
+  bool renews;     /* over an older image that this program imported: what is the same stays */
+  bool describes;  /* only looks: has neither journal nor target */
+};
 
+/* Events from before the import was in the journal. */
+struct early {
+  struct early_event event[EARLY_MAX];
+  unsigned n;
+};
+
+/* The map that this run made; without extents it is in the journal. */
+struct made_map {
+  struct extent *extents;
+  size_t n;
+};
+
+struct machine {
   enum phase phase;
   bool over;
   int result; /* when over */
   struct error failure;
+};
 
-  atomic_bool stop;
+/* Whoever waits looks at these. */
+struct stops {
+  atomic_bool asked;   /* by the user */
   atomic_bool give_up; /* for the sources: a stop, or a journal that cannot be believed */
-  atomic_bool stop_check;
-  int64_t deadline; /* monotonic; 0: none */
+  atomic_bool check;   /* for checks and audits */
+  int64_t deadline;    /* monotonic; 0: none */
+};
 
-  /* The journal's check, beside the first fetch of a resume. */
-  pthread_t checker;
-  bool checker_runs;
-  atomic_bool check_done, may_commit;
-  pthread_cond_t check_over; /* with the lock below */
-  int check_result;
-  struct error check_error;
-
-  pthread_mutex_t lock; /* of what follows: read by any thread */
+/* Read by any thread, under its lock. */
+struct shown {
+  pthread_mutex_t lock;
   struct qimport_progress progress;
+  struct qimport_work work;
   char *warnings;
-
   int64_t rate_at;
   uint64_t rate_bytes;
+};
+
+struct qimport {
+  enum job job;
+  struct journal *journal;
+  struct qimport_options *options;
+  struct given given;
+  struct image image;
+  char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
+  struct doubt doubt;
+  struct forward_state forward;
+  struct journal_import imp;
+  struct standing standing;
+  struct early early;
+  struct made_map map;
+  struct target *target;
+  struct copy *copy;
+  struct audit *audit;
+  struct machine machine;
+  struct stops stops;
+  struct checker checker; /* of the journal, beside the first fetch of a resume */
+  struct shown shown;
 };
 
 /* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
@@ -110,19 +142,20 @@ void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
 int import_tell_early (struct qimport *q, struct error *err);
 
-/* run.c: is it still the same image, where validators cannot tell?  All tables are read again
+/* is it still the same image, where validators cannot tell?  All tables are read again
  * and must make the sealed map, and samples of the data are compared. */
 int import_check_identity (struct qimport *q, bool validator_changed, struct error *err);
 /* What verify/ is asked about. */
 void import_verify_spec (struct qimport *q, struct verify_spec *v);
-/* run.c: read all tables again; they must make the sealed map. */
+/* read all tables again; they must make the sealed map. */
 int import_map_again (struct qimport *q, struct error *err);
 
 /* checksums.c: what --checksums and --signed-by say becomes --checksum. */
 int import_checksums (struct qimport *q, struct error *err);
 
-/* newer.c: WANT is what the image must be now, "" where nobody says it. */
-int import_newer (struct qimport *q, const char *want, struct error *err);
+/* newer.c: the next phase, where the import has the checksum HAVE and the image must have WANT
+ * now; "" where nobody knows. */
+int import_newer (struct qimport *q, const char *have, const char *want, struct error *err);
 /* That a server does not answer is no reason to fail over a complete import. */
 int import_not_asked (struct qimport *q, struct error *err);
 /* same.c: the options of q->imp, where no others are given. */
@@ -133,7 +166,6 @@ int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: 
 /* End its threads; what was found stays until import_close_audit. */
 void import_stop_audit (struct qimport *q);
 void import_close_audit (struct qimport *q);
-
 
 /* same.c: is what is asked for now the import that the journal has? */
 
@@ -178,6 +210,9 @@ int import_claim_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
 void import_close_stream (struct qimport *q);
+/* Guest bytes that are known of so far, and how many of them are no zeros; not while a map is
+ * sealed already. False: no stream is being read. */
+bool import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data);
 /* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
 uint64_t import_stream_taken (const struct qimport *q);
 /* Where what was fetched is kept, or would be; the caller frees. */
@@ -201,7 +236,7 @@ int import_find (struct journal *j, const char *id, struct journal_import *out,
                  struct error *err);
 
 /* Remove it from the journal; a target that is kept gets back what its marker replaced. */
-int import_forget (struct journal *j, const struct journal_import *imp, struct error *err);
+int import_forget (struct journal *j, struct journal_import *imp, struct error *err);
 
 /* progress.c */
 void import_note (struct qimport *q, const char *fmt, ...)

@@ -4,9 +4,12 @@ librooms_la_SOURCES += \
 	src/import/audit.h \
 	src/import/checksums.c \
 	src/import/checksums.h \
+	src/import/copying.c \
 	src/import/ensure.c \
 	src/import/events.c \
+	src/import/finish.c \
 	src/import/import.h \
+	src/import/mapping.c \
 	src/import/memo.c \
 	src/import/memo.h \
 	src/import/newer.c \
@@ -19,7 +22,7 @@ librooms_la_SOURCES += \
 	src/import/progress.c \
 	src/import/prove.c \
 	src/import/resume.c \
-	src/import/run.c \
 	src/import/same.c \
 	src/import/signed.c \
-	src/import/sources.c
+	src/import/sources.c \
+	src/import/start.c

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * newer: ensure --newer over a complete import: is the image at its URL another one now?  By
+ * newer: ensure --newer over an import: is the image at its URL another one now?  By
  * what its publisher says where that is asked, else by what the server and the image's own
  * tables say. If so it is imported again, as if it had been started; what was imported stays
  * whole where it is a file, until the new disk takes its name.
@@ -16,6 +16,8 @@ import_not_asked (struct qimport *q, struct error *err)
   if (error_status (err->code) != QIMPORT_INTERRUPTED || err->code == ERR_INTERRUPTED
       || err->code == ERR_MAX_TIME)
     return -1;
+  if (q->imp.now.state != IMPORT_COMPLETE)
+    return PHASE_RESUME; /* which says what is wrong, if it still is */
   import_warn (q,
                "%s: whether there is a newer image could not be asked (%.600s); what was "
                "imported is there",
@@ -33,7 +35,7 @@ forget_old (struct qimport *q)
   image_forget (&q->image);
   import_tell_early (q, &ignored); /* to nobody: they are of no import */
   memset (&q->imp, 0, sizeof q->imp);
-  q->ask_source = false;
+  q->doubt.ask_source = false;
 }
 
 static int
@@ -46,20 +48,22 @@ begin_again (struct qimport *q)
                in_place ? "; until that is complete the target holds neither" : "");
   forget_old (q);
   q->options->force = true; /* over what is ours */
-  q->renews = true;
+  q->standing.renews = true;
   return PHASE_START;
 }
 
 int
-import_newer (struct qimport *q, const char *want, struct error *err)
+import_newer (struct qimport *q, const char *have, const char *want, struct error *err)
 {
-  const char *have = q->imp.now.image_sha256;
+  bool complete = q->imp.now.state == IMPORT_COMPLETE;
 
   (void)err;
-  if (want[0] != '\0' && have[0] != '\0'
-      && checksum_text_algorithm (want) == checksum_text_algorithm (have))
-    return strcmp (want, have) == 0 ? PHASE_OVER : begin_again (q);
-  return PHASE_ASK_NEWER;
+  if (want[0] == '\0' || have[0] == '\0'
+      || checksum_text_algorithm (want) != checksum_text_algorithm (have))
+    return PHASE_ASK_NEWER;
+  if (strcmp (want, have) != 0)
+    return begin_again (q);
+  return complete ? PHASE_OVER : PHASE_ASK_NEWER;
 }
 
 /* With the options of the old import: its snapshot, its backing files. */
@@ -80,16 +84,18 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (strcmp (q->url, "-") == 0)
+  if (strcmp (q->given.url, "-") == 0)
     return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
   q->options = options_copy (given);
   rc = q->options == NULL ? fail_memory (err, "the options") : look (q, err);
   import_close_image (q);
   options_close (q->options);
   q->options = given;
-  if (rc == 0)
-    return PHASE_OVER;
-  if (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE)
+  if (rc == -1
+      && (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE))
     return begin_again (q);
-  return import_not_asked (q, err);
+  image_forget (&q->image);
+  if (rc == -1)
+    return import_not_asked (q, err);
+  return q->imp.now.state == IMPORT_COMPLETE ? PHASE_OVER : PHASE_RESUME;
 }

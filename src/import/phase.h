@@ -19,7 +19,7 @@ struct qimport;
   X (ENSURE, ensure,                                                                        \
      MAY (START) | MAY (RESUME) | MAY (ASK_SOURCE) | MAY (ASK_NEWER) | MAY (OVER))          \
   X (ASK_SOURCE, ask_source, MAY (OVER))                                                    \
-  X (ASK_NEWER, ask_newer, MAY (START) | MAY (OVER))                                        \
+  X (ASK_NEWER, ask_newer, MAY (START) | MAY (RESUME) | MAY (OVER))                         \
   X (START, start, MAY (MAP) | MAY (STREAM))                                                \
   X (RESUME, resume, MAY (ENSURE) | MAY (MAP) | MAY (TARGET) | MAY (STREAM) | MAY (FINISH)) \
   X (MAP, map, MAY (TARGET))                                                                \

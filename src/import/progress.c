@@ -20,11 +20,11 @@ import_note (struct qimport *q, const char *fmt, ...)
 {
   va_list ap;
 
-  pthread_mutex_lock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
   va_start (ap, fmt);
-  vsnprintf (q->progress.note, sizeof q->progress.note, fmt, ap);
+  vsnprintf (q->shown.progress.note, sizeof q->shown.progress.note, fmt, ap);
   va_end (ap);
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 void
@@ -42,13 +42,14 @@ import_warn (struct qimport *q, const char *fmt, ...)
     line = NULL;
     return;
   }
-  pthread_mutex_lock (&q->lock);
-  if (asprintf (&all, "%s%s%s", q->warnings ? q->warnings : "", q->warnings ? "\n" : "", line)
+  pthread_mutex_lock (&q->shown.lock);
+  if (asprintf (&all, "%s%s%s", q->shown.warnings ? q->shown.warnings : "",
+                q->shown.warnings ? "\n" : "", line)
       != -1) {
-    free (q->warnings);
-    q->warnings = all;
+    free (q->shown.warnings);
+    q->shown.warnings = all;
   }
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 char *
@@ -56,10 +57,10 @@ qimport_take_warning (struct qimport *q)
 {
   char *text;
 
-  pthread_mutex_lock (&q->lock);
-  text = q->warnings;
-  q->warnings = NULL;
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  text = q->shown.warnings;
+  q->shown.warnings = NULL;
+  pthread_mutex_unlock (&q->shown.lock);
   return text;
 }
 
@@ -71,25 +72,59 @@ update_rate (struct qimport *q, struct qimport_progress *p, uint64_t bytes)
   int64_t now = monotonic_ms ();
   double now_rate;
 
-  if (q->rate_at == 0 || bytes < q->rate_bytes) {
-    q->rate_at = now;
-    q->rate_bytes = bytes;
+  if (q->shown.rate_at == 0 || bytes < q->shown.rate_bytes) {
+    q->shown.rate_at = now;
+    q->shown.rate_bytes = bytes;
     return;
   }
-  if (now - q->rate_at < RATE_MS)
+  if (now - q->shown.rate_at < RATE_MS)
     return;
-  now_rate = (double)(bytes - q->rate_bytes) * 1000 / (double)(now - q->rate_at);
+  now_rate = (double)(bytes - q->shown.rate_bytes) * 1000 / (double)(now - q->shown.rate_at);
   p->rate = p->rate == 0 ? now_rate : 0.75 * p->rate + 0.25 * now_rate;
-  if (q->audit == NULL && bytes != q->rate_bytes)
+  if (q->audit == NULL && bytes != q->shown.rate_bytes)
     p->note[0] = '\0';
-  q->rate_at = now;
-  q->rate_bytes = bytes;
+  q->shown.rate_at = now;
+  q->shown.rate_bytes = bytes;
 }
 
-/* Bytes that the rate has to bring yet; -1: not known.  Zeros take no time, so that the share
- * of the segments tells it, not that of the guest.  A stream is read to its end. */
+/* What is wrapped tells its length, and the file's bytes come in order: that is the work. */
+static bool
+update_wrapped_work (struct qimport *q)
+{
+  uint64_t len = q->image.layers[0].file_len;
+
+  if (q->image.wrapper == WRAPPER_NONE || len == UINT64_MAX)
+    return false;
+  q->shown.work.total = len;
+  if (q->forward.stream != NULL)
+    q->shown.work.done = min_u64 (import_stream_taken (q), len);
+  return true;
+}
+
+/* What the journal has of a stream's earlier run is no total.  Zeros take no time; of a disk of
+ * nothing else they are the work.  Of a stream they are known as the tables come. */
+static void
+update_work (struct qimport *q, const struct copy_progress *c)
+{
+  uint64_t total = q->imp.guest_total, zeros = q->imp.zero_total, data;
+  bool all_zeros;
+
+  if (update_wrapped_work (q))
+    return;
+  if (import_stream_found (q, &total, &data))
+    zeros = total - data;
+  else if (q->imp.stream && !q->imp.sealed) {
+    q->shown.work.done = min_u64 (c->guest_committed, q->shown.work.total);
+    return;
+  }
+  all_zeros = zeros >= total;
+  q->shown.work.total = all_zeros ? total : total - zeros;
+  q->shown.work.done = c->guest_committed - (all_zeros ? 0 : c->zero_committed);
+}
+
+/* Bytes that the rate has to bring yet; -1: not known.  A stream is read to its end. */
 static double
-bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
+bytes_left (const struct qimport *q, const struct qimport_progress *p)
 {
   uint64_t len = q->image.layers[0].file_len;
 
@@ -99,17 +134,17 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p, uint64_t 
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, import_stream_taken (q)));
   if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
-  if (q->imp.segments == 0)
+  if (q->shown.work.total == 0)
     return 0;
-  return (double)(q->imp.segments - min_u64 (segments, q->imp.segments))
-         / (double)q->imp.segments * (double)p->image_total;
+  return (double)(q->shown.work.total - min_u64 (q->shown.work.done, q->shown.work.total))
+         / (double)q->shown.work.total * (double)p->image_total;
 }
 
 /* A rate that dies away tells no time. */
 static double
-eta (const struct qimport *q, const struct qimport_progress *p, uint64_t segments)
+eta (const struct qimport *q, const struct qimport_progress *p)
 {
-  double left = bytes_left (q, p, segments);
+  double left = bytes_left (q, p);
 
   if (p->rate <= 0 || p->guest_total == 0 || left < 0 || left / p->rate > ETA_MOST)
     return -1;
@@ -121,10 +156,10 @@ shown_state (const struct qimport *q)
 {
   if (q->job == JOB_AUDIT)
     return q->imp.no > 0 ? import_state_word (q->imp.now.state) : "probing";
-  if (q->over)
-    return q->result == 0                                          ? "complete"
-           : error_status (q->failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
-                                                                   : "failed";
+  if (q->machine.over)
+    return q->machine.result == 0                                          ? "complete"
+           : error_status (q->machine.failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
+                                                                           : "failed";
   if (q->copy != NULL)
     return "copying";
   return q->imp.sealed ? "mapped" : "probing";
@@ -133,12 +168,13 @@ shown_state (const struct qimport *q)
 void
 import_update_progress (struct qimport *q)
 {
-  struct qimport_progress *p = &q->progress;
+  struct qimport_progress *p = &q->shown.progress;
   struct copy_progress c = { q->imp.now.guest_committed, q->imp.now.guest_committed,
-                             q->imp.now.segments_committed };
-  uint64_t fetched = 0, retries = 0;
+                             q->imp.now.segments_committed, q->imp.now.zero_committed };
+  uint64_t fetched = 0, retries = 0, total = q->imp.guest_total, data;
   unsigned k;
 
+  import_stream_found (q, &total, &data);
   for (k = 0; k < q->image.n_layers; k++)
     if (q->image.sources[k] != NULL) {
       fetched += source_fetched (q->image.sources[k]);
@@ -146,30 +182,39 @@ import_update_progress (struct qimport *q)
     }
   if (q->copy != NULL)
     copy_progress (q->copy, &c);
-  pthread_mutex_lock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
   if (q->imp.no > 0)
     snprintf (p->id, sizeof p->id, "%s", q->imp.id);
   snprintf (p->state, sizeof p->state, "%s", shown_state (q));
-  p->guest_total = q->imp.guest_total;
+  p->guest_total = max_u64 (p->guest_total, total);
   p->image_total = q->imp.image_total;
   if (q->audit == NULL && (q->copy != NULL || p->guest_written == 0)) {
     p->guest_written = c.guest_written;
     p->guest_committed = c.guest_committed;
+    update_work (q, &c);
   }
   p->fetched_now = fetched;
   p->fetched = q->imp.now.fetched + fetched;
   p->retries = retries;
   update_rate (q, p, q->audit != NULL ? p->guest_committed : fetched);
-  p->eta_seconds = eta (q, p, c.segments_committed);
-  pthread_mutex_unlock (&q->lock);
+  p->eta_seconds = eta (q, p);
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 void
 qimport_progress_get (struct qimport *q, struct qimport_progress *out)
 {
-  pthread_mutex_lock (&q->lock);
-  *out = q->progress;
-  pthread_mutex_unlock (&q->lock);
+  pthread_mutex_lock (&q->shown.lock);
+  *out = q->shown.progress;
+  pthread_mutex_unlock (&q->shown.lock);
+}
+
+void
+qimport_progress_work (struct qimport *q, struct qimport_work *out)
+{
+  pthread_mutex_lock (&q->shown.lock);
+  *out = q->shown.work;
+  pthread_mutex_unlock (&q->shown.lock);
 }
 
 struct eta_text {

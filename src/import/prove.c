@@ -12,7 +12,7 @@ enum { PROOFS_MAX = 8 };
 bool
 import_may_prove (const struct qimport *q, const struct error *err)
 {
-  return err->code == ERR_SOURCE_CHANGED && q->proofs < PROOFS_MAX
+  return err->code == ERR_SOURCE_CHANGED && q->doubt.proofs < PROOFS_MAX
          && (q->imp.expect_sha256[0] != '\0' || q->options->accept_new_validator);
 }
 
@@ -20,7 +20,7 @@ int
 phase_prove (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  q->proofs++;
+  q->doubt.proofs++;
   import_stop_copy (q);
   image_tell_mirrors (&q->image);
   import_close_image (q);

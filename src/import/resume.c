@@ -10,33 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static void *
-check_main (void *ctx)
-{
-  struct qimport *q = ctx;
-
-  q->check_result
-      = journal_check (journal_path (q->journal), q->imp.no, &q->stop_check, &q->check_error);
-  if (q->check_result == 0)
-    atomic_store (&q->may_commit, true);
-  pthread_mutex_lock (&q->lock);
-  atomic_store (&q->check_done, true);
-  pthread_cond_broadcast (&q->check_over);
-  pthread_mutex_unlock (&q->lock);
-  if (q->check_result == -1)
-    atomic_store (&q->give_up, true);
-  return NULL;
-}
-
 static int
 start_check (struct qimport *q, struct error *err)
 {
-  atomic_store (&q->check_done, false);
-  atomic_store (&q->may_commit, false);
-  if (pthread_create (&q->checker, NULL, check_main, q) != 0)
-    return fail (err, ERR_NO_MEMORY, "cannot start a thread");
-  q->checker_runs = true;
-  return 0;
+  return checker_start (&q->checker, journal_path (q->journal), q->imp.no, false,
+                        &q->stops.check, &q->stops.give_up, err);
 }
 
 /* Is every byte committed, and hashed where it has to be?  Then the network is not needed. */
@@ -182,7 +160,7 @@ hold (struct qimport *q, struct error *err)
   if (import_hold_options (q, err) == -1)
     return -1;
   rc = journal_hold (q->journal, &q->imp, err);
-  q->in_journal = rc == 0;
+  q->standing.in_journal = rc == 0;
   return rc;
 }
 
@@ -306,6 +284,33 @@ import_other_disk (const struct qimport *q, uint64_t now, uint64_t before, struc
                (unsigned long long)before, q->imp.id);
 }
 
+/* With --unallocated keep what stood under the part that was written is gone: only the same
+ * image, by its strong tag, makes the disk that was asked for. */
+static int
+check_kept (struct qimport *q, const struct journal_import *before, struct error *err)
+{
+  struct journal_layer was;
+  unsigned k;
+
+  if (!before->keep_holes || before->target_identity[0] == '\0') /* nothing was written */
+    return 0;
+  for (k = 0; k < q->image.n_layers; k++) {
+    const struct journal_layer *now = &q->image.records[k];
+
+    if (journal_get_layer (q->journal, before->no, k, &was, err) == -1)
+      return -1;
+    if (now->etag[0] == '\0' || strncmp (now->etag, "W/", 2) == 0
+        || strcmp (now->etag, was.etag) != 0 || now->length != was.length
+        || memcmp (now->head_digest, was.head_digest, sizeof now->head_digest) != 0)
+      return fail (err, ERR_TARGET_CHANGED,
+                   "%s: holds some of the image that its import began with in place of what it "
+                   "held (--unallocated keep), and %s is not known to be that image; put back "
+                   "what it held, `qimport forget %.8s`, then `qimport start`",
+                   q->imp.target, source_url (q->image.sources[k]), q->imp.id);
+  }
+  return 0;
+}
+
 /* --restart: what was written so far does not count.  Nothing is forgotten before the image is
  * known to be there; and it must fit the target, which stays.  A device holds what was written:
  * that it once read as zeros is no promise any more, for this run and for those after it. */
@@ -317,6 +322,8 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
   if (!q->image.stream
       && (q->imp.virtual_size != before->virtual_size || q->image.n_layers != before->layers))
     return import_other_disk (q, q->imp.virtual_size, before->virtual_size, err);
+  if (check_kept (q, before, err) == -1)
+    return -1;
   options_void_promises (q->options);
   if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
       || journal_unseal (q->journal, q->imp.no, err) == -1
@@ -359,7 +366,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (q->imp.no == 0 && import_find (q->journal, q->id, &q->imp, err) == -1)
+  if (q->imp.no == 0 && import_find (q->journal, q->given.id, &q->imp, err) == -1)
     return -1;
   rc = hold (q, err);
   if (rc != 0)
@@ -370,7 +377,7 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
       || (already && !all_committed (&q->imp) && import_refuse_finished (q, err) == -1)
       || start_check (q, err) == -1 || check_target (q, err) == -1)
     return -1;
-  if (all_committed (&q->imp) && !q->ask_source) {
+  if (all_committed (&q->imp) && !q->doubt.ask_source) {
     q->options->verify = q->options->verify || (already && q->imp.digests == DIGESTS_ALL);
     if (!already && import_claim_target (q, err) == -1)
       return -1;

@@ -117,7 +117,7 @@ check_backing (struct qimport *q, const struct option_memo *memo, struct error *
   for (k = 1; k < q->imp.layers && given[k - 1] != NULL && same; k++) {
     if (compare_url (q, k, given[k - 1], memo, &same, &means_same, err) == -1)
       return -1;
-    q->ask_source |= !means_same;
+    q->doubt.ask_source |= !means_same;
   }
   if (same && k == q->imp.layers && given[k - 1] == NULL)
     return 0;
@@ -175,9 +175,9 @@ import_same_url (struct qimport *q, struct error *err)
   if (was == NULL)
     return fail_memory (err, "the options");
   if (began_with (imp, was, err) == -1 || read_layers (q, err) == -1
-      || compare_url (q, 0, q->url, &was->memo, &same, &means_same, err) == -1)
+      || compare_url (q, 0, q->given.url, &was->memo, &same, &means_same, err) == -1)
     return -1;
-  q->ask_source |= !means_same;
+  q->doubt.ask_source |= !means_same;
   if (same)
     return 0;
   if (imp->now.state == IMPORT_COMPLETE)
@@ -245,10 +245,10 @@ recall_image (struct qimport *q, struct error *err)
   const struct journal_layer *layer = &q->image.records[0];
   const struct qimport_options *o = q->options;
 
-  if (q->url != NULL) /* ensure */
+  if (q->given.url != NULL) /* ensure */
     return 0;
-  q->url = o->url != NULL ? strdup (o->url) : stored_url (layer);
-  if (q->url == NULL)
+  q->given.url = o->url != NULL ? strdup (o->url) : stored_url (layer);
+  if (q->given.url == NULL)
     return fail_memory (err, "the URL");
   if (o->url != NULL || !layer->url_had_secret || has_credentials (o))
     return 0;
@@ -330,7 +330,7 @@ has_strong_tags (const struct qimport *q)
 int
 import_open_same (struct qimport *q, struct error *err)
 {
-  if (!q->ask_source)
+  if (!q->doubt.ask_source)
     return import_open_image (q, true, err) == -1
                ? -1
                : import_check_identity (q, q->image.validator_changed, err);

@@ -174,7 +174,7 @@ fetch_signature (struct qimport *q, struct small_file *sig, struct error *err)
     return import_fetch_small (q, q->options->signature, SIGNATURE_MAX, sig, err);
   for (i = 0; i < N_SUFFIXES && rc == 1; i++) {
     small_file_release (sig);
-    rc = fetch_usual (q, q->url, i, sig, err);
+    rc = fetch_usual (q, q->given.url, i, sig, err);
     if (rc == 0 && sig->len == 0)
       rc = 1;
   }
@@ -196,10 +196,10 @@ read_through (struct qimport *q, struct signature_check *c, struct hash *h, stru
 
   if (buf == NULL)
     return fail_memory (err, "a buffer");
-  if (import_open_beside (q, &s, q->url, err) == -1
+  if (import_open_beside (q, &s, q->given.url, err) == -1
       || source_probe (s, NULL, false, &id, (uint8_t *)buf, IMAGE_HEAD_MAX, &got, err) == -1)
     return -1;
-  if (id.length == UINT64_MAX && !import_is_http (q->url))
+  if (id.length == UINT64_MAX && !import_is_http (q->given.url))
     return fail (
         err, ERR_USAGE,
         "--signed-by: the image's own signature is checked before it is imported, and a "
@@ -235,7 +235,7 @@ import_signed_image (struct qimport *q, struct published *out, struct error *err
   if (signature_begin (&c, q->options->signed_by, &signature, err) == -1
       || read_through (q, c, &h, err) == -1)
     return -1;
-  redact_url (shown, sizeof shown, q->url);
+  redact_url (shown, sizeof shown, q->given.url);
   if (signature_end (c, &signer, err) == -1)
     return err->code == ERR_SOURCE_SIGNATURE ? fail_in (err, shown) : -1;
   hash_peek (&h, &out->sum);

@@ -97,7 +97,7 @@ may_have_changed (const struct qimport *q)
 {
   return q->options->accept_new_validator
          || (q->imp.expect_sha256[0] != '\0' && q->options->backing.item[0] == NULL
-             && !q->ask_source && q->imp.now.state != IMPORT_COMPLETE);
+             && !q->doubt.ask_source && q->imp.now.state != IMPORT_COMPLETE);
 }
 
 void
@@ -106,14 +106,14 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
   const struct qimport_options *o = q->options;
 
   *spec = (struct image_spec){
-    .url = q->url,
+    .url = q->given.url,
     .backing = o->backing.item,
-    .mirrors = o->mirror.item,
+    .mirrors = q->doubt.ask_source ? NULL : o->mirror.item, /* asked is that URL alone */
     .snapshot = o->snapshot,
     .max_size = o->max_size,
     .accept_new_validator = may_have_changed (q),
     .stream = o->stream,
-    .describe = q->describes,
+    .describe = q->standing.describes,
     .keep = o->unallocated_keep,
     .recorded = recorded,
     .sealed = q->imp.sealed,
@@ -121,8 +121,11 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .import_id = q->imp.id,
     .warn = on_warning,
     .ctx = q,
-    .source
-    = { .stop = &q->give_up, .deadline_ms = q->deadline, .event = on_event, .event_ctx = q },
+    .source = { .stop = &q->stops.give_up,
+                .deadline_ms = q->stops.deadline,
+                .event = on_event,
+                .event_ctx = q,
+                .forward = o->stream },
   };
   import_source_options (q, &spec->source);
 }
@@ -140,7 +143,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
 
   import_image_spec (q, recorded, &spec);
   if (image_name (&q->image, &spec, err) == -1
-      || (!q->describes && refuse_sources (q, err) == -1)
+      || (!q->standing.describes && refuse_sources (q, err) == -1)
       || image_open (&q->image, &spec, err) == -1)
     return -1;
   if (q->image.stream || (recorded && q->imp.sealed))

@@ -43,11 +43,12 @@ static int
 commit_import (struct journal *j, int64_t no, const struct import_progress *p,
                struct error *err)
 {
-  if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiiiii", no,
+  if (sql_run (&j->sql, SQL_IMPORT_COMMIT, err, "iiiiiiiibiiiiii", no,
                (int64_t)p->segments_committed, (int64_t)p->guest_committed, (int64_t)p->fetched,
                (int64_t)p->zero_ord, (int64_t)p->zero_off, (int64_t)p->done_to,
                (int64_t)p->image_hashed_to, p->image_hash, p->image_hash_len, wall_ms (),
-               j->self.pid, j->self.start, (int64_t)p->target_run, (int64_t)p->target_epoch)
+               j->self.pid, j->self.start, (int64_t)p->target_run, (int64_t)p->target_epoch,
+               (int64_t)p->zero_committed)
       == -1)
     return -1;
   return sql_changed (&j->sql) == 1 ? 0 : not_ours (j, no, err);

@@ -2,7 +2,6 @@
  *
  * import_forget: an import is removed from the journal, and its space given back.
  */
-#include "journal/import_hold.h"
 #include "journal/map_build.h"
 
 /* The import is gone in one transaction; its many rows go after it. */
@@ -53,43 +52,16 @@ give_back (struct journal *j, struct error *err)
 }
 
 /* Once the import is gone nothing can fail any more: what cannot be swept now is later. */
-static void
-sweep_after (struct journal *j, int64_t no)
+int
+journal_forget (struct journal *j, int64_t no, struct error *err)
 {
   struct error unheard;
-
-  import_lock_drop (&j->locks, no);
-  if (sweep (j, &unheard) == 0 && give_back (j, &unheard) == 0)
-    tx_checkpoint (j);
-}
-
-static int
-forget_unheld (struct journal *j, struct journal_import *imp, bool ours, struct error *err)
-{
-  if (!ours)
-    return hold_refuse (imp, err);
-  return forget (j, imp->no, err);
-}
-
-int
-journal_forget (struct journal *j, const struct journal_import *imp, struct error *err)
-{
-  struct journal_import now = { .no = imp->no };
-  LOCKED (j);
-
-  if (hold_take (j, &now, DURABLE, forget_unheld, err) == -1)
-    return -1;
-  sweep_after (j, imp->no);
-  return 0;
-}
-
-int
-journal_discard (struct journal *j, int64_t no, struct error *err)
-{
   LOCKED (j);
 
   if (tx_begin_of (j, no, DURABLE, err) == -1 || tx_end (j, forget (j, no, err), err) == -1)
     return -1;
-  sweep_after (j, no);
+  import_lock_drop (&j->locks, no);
+  if (sweep (j, &unheard) == 0 && give_back (j, &unheard) == 0)
+    tx_checkpoint (j);
   return 0;
 }

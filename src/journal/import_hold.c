@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * import_hold: see import_hold.h.
+ * import_hold: an import is taken and given back.  The lock is taken within the transaction
+ * that reads and changes the row, and dropped after the one that clears it: what the row says
+ * of who works on it is so whenever somebody has the lock.
  */
-#include "journal/import_hold.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,18 +12,24 @@
 #include "journal/event.h"
 #include "journal/map_build.h"
 #include "journal/record.h"
+#include "journal/transaction.h"
 
-int
-hold_refuse (const struct journal_import *imp, struct error *err)
+/* In the transaction: IMP has just been read; OURS: its lock was taken for this. */
+typedef int (*hold_act) (struct journal *j, struct journal_import *imp, bool ours,
+                         struct error *err);
+
+/* Naming who has it as the row does. */
+static int
+refuse_held (const struct journal_import *imp, struct error *err)
 {
   return fail (err, ERR_IMPORT_HELD,
                "import %s is being worked on by %s; wait for it, or stop that process", imp->id,
                imp->now.holder[0] == '\0' ? "another process" : imp->now.holder);
 }
 
-int
-hold_take (struct journal *j, struct journal_import *imp, enum durability d, hold_act act,
-           struct error *err)
+/* ACT on import IMP->no, which is held afterwards if it returned 0. */
+static int
+take (struct journal *j, struct journal_import *imp, hold_act act, struct error *err)
 {
   int64_t no = imp->no;
   int taken, r;
@@ -31,12 +37,12 @@ hold_take (struct journal *j, struct journal_import *imp, enum durability d, hol
   if (sqlite3_db_readonly (j->sql.db, "main") == 1) /* no lock file for it either */
     return fail (err, ERR_JOURNAL_FAILED, "journal %s: it was opened for reading only",
                  j->sql.path);
-  if (tx_begin (j, d, err) == -1)
+  if (tx_begin (j, PROGRESS, err) == -1)
     return -1;
-  taken = import_lock_take (&j->locks, j->path, no, err);
-  r = taken == -1 ? -1 : record_read_import (&j->sql, no, imp, err);
-  if (r == 0)
-    r = act (j, imp, taken == 0, err);
+  /* read before it is taken: who is shown as its holder is somebody else */
+  r = record_read_import (&j->sql, no, imp, err);
+  taken = r == -1 ? -1 : import_lock_take (&j->locks, j->path, no, err);
+  r = taken == -1 ? -1 : act (j, imp, taken == 0, err);
   r = tx_end (j, r, err);
   if (r != 0 && taken == 0)
     import_lock_drop (&j->locks, no);
@@ -68,7 +74,7 @@ hold (struct journal *j, struct journal_import *imp, bool ours, struct error *er
   if (imp->now.state == IMPORT_COMPLETE)
     return 1;
   if (!ours)
-    return hold_refuse (imp, err);
+    return refuse_held (imp, err);
   if (note_killed (j, imp->no, err) == -1
       || sql_run (&j->sql, SQL_IMPORT_HOLD, err, "ititiit", imp->no,
                   import_state_word (record_phase (imp)), wall_ms (), j->self.text, j->self.pid,
@@ -85,7 +91,7 @@ journal_hold (struct journal *j, struct journal_import *imp, struct error *err)
   int r;
   LOCKED (j);
 
-  r = hold_take (j, imp, PROGRESS, hold, err);
+  r = take (j, imp, hold, err);
   if (r != 0)
     return r;
   if (!imp->sealed && !imp->stream)
@@ -137,7 +143,7 @@ static int
 hold_audit (struct journal *j, struct journal_import *imp, bool ours, struct error *err)
 {
   if (!ours)
-    return hold_refuse (imp, err);
+    return refuse_held (imp, err);
   return sql_run (&j->sql, SQL_IMPORT_HOLD_AUDIT, err, "itiit", imp->no, j->self.text,
                   j->self.pid, j->self.start, j->self.boot);
 }
@@ -147,7 +153,7 @@ journal_hold_audit (struct journal *j, struct journal_import *imp, struct error 
 {
   LOCKED (j);
 
-  return hold_take (j, imp, PROGRESS, hold_audit, err);
+  return take (j, imp, hold_audit, err);
 }
 
 int

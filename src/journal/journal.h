@@ -107,6 +107,7 @@ enum journal_digests { DIGESTS_NONE, DIGESTS_ALL, DIGESTS_SAMPLE };
 struct journal_status {
   enum import_state state; /* as shown: a holder that died shows as INTERRUPTED */
   uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_committed;     /* of guest_committed */
   uint64_t zero_ord, zero_off; /* zero runs before ZERO_ORD are done, ZERO_OFF bytes of it */
   uint64_t image_hashed_to;    /* host offset in layer 0 */
   uint8_t image_hash[HASH_STATE_MAX]; /* hash_save's, of the algorithm of expect_sha256 */
@@ -144,6 +145,7 @@ struct journal_import {
   bool sealed; /* it is complete */
   uint64_t segments, extents, zero_runs;
   uint64_t guest_total; /* guest bytes that the map covers */
+  uint64_t zero_total;  /* of them: those that read as zeros */
   uint64_t need_max;    /* the longest host range of a segment */
   uint64_t image_total; /* host bytes that have to be fetched */
   uint8_t map_digest[DIGEST_SIZE];
@@ -205,10 +207,8 @@ int journal_release (struct journal *j, int64_t no, enum import_state state,
 /* Take IMP, whatever its state, to look at it: nothing changes but who has it. */
 int journal_hold_audit (struct journal *j, struct journal_import *imp, struct error *err);
 int journal_release_audit (struct journal *j, int64_t no, struct error *err);
-/* Remove, with map and events; held ones are refused. */
-int journal_forget (struct journal *j, const struct journal_import *imp, struct error *err);
-/* Remove what is held by J, as if it had never begun. */
-int journal_discard (struct journal *j, int64_t no, struct error *err);
+/* Remove what J holds, with map and events. */
+int journal_forget (struct journal *j, int64_t no, struct error *err);
 
 /* Its options and what is expected of its image. */
 int journal_set_options (struct journal *j, const struct journal_import *imp,
@@ -349,6 +349,7 @@ struct held_piece {
 /* What a commit changes in the import's row: new values, not differences. */
 struct import_progress {
   uint64_t segments_committed, guest_committed, fetched;
+  uint64_t zero_committed;
   uint64_t zero_ord, zero_off;
   uint64_t image_hashed_to;
   uint8_t image_hash[HASH_STATE_MAX];

@@ -16,13 +16,13 @@ librooms_la_SOURCES += \
 	src/journal/import_find.c \
 	src/journal/import_forget.c \
 	src/journal/import_hold.c \
-	src/journal/import_hold.h \
 	src/journal/import_lock.c \
 	src/journal/import_lock.h \
 	src/journal/journal.h \
 	src/journal/listing.c \
 	src/journal/map_build.c \
 	src/journal/map_build.h \
+	src/journal/map_needs.c \
 	src/journal/map_rows.c \
 	src/journal/map_scan.c \
 	src/journal/map_seal.c \
@@ -49,7 +49,8 @@ sql_files = \
 	sql/query.sql \
 	sql/stage.sql \
 	sql/migrations/0001-journal.sql \
-	sql/migrations/0002-marker.sql
+	sql/migrations/0002-marker.sql \
+	sql/migrations/0003-work.sql
 sql_paths = $(sql_files:%=$(top_srcdir)/%)
 EXTRA_DIST += $(sql_files)
 BUILT_SOURCES += src/journal/sql-text.c src/journal/sql-text.h

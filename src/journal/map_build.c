@@ -199,10 +199,8 @@ keep_one (struct journal_map *m, const struct extent *e, struct error *err)
   return 0;
 }
 
-/* What E adds to the bytes of layer 0 that those before it NEEDED, up to TO, where they come in
- * host order: what several share counts once. */
-static void
-count_needed (const struct extent *e, uint64_t *needed, uint64_t *to)
+void
+map_count_needed (const struct extent *e, uint64_t *needed, uint64_t *to)
 {
   uint64_t end = extent_host_end (e), from = max_u64 (e->host.v, *to);
 
@@ -221,7 +219,7 @@ stage_one (struct journal_map *m, const struct extent *e, struct error *err)
   if (m->last.len > 0 && map_before (e, &m->last))
     m->in_host_order = false;
   m->last = *e;
-  count_needed (e, &m->needed, &m->needed_to);
+  map_count_needed (e, &m->needed, &m->needed_to);
   if (m->n_few < m->few_most)
     return keep_one (m, e, err);
   if (m->few_most > 0 && move_few (m, err) == -1)
@@ -357,36 +355,6 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
     return m->keep_holes ? 0 : add_zero (m, e, err);
   }
   return fail (err, ERR_INTERNAL, "the map has an extent of no kind");
-}
-
-struct need {
-  uint64_t bytes, to;
-};
-
-static int
-add_need (void *ctx, const struct extent *e, struct error *err)
-{
-  struct need *n = ctx;
-
-  (void)err;
-  count_needed (e, &n->bytes, &n->to);
-  return 0;
-}
-
-int
-journal_map_needs (struct journal_map *m, uint64_t *bytes, struct error *err)
-{
-  struct need n = { 0 };
-
-  if (map_flush (m, err) == -1)
-    return -1;
-  *bytes = m->needed;
-  if (m->in_host_order)
-    return 0;
-  if (map_scan (m, add_need, &n, err) == -1)
-    return -1;
-  *bytes = n.bytes;
-  return 0;
 }
 
 void

@@ -72,6 +72,10 @@ bool map_before (const struct extent *a, const struct extent *b);
 /* B continues A in both spaces, in one segment of SIZE (0: in any). */
 bool map_continues (const struct extent *a, const struct extent *b, uint64_t size);
 
+/* What E adds to the bytes of layer 0 that those before it NEEDED, up to TO, where they come in
+ * host order: what several share counts once. */
+void map_count_needed (const struct extent *e, uint64_t *needed, uint64_t *to);
+
 /* Of segment SEG; in the journal with SEG itself, in the same transaction or an earlier one. */
 int map_put_extent (struct journal_map *m, uint64_t ord, const struct segment *seg,
                     const struct extent *e, struct error *err);

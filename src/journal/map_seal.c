@@ -23,7 +23,7 @@ struct seal {
   struct segment seg; /* extents 0 and need.len 0: none begun */
   bool begun;
   uint64_t next_piece; /* of layer 0: pieces before it have their segments */
-  uint64_t segments, extents, zero_runs, guest_total, need_max, image_total;
+  uint64_t segments, extents, zero_runs, guest_total, zero_total, need_max, image_total;
   uint64_t needed_to; /* furthest need so far, in NEEDED_LAYER */
   uint32_t needed_layer;
 };
@@ -185,6 +185,7 @@ add_zero (void *ctx, const struct extent *z, struct error *err)
 
   map_digest_add (&s->digest, z);
   s->guest_total += z->len;
+  s->zero_total += z->len;
   if (s->m->was_sealed)
     return 0;
   if (batch (s, err) == -1)
@@ -228,10 +229,10 @@ put_seal (struct seal *s, const uint8_t digest[DIGEST_SIZE], struct error *err)
 
   if (tx_begin_of (j, s->m->no, DURABLE, err) == -1)
     return -1;
-  r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibii", s->m->no, (int64_t)s->segments,
+  r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibiii", s->m->no, (int64_t)s->segments,
                (int64_t)s->extents, (int64_t)s->zero_runs, (int64_t)s->guest_total,
                (int64_t)s->need_max, (int64_t)s->image_total, digest, (size_t)DIGEST_SIZE,
-               wall_ms (), (int64_t)s->m->hash_image);
+               wall_ms (), (int64_t)s->m->hash_image, (int64_t)s->zero_total);
   if (r == 0 && sql_changed (&j->sql) != 1)
     r = fail (err, ERR_INTERNAL, "journal %s: a map was to be sealed twice", j->sql.path);
   return tx_end (j, r, err);

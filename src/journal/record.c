@@ -78,6 +78,8 @@ static const struct column import_columns[] = {
   IMPORT (I64, now.finished_at),
   IMPORT (U64, now.target_run),
   IMPORT (U64, now.target_epoch),
+  IMPORT (U64, zero_total),
+  IMPORT (U64, now.zero_committed),
   IMPORT (TEXT, now.holder),
 };
 
@@ -252,6 +254,8 @@ check_import_row (struct sql *s, const struct journal_import *imp, struct error 
     return record_corrupt (s, "an import has a wrong number of layers", err);
   if (imp->now.fetched > INT64_MAX / 2) /* more is added to it */
     return record_corrupt (s, "more was fetched than there is", err);
+  if (imp->zero_total > imp->guest_total || imp->now.zero_committed > imp->now.guest_committed)
+    return record_corrupt (s, "more of an import is zeros than there is of it", err);
   if (imp->digests > DIGESTS_SAMPLE)
     return record_corrupt (s, "an import has digests of no kind that there is", err);
   if (imp->now.target_run > UINT32_MAX

@@ -39,7 +39,7 @@ schema_open_model (struct sql *s, struct error *err)
 }
 
 const char schema_sha256[DIGEST_HEX]
-    = "3abe2acc3707501c4d73aa380c49cfea0b93b0ef65a6baab4c245167a63933e7";
+    = "c6240a8d0e9cb96762682ac0fea22430a0e0a7ead7d779b85faf328969ec7247";
 
 int
 schema_digest (struct sql *s, char hex[DIGEST_HEX], struct error *err)

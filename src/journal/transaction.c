@@ -31,6 +31,16 @@ tx_set_durability (struct journal *j, enum durability d, struct error *err)
   return 0;
 }
 
+/* Into the WAL, by this connection. */
+static int
+pages_written (const struct journal *j)
+{
+  int now = 0, most = 0;
+
+  sqlite3_db_status (j->sql.db, SQLITE_DBSTATUS_CACHE_WRITE, &now, &most, 0);
+  return now;
+}
+
 int
 tx_begin (struct journal *j, enum durability d, struct error *err)
 {
@@ -40,6 +50,8 @@ tx_begin (struct journal *j, enum durability d, struct error *err)
     return -1;
   if (sql_run (&j->sql, SQL_BEGIN, err, "") == -1)
     return -1;
+  j->durable = d == DURABLE;
+  j->written = pages_written (j);
   if (sqlite3_file_control (j->sql.db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK
       && moved) {
     fail (err, ERR_JOURNAL_FAILED,
@@ -66,6 +78,26 @@ tx_begin_of (struct journal *j, int64_t no, enum durability d, struct error *err
   return tx_end (j, -1, err);
 }
 
+/* A row that is written as it was, in the same millisecond, changes no page, and without one
+ * SQLite syncs nothing.  Yet what came before is to be durable with it. */
+static int
+sync_unchanged (struct journal *j, struct error *err)
+{
+  sqlite3_file *wal = NULL;
+
+  if (!j->durable || !j->wal || pages_written (j) != j->written)
+    return 0;
+  if (sqlite3_file_control (j->sql.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK
+      || wal == NULL || wal->pMethods == NULL
+      || wal->pMethods->xSync (wal, SQLITE_SYNC_NORMAL) == SQLITE_OK)
+    return 0;
+  return fail (
+      err, ERR_JOURNAL_FAILED,
+      "journal %s: its WAL cannot be synced; see the kernel's log, mend its disk, then "
+      "resume",
+      j->sql.path);
+}
+
 int
 tx_end (struct journal *j, int result, struct error *err)
 {
@@ -73,6 +105,9 @@ tx_end (struct journal *j, int result, struct error *err)
 
   if (result == 0)
     result = sql_run (&j->sql, SQL_COMMIT, err, "");
+  if (result == 0)
+    result = sync_unchanged (j, err);
+  j->durable = false;
   if (result != 0 && !sqlite3_get_autocommit (j->sql.db))
     sql_run (&j->sql, SQL_ROLLBACK, &unheard, "");
   return result;

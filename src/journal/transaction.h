@@ -29,6 +29,8 @@ struct journal {
   bool full; /* synchronous is FULL, not NORMAL */
   struct holder self;
   struct import_locks locks; /* of the imports that are held */
+  bool durable;              /* the transaction that is open */
+  int written;               /* pages before it */
   unsigned samples;          /* written; every so many they are thinned */
 };
 

@@ -28,8 +28,9 @@ may_be_asked_again (struct job *job, int64_t now)
   return job->wrong < DOUBTS_MAX && p->wrong < DOUBTS_MAX;
 }
 
-static void
-ask_again (struct job *job, int64_t now)
+/* Where a redirect led twice in a row to what is wrong, the original URL may lead elsewhere. */
+static int
+ask_again (struct job *job, int64_t now, struct error *err)
 {
   struct source *s = job->s;
   struct place *p = job->answer.place;
@@ -43,6 +44,28 @@ ask_again (struct job *job, int64_t now)
     wait = retry_backoff_ms (job->wrong - 2, source_random (s));
   job->avoid = p;
   job_again (job, now + wait);
+  if (p->hops == 0 || p->wrong < 2 || job->answer.generation != p->generation)
+    return 0;
+  return place_go_back (p, err);
+}
+
+/* Ranges that are broken before anything was begun are not asked for any more. */
+static bool
+goes_forward (struct job *job)
+{
+  struct source *s = job->s;
+  struct place *p = job->answer.place;
+
+  if (job->kind != JOB_PROBE || p->known || s->forward || s->n_places > 1)
+    return false;
+  s->forward = true;
+  job->wrong = p->wrong = DOUBTS_MAX - 1; /* one answer more */
+  source_tell (s, "warning",
+               "%s: its answers to ranges are broken (%s); it is read from its start, as with "
+               "--stream",
+               p->shown, job->answer.j.why);
+  job_again (job, monotonic_ms ());
+  return true;
 }
 
 int
@@ -50,10 +73,10 @@ doubt_wrong (struct job *job, struct error *err)
 {
   int64_t now = monotonic_ms ();
 
-  if (may_be_asked_again (job, now)) {
-    ask_again (job, now);
+  if (may_be_asked_again (job, now))
+    return ask_again (job, now, err);
+  if (goes_forward (job))
     return 0;
-  }
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",
@@ -99,10 +122,8 @@ doubt_changed (struct job *job, struct error *err)
     job_again (job, now);
     return 0;
   }
-  if (may_be_asked_again (job, now)) {
-    ask_again (job, now);
-    return 0;
-  }
+  if (may_be_asked_again (job, now))
+    return ask_again (job, now, err);
   fail (err, ERR_SOURCE_CHANGED,
         "%s at host offset %" PRIu64
         ": the image changed since the import began: %s; `qimport resume --restart` begins "

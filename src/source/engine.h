@@ -54,7 +54,10 @@ struct place {
   bool settled, known, no_if_range;
   bool vetted; /* serves the bytes the import belongs to */
   bool dead;
-  bool resolved_again; /* since the last accepted answer */
+  unsigned resolved; /* again, since the last accepted answer, */
+  char *failed_at;   /* because this URL failed; NULL: it was not */
+  unsigned stuck;    /* failures in a row without a byte, at the URL of now */
+  int64_t stuck_ms;
   unsigned hops, generation;
   unsigned fails; /* since an answer was as it should be */
   unsigned wrong; /* answers in a row that failed their checks */
@@ -72,6 +75,16 @@ struct place {
   uint64_t requests, bytes, failures; /* all of them, for the log */
   struct source_identity id;          /* if known: what every answer is held against (J4) */
   struct job *scout;
+  /* share.c's */
+  bool http2;       /* it speaks it: small requests share a connection */
+  unsigned borne;   /* answers since it refused */
+  double window;    /* so many at a time; 0: as many as there are */
+  double per_s;     /* so many a second; likewise */
+  bool limited;     /* it refused, */
+  char *refused_at; /* when requests went to this URL */
+  bool limit_found; /* it refused at that rate */
+  double served;    /* lately */
+  int64_t next_ms, served_ms, refused_ms;
   /* mirror.c's */
   struct job *vet;       /* in flight: the piece after those that were compared */
   size_t proven;         /* so many were */
@@ -159,6 +172,7 @@ struct source {
   char fingerprint[DIGEST_HEX];
   struct source_identity id; /* as found by the probe */
   bool probed;
+  bool forward; /* no range is asked for */
   CURLM *multi;
   atomic_bool woken;
   struct job *jobs;
@@ -166,7 +180,15 @@ struct source {
   struct place *places;
   size_t n_places, next_place;
   struct place *reference; /* the place that was probed */
-  struct piece *proof;     /* mirror.c's */
+  struct piece *proof;     /* share.c's */
+  bool http2;              /* it speaks it: small requests share a connection */
+  unsigned borne;          /* answers since it refused */
+  double window;           /* so many at a time; 0: as many as there are */
+  double per_s;            /* so many a second; likewise */
+  bool limit_found;        /* it refused at that rate */
+  double served;           /* lately */
+  int64_t next_ms, served_ms, refused_ms;
+  /* mirror.c's */
   size_t n_proof;
   bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
   bool failed;                     /* in a callback; error says how */
@@ -196,8 +218,10 @@ void place_release (struct place *p);
 int place_redirect (struct place *p, const char *url, struct error *err);
 /* The error of a redirect to URL that must not lead there (A5). */
 int place_barred (const struct place *p, const char *url, struct error *err);
-/* Back to the original URL, to be resolved again. */
+/* Back to the original URL, to be resolved again.  What is known of the image stays (J4). */
 int place_unsettle (struct place *p, struct error *err);
+/* The same, because what is there will not be right. */
+int place_go_back (struct place *p, struct error *err);
 /* May credentials be sent to where requests go now (A1)? */
 bool place_at_origin (const struct place *p);
 /* It was answered from ADDRESS, not by a proxy. */
@@ -243,6 +267,26 @@ int doubt_wrong (struct job *job, struct error *err);
 int doubt_changed (struct job *job, struct error *err);
 
 /* outcome.c: what becomes of a job whose request ended */
+/* Something that may pass: wait and ask again, or at once elsewhere. */
+int outcome_passing (struct job *job, unsigned retry_after_s, const char *why,
+                     struct error *err);
+/* Where a redirect led does not serve: the original URL may lead elsewhere now (N9, C10), and
+ * is asked: *RESULT says how that went.  But not for ever, nor back to the one that has just
+ * failed: false. */
+bool outcome_leads_elsewhere (struct job *job, struct error *err, int *result);
+/* share.c: may JOB be asked of P now, or has P enough to do? */
+bool share_has_room (const struct source *s, const struct place *p, const struct job *job,
+                     int64_t now);
+/* Requests to P go elsewhere now. */
+void share_moved (struct place *p);
+void share_asked (struct place *p, int64_t now);
+void share_served (struct source *s, struct place *p, int64_t now);
+/* The place of A refused for being asked too much. */
+void share_refused (struct source *s, const struct answer *a, int64_t now);
+/* Until a place may be asked again, at most POLL_MS. */
+int64_t share_wait_ms (const struct source *s, int64_t now);
+/* failure.c: no answer came that could be judged */
+int failure_ended (struct job *job, CURLcode code, struct error *err);
 /* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
 int place_failed (struct job *job, struct error *err);
 /* For messages: which host offset comes next, and where it is asked for. */

@@ -105,7 +105,9 @@ start_due (struct source *s, int *wait_ms, struct error *err)
       continue;
     }
     place = place_pick (s, job, now);
-    if (place != NULL && transfer_start (job, place, err) == -1)
+    if (place == NULL)
+      *wait_ms = (int)min_u64 ((uint64_t)*wait_ms, (uint64_t)share_wait_ms (s, now));
+    else if (transfer_start (job, place, err) == -1)
       return -1;
   }
   return 0;

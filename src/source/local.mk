@@ -4,6 +4,7 @@ librooms_la_SOURCES += \
 	src/source/credentials.c \
 	src/source/doubt.c \
 	src/source/engine.h \
+	src/source/failure.c \
 	src/source/fetch.c \
 	src/source/file.c \
 	src/source/mirror.c \
@@ -20,6 +21,7 @@ librooms_la_SOURCES += \
 	src/source/response.h \
 	src/source/retry.c \
 	src/source/retry.h \
+	src/source/share.c \
 	src/source/source.c \
 	src/source/source.h \
 	src/source/stream.c \

@@ -6,7 +6,6 @@
  */
 #include "source/engine.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +14,10 @@
 
 /* Fewer bytes than this out of a whole answer are no way to go on. */
 enum { CRUMBS = 1024, PLENTY = 16384 };
+
+/* So often in a row without a byte, and a place that a redirect led to is left; and so often
+ * for failures that no repetition mends. */
+enum { STUCK_MAX = 2, RESOLVED_MAX = 5 };
 
 uint64_t
 job_where (const struct job *job)
@@ -94,17 +97,51 @@ source_random (struct source *s)
   return s->random >> 8;
 }
 
-/* Something that may pass: wait and ask again, or at once elsewhere. */
+/* Is it time to leave where a redirect has led?  What failed together counts once. */
+static bool
+is_stuck (struct job *job, unsigned retry_after_s, int64_t now)
+{
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+
+  if (a->generation != p->generation)
+    return false;
+  if (a->fresh > 0)
+    p->stuck = 0;
+  else if (a->started_ms >= p->stuck_ms) {
+    p->stuck++;
+    p->stuck_ms = now;
+  }
+  return p->hops > 0 && (p->stuck >= STUCK_MAX || retry_after_s > RETRY_MOST_MS / 1000);
+}
+
 static int
-passing (struct job *job, unsigned retry_after_s, const char *why, struct error *err)
+go_back (struct job *job, const char *why, struct error *err)
+{
+  struct place *p = job->answer.place;
+
+  source_tell (job->s, "retry", "%s at host offset %" PRIu64 ": %s; back to %s",
+               job_shown (job), job_where (job), why, p->shown);
+  job_again (job, monotonic_ms ());
+  return place_unsettle (p, err);
+}
+
+int
+outcome_passing (struct job *job, unsigned retry_after_s, const char *why, struct error *err)
 {
   struct source *s = job->s;
   struct answer *a = &job->answer;
   struct place *p = a->place;
   int64_t now = monotonic_ms (), backoff = 0, wait, place_ms;
-  bool aside;
+  bool aside, back = is_stuck (job, retry_after_s, now);
 
   p->failures++;
+  if (a->generation != p->generation) { /* it was moved while this one was under way */
+    job_again (job, now);
+    return 0;
+  }
+  if (back)
+    retry_after_s = 0;
   if (a->fresh > 0)
     job->tries = 0;
   if (a->fresh < PLENTY)
@@ -122,6 +159,8 @@ passing (struct job *job, unsigned retry_after_s, const char *why, struct error 
   if (aside)
     wait = (int64_t)min_u64 (retry_after_s, RETRY_AFTER_MOST_S) * 1000;
   s->retries++;
+  if (back)
+    return go_back (job, why, err);
   if (retry_after_s > 0 || s->n_places > 1) {
     p->fails += p->not_before_ms <= now; /* what fails at once counts once */
     p->not_before_ms = now + wait;
@@ -143,9 +182,8 @@ contradicts (struct job *job, const char *why, struct error *err)
   return place_failed (job, err);
 }
 
-/* The pinned URL no longer serves: the original one is resolved again, once (N9, C10). */
-static bool
-resolve_again (struct job *job, struct error *err, int *result)
+bool
+outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
 {
   struct place *p = job->answer.place;
 
@@ -154,10 +192,13 @@ resolve_again (struct job *job, struct error *err, int *result)
     job_again (job, monotonic_ms ()); /* it was moved while this one was under way */
     return true;
   }
-  if (p->resolved_again || !p->settled || p->hops == 0)
+  if (p->hops == 0 || p->resolved >= RESOLVED_MAX
+      || (p->failed_at != NULL && strcmp (p->failed_at, p->pinned) == 0))
     return false;
-  *result = place_unsettle (p, err);
-  p->resolved_again = true;
+  p->resolved++;
+  source_tell (job->s, "retry", "%s: %s; back to %s", job_shown (job), job->answer.j.why,
+               p->shown);
+  *result = place_go_back (p, err);
   job_again (job, monotonic_ms ());
   return true;
 }
@@ -168,7 +209,7 @@ denied (struct job *job, struct error *err)
   struct answer *a = &job->answer;
   int result;
 
-  if (resolve_again (job, err, &result))
+  if (outcome_leads_elsewhere (job, err, &result))
     return result;
   if (job->s->probed)
     fail (err, ERR_SOURCE_DENIED,
@@ -190,7 +231,7 @@ not_found (struct job *job, struct error *err)
   struct answer *a = &job->answer;
   int result;
 
-  if (resolve_again (job, err, &result))
+  if (outcome_leads_elsewhere (job, err, &result))
     return result;
   if (job->s->probed)
     fail (err, ERR_SOURCE_NOT_FOUND,
@@ -213,7 +254,7 @@ redirected (struct job *job, struct error *err)
   char *url = NULL;
   int result;
 
-  if (resolve_again (job, err, &result))
+  if (p->settled && outcome_leads_elsewhere (job, err, &result))
     return result;
   curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
   if (url == NULL) {
@@ -241,10 +282,11 @@ no_range (struct job *job, struct error *err)
     job_again (job, monotonic_ms ());
     return 0;
   }
-  return passing (job, 0,
-                  "the server sends the whole image instead of the range; if it goes on "
-                  "doing so, --stream reads it from the start",
-                  err);
+  return outcome_passing (
+      job, 0,
+      "the server sends the whole image instead of the range; if it goes on "
+      "doing so, --stream reads it from the start",
+      err);
 }
 
 /* An answer that passed its checks is over: is all of it there? */
@@ -262,14 +304,16 @@ part_ended (struct job *job, CURLcode code, struct error *err)
   if ((whole || a->received == a->j.len) && job->kind != JOB_VET)
     a->place->fails = 0;
   if (whole || a->received == a->j.len)
-    a->place->wrong = 0;
+    a->place->wrong = a->place->stuck = 0;
+  if (whole || a->received == a->j.len)
+    share_served (job->s, a->place, monotonic_ms ());
   if (whole) {
     job_finish (job);
     return 0;
   }
   if (a->received == a->j.len) {
     if (a->fresh < CRUMBS && a->request.ranged)
-      return passing (job, 0, "the server sends less than 1 KiB at a time", err);
+      return outcome_passing (job, 0, "the server sends less than 1 KiB at a time", err);
     job_again (job, monotonic_ms ());
     return 0;
   }
@@ -278,160 +322,7 @@ part_ended (struct job *job, CURLcode code, struct error *err)
               code == CURLE_OK ? "closed early" : curl_easy_strerror (code));
   snprintf (why, sizeof why, "the connection broke off: ");
   escape_text (why + strlen (why), sizeof why - strlen (why), a->words, strlen (a->words));
-  return passing (job, 0, why, err);
-}
-
-enum transport_failure {
-  TRANSPORT_PASSING,
-  TRANSPORT_GARBAGE,
-  TRANSPORT_FILES, /* of ours: certificates, keys */
-  TRANSPORT_TLS,
-  TRANSPORT_MEMORY,
-  TRANSPORT_DENIED,
-  TRANSPORT_PERMANENT
-};
-
-/* CURLcode is no enum of ours: what is not named here may pass. */
-static enum transport_failure
-transport_failure (CURLcode code, long connect_status)
-{
-  if (connect_status == 407 || connect_status == 403 || connect_status == 401)
-    return TRANSPORT_DENIED;
-  switch ((int)code) {
-  case CURLE_OUT_OF_MEMORY:
-    return TRANSPORT_MEMORY;
-  case CURLE_UNSUPPORTED_PROTOCOL:
-  case CURLE_WEIRD_SERVER_REPLY:
-  case CURLE_BAD_CONTENT_ENCODING:
-    return TRANSPORT_GARBAGE;
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CRL_BADFILE:
-    return TRANSPORT_FILES;
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_CIPHER:
-  case CURLE_SSL_ENGINE_INITFAILED:
-  case CURLE_SSL_ENGINE_NOTFOUND:
-  case CURLE_SSL_ENGINE_SETFAILED:
-  case CURLE_SSL_INVALIDCERTSTATUS:
-  case CURLE_SSL_ISSUER_ERROR:
-  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-  case CURLE_SSL_CLIENTCERT:
-  case CURLE_USE_SSL_FAILED:
-    return TRANSPORT_TLS;
-  case CURLE_LOGIN_DENIED:
-  case CURLE_AUTH_ERROR:
-    return TRANSPORT_DENIED;
-  case CURLE_URL_MALFORMAT:
-  case CURLE_NOT_BUILT_IN:
-  case CURLE_FAILED_INIT:
-  case CURLE_UNKNOWN_OPTION:
-  case CURLE_BAD_FUNCTION_ARGUMENT:
-  case CURLE_READ_ERROR:
-  case CURLE_FILE_COULDNT_READ_FILE:
-    return TRANSPORT_PERMANENT;
-  default:
-    return TRANSPORT_PASSING;
-  }
-}
-
-/* A server that does not want our certificate says so in an alert, which libcurl has no code
- * for: the first read or the handshake fails, as it does when a connection breaks off. */
-static bool
-is_client_refused (const struct source *s, CURLcode code, const char *words)
-{
-  if (code != CURLE_SSL_CONNECT_ERROR && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR)
-    return false;
-  if (strstr (words, "alert") == NULL)
-    return false;
-  return strstr (words, "certificate") != NULL || strstr (words, "unknown ca") != NULL
-         || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
-}
-
-/* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
-static const char *
-slip (const struct job *job, CURLcode code, const char *words)
-{
-  if (strstr (words, "proxy scheme") != NULL)
-    return "http_proxy and its like in the environment";
-  switch ((int)code) {
-  case CURLE_COULDNT_RESOLVE_HOST:
-    return "the host's name in the URL";
-  case CURLE_COULDNT_RESOLVE_PROXY:
-    return "the proxy's name (--proxy, or http_proxy and its like in the environment)";
-  case CURLE_COULDNT_CONNECT:
-    return job->s->options.proxy != NULL ? "--proxy, and host and port in the URL"
-                                         : "host and port in the URL";
-  case CURLE_SSL_CONNECT_ERROR:
-    return strstr (words, "wrong version number") != NULL
-               ? "the URL: there is no TLS there; it may want http:// instead of https://"
-               : "the URL: its server and we have no TLS in common";
-  default:
-    return NULL;
-  }
-}
-
-/* Its first bytes came: a line of header without end is "out of memory" to libcurl, too. */
-static bool
-began (const struct job *job)
-{
-  curl_off_t first_us = 0;
-
-  curl_easy_getinfo (job->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_us);
-  return first_us > 0;
-}
-
-/* No answer to judge came. */
-static int
-no_answer (struct job *job, CURLcode code, struct error *err)
-{
-  struct answer *a = &job->answer;
-  const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
-  char why[320];
-  long connect_status = 0, errnum = 0;
-
-  if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
-    place_barred (a->place, a->place->pinned, err);
-    return place_failed (job, err);
-  }
-  escape_text (why, sizeof why, words, strlen (words));
-  curl_easy_getinfo (job->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
-  curl_easy_getinfo (job->easy, CURLINFO_OS_ERRNO, &errnum);
-  if (errnum == EMFILE || errnum == ENFILE)
-    return passing (job, 0,
-                    "too many open files; raise their limit (ulimit -n), or take fewer "
-                    "--connections or --jobs",
-                    err);
-  if (is_client_refused (job->s, code, words))
-    code = CURLE_SSL_CLIENTCERT;
-  if (code == CURLE_OUT_OF_MEMORY && began (job))
-    code = CURLE_WEIRD_SERVER_REPLY;
-  a->mistyped = slip (job, code, words);
-  switch (transport_failure (code, connect_status)) {
-  case TRANSPORT_PASSING:
-    return passing (job, 0, why, err);
-  case TRANSPORT_GARBAGE:
-    snprintf (a->j.why, sizeof a->j.why, "no HTTP answer: %.100s", why);
-    return doubt_wrong (job, err);
-  case TRANSPORT_FILES:
-    return fail (err, ERR_USAGE, "%s: %s; see --cacert, --cert and --key", job->s->shown, why);
-  case TRANSPORT_MEMORY:
-    return fail_memory (err, "a transfer");
-  case TRANSPORT_TLS:
-    fail (err, ERR_SOURCE_TLS,
-          code == CURLE_SSL_CLIENTCERT ? "%s: does not trust us: %s; see --cert and --key"
-                                       : "%s: not trusted: %s; see --cacert and --pinnedpubkey",
-          job_shown (job), why);
-    break;
-  case TRANSPORT_DENIED:
-    fail (err, ERR_SOURCE_DENIED, "%s: refused: %s; see --proxy and the credentials",
-          job_shown (job), why);
-    break;
-  case TRANSPORT_PERMANENT:
-    fail (err, ERR_SOURCE_FAILED, "%s: %s", job_shown (job), why);
-    break;
-  }
-  return place_failed (job, err);
+  return outcome_passing (job, 0, why, err);
 }
 
 static int
@@ -439,6 +330,7 @@ judged (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
   char why[SHOWN_MAX];
+  int result;
 
   switch (a->j.verdict) {
   case RESPONSE_PART:
@@ -460,12 +352,16 @@ judged (struct job *job, CURLcode code, struct error *err)
   case RESPONSE_NOT_FOUND:
     return not_found (job, err);
   case RESPONSE_FAILED:
+    if (outcome_leads_elsewhere (job, err, &result))
+      return result;
     fail (err, ERR_SOURCE_FAILED, "%s at host offset %" PRIu64 ": %s; check the URL",
           job_shown (job), job_where (job), a->j.why);
     return place_failed (job, err);
   case RESPONSE_PASSING:
+    if (a->j.busy)
+      share_refused (job->s, a, monotonic_ms ());
     snprintf (why, sizeof why, "%s", a->j.why);
-    return passing (job, a->j.retry_after_s, why, err);
+    return outcome_passing (job, a->j.retry_after_s, why, err);
   }
   return -1;
 }
@@ -484,6 +380,7 @@ note_http2 (struct job *job)
   if (!a->http2 || sent_us == 0)
     return;
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_VERSION, &version);
+  p->http2 = a->accepted && version == CURL_HTTP_VERSION_2_0;
   if (a->accepted && version != CURL_HTTP_VERSION_2_0)
     p->http2_fails = HTTP2_FAILS; /* it has none, or not always */
   if (a->accepted && p->http2_fails < HTTP2_FAILS)
@@ -516,7 +413,7 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
   }
   pace_ended (job);
   transfer_stop (job);
-  return a->judged ? judged (job, code, err) : no_answer (job, code, err);
+  return a->judged ? judged (job, code, err) : failure_ended (job, code, err);
 }
 
 int
@@ -526,7 +423,7 @@ outcome_stalled (struct job *job, struct error *err)
 
   snprintf (why, sizeof why, "slower than 1 KiB/s for %u s", job->s->options.stall_time_s);
   transfer_stop (job);
-  return passing (job, 0, why, err);
+  return outcome_passing (job, 0, why, err);
 }
 
 void

@@ -160,6 +160,8 @@ place_release (struct place *p)
   free (p->origin);
   free (p->pinned);
   free (p->pinned_origin);
+  free (p->failed_at);
+  free (p->refused_at);
   free (p->user);
   free (p->password);
   *p = (struct place){ 0 };
@@ -180,10 +182,19 @@ place_unsettle (struct place *p, struct error *err)
   p->pinned = copy;
   p->pinned_origin = origin;
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  share_moved (p);
   p->settled = false;
-  p->hops = 0;
+  p->hops = p->stuck = 0;
   p->generation++;
   return 0;
+}
+
+int
+place_go_back (struct place *p, struct error *err)
+{
+  free (p->failed_at);
+  p->failed_at = strdup (p->pinned);
+  return place_unsettle (p, err);
 }
 
 /* A2, A3: http and https only, and https never falls to http. */
@@ -249,7 +260,9 @@ place_redirect (struct place *p, const char *url, struct error *err)
   u.text = u.origin = NULL;
   parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
   redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  share_moved (p);
   p->hops++;
+  p->stuck = 0;
   p->generation++;
   return 0;
 }
@@ -281,9 +294,10 @@ place_serves (const struct place *p, const struct job *job)
 
 /* May P be asked for JOB now, if no better one may? */
 static bool
-place_free (const struct place *p, const struct job *job, int64_t now)
+place_free (const struct source *s, const struct place *p, const struct job *job, int64_t now)
 {
-  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL);
+  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL)
+         && share_has_room (s, p, job, now);
 }
 
 /* How little P suits JOB.  One that failed last time is tried with one request at a time; one
@@ -326,7 +340,7 @@ place_pick (struct source *s, const struct job *job, int64_t now)
   for (i = 0; i < s->n_places; i++) {
     struct place *p = &s->places[(first + i) % s->n_places];
 
-    if (!place_free (p, job, now))
+    if (!place_free (s, p, job, now))
       continue;
     rank = place_rank (p, job, now);
     if (best != NULL

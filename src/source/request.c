@@ -25,7 +25,8 @@ choose_range (struct job *job, const struct place *place)
   q->whole_welcome
       = job->kind == JOB_PROBE || (job->kind == JOB_STREAM && job->range.at.v == 0);
   q->known = place->known ? &place->id : NULL;
-  if (job->kind == JOB_STREAM && ((job->range.at.v == 0 && job->done == 0) || !s->id.ranges)) {
+  if ((job->kind == JOB_STREAM && ((job->range.at.v == 0 && job->done == 0) || !s->id.ranges))
+      || (job->kind == JOB_PROBE && s->forward)) {
     a->skip = job->done;
     q->len = LENGTH_UNKNOWN;
     return;

@@ -368,7 +368,15 @@ check_range (const struct content_range *c, uint64_t body, const struct request 
 {
   uint64_t len = c->last - c->first + 1;
 
-  if (c->first != q->from || len > q->len)
+  if (q->whole_welcome && c->first == 0 && len == c->total && (!q->ranged || len > q->len)
+      && (body == LENGTH_UNKNOWN || body == len)) {
+    j->verdict = RESPONSE_WHOLE; /* whatever its status is */
+    j->len = j->total = len;
+    return;
+  }
+  if (!q->ranged)
+    judge (j, RESPONSE_WRONG, "206, a part of it, although no range was asked for");
+  else if (c->first != q->from || len > q->len)
     judge (j, RESPONSE_WRONG,
            "asked for bytes %" PRIu64 "-%" PRIu64 ", got %" PRIu64 "-%" PRIu64, q->from,
            q->from + q->len - 1, c->first, c->last);
@@ -391,9 +399,7 @@ check_206 (const struct response *r, const struct request *q, struct judgement *
 
   if (body_is_foreign (r, j))
     return;
-  if (!q->ranged)
-    judge (j, RESPONSE_WRONG, "206 although no range was asked for");
-  else if (r->content_range == NULL)
+  if (r->content_range == NULL)
     judge (j, RESPONSE_WRONG, "206 without Content-Range");
   else if (content_range_parse (r->content_range, &c) == -1 || !c.has_range)
     judge (j, RESPONSE_WRONG, "Content-Range %s makes no sense",
@@ -495,6 +501,7 @@ response_check (const struct response *r, const struct request *q, struct judgem
     check_416 (r, q, j);
   } else {
     judge (j, status_verdict (r->status), "HTTP %ld", r->status);
+    j->busy = r->status == 429 || r->status == 503;
     j->retry_after_s = retry_after_parse (r->retry_after, r->date);
   }
 }

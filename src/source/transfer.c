@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -307,7 +308,9 @@ accept_answer (struct job *job, const struct response *r)
   }
   if (a->generation == p->generation) { /* else it tells of a URL that is not used any more */
     p->settled = true;
-    p->resolved_again = false;
+    p->resolved = 0;
+    free (p->failed_at);
+    p->failed_at = NULL;
     if (p->scout == job)
       p->scout = NULL;
   }
@@ -347,6 +350,23 @@ note_round_trip (struct source *s, CURL *easy)
     s->round_trip_us = answered - sent;
 }
 
+/* A mirror's page of excuses, where a redirect promised an image: the next one may have it.  A
+ * page that comes again is for the caller to judge. */
+static bool
+is_page (struct job *job, const struct response *r)
+{
+  struct answer *a = &job->answer;
+  struct place *p = a->place;
+
+  if (job->kind != JOB_PROBE || p->hops == 0 || r->content_type == NULL
+      || strncasecmp (r->content_type, "text/html", 9) != 0
+      || (a->j.verdict != RESPONSE_WHOLE && a->j.verdict != RESPONSE_PART)
+      || (p->failed_at != NULL && strcmp (p->failed_at, p->pinned) == 0))
+    return false;
+  snprintf (a->j.why, sizeof a->j.why, "a page, not an image");
+  return true;
+}
+
 void
 transfer_judge (struct job *job)
 {
@@ -363,6 +383,8 @@ transfer_judge (struct job *job)
     place_answered (a->place, address);
   collect (job->easy, &r);
   response_check (&r, &a->request, &a->j);
+  if (is_page (job, &r))
+    a->j.verdict = RESPONSE_WRONG;
   a->accepted = a->j.verdict == RESPONSE_PART || a->j.verdict == RESPONSE_WHOLE
                 || a->j.verdict == RESPONSE_EMPTY;
   if (a->accepted && accept_answer (job, &r) == -1)
@@ -425,6 +447,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
     place->scout = job;
   place->requests++;
   place->running++;
+  share_asked (place, a->started_ms);
   job->state = JOB_RUNNING;
   return 0;
 }

@@ -218,20 +218,6 @@ lock_device (const struct target_place *p, int fd, struct error *err)
   return 0;
 }
 
-/* Asked with a lock that others may have beside it, and given back at once. */
-bool
-target_device_is_used (const struct target_place *p)
-{
-  int fd = open (p->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  bool used;
-
-  if (fd == -1)
-    return false;
-  used = flock (fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
-  close (fd);
-  return used;
-}
-
 static int
 fail_open (const struct target_place *p, int errnum, struct error *err)
 {

@@ -74,12 +74,6 @@ target_file_refuse_locked (const struct target_place *p, struct error *err)
   return is_locked (p, p->name) ? target_refuse_busy (p->shown, err) : 0;
 }
 
-bool
-target_file_is_used (const struct target_place *p, bool in_place)
-{
-  return is_locked (p, in_place ? p->name : p->part);
-}
-
 /* The signal that comes with this error would end the process: no try. */
 static int
 refuse_limit (const struct target_place *p, uint64_t virtual_size, struct error *err)

@@ -119,7 +119,6 @@ int target_file_check (struct target *t, struct error *err);
 int target_file_finish (struct target *t, struct error *err);
 /* The file that goes by the target's name must not be the disk of a running machine. */
 int target_file_refuse_locked (const struct target_place *p, struct error *err);
-bool target_file_is_used (const struct target_place *p, bool in_place);
 void target_file_remove (struct target *t);
 
 /* lock.c */
@@ -136,7 +135,6 @@ int target_sync_dir (struct target *t, struct error *err);
 /* device.c */
 /* Is INNER the device OUTER, or a partition of it? */
 bool target_device_is_on (dev_t inner, dev_t outer);
-bool target_device_is_used (const struct target_place *p);
 int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);
 enum device_open { DEVICE_NEW, DEVICE_AGAIN, DEVICE_READ };

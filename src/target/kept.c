@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -261,6 +262,16 @@ kept_is_empty (const struct kept *k)
   struct stat st;
 
   return k->fd == -1 || fstat (k->fd, &st) == -1 || st.st_size <= HEAD;
+}
+
+uint64_t
+kept_room (const struct kept *k)
+{
+  struct statvfs fs;
+
+  if (k->fd == -1 || fstatvfs (k->fd, &fs) == -1)
+    return UINT64_MAX;
+  return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 int

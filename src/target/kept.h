@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "base/own.h"
 
-enum { KEPT_PIECE = 256 << 10 }; /* the longest record */
+enum { KEPT_PIECE = 64 << 10 }; /* the longest record */
 
 struct kept;
 
@@ -47,6 +47,8 @@ int kept_append (struct kept *k, const uint8_t *buf, size_t len, struct error *e
 bool kept_takes_more (const struct kept *k);
 /* Nothing is in it. */
 bool kept_is_empty (const struct kept *k);
+/* So many bytes are free where it is. */
+uint64_t kept_room (const struct kept *k);
 /* What was appended is durable.  Best effort: what is lost is fetched again. */
 void kept_sync (struct kept *k);
 

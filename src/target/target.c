@@ -282,21 +282,6 @@ target_begin_anew (struct target *t)
   marker_begin_run (&t->marker, 0, target_new_run ());
 }
 
-bool
-target_is_used (const struct target_spec *spec)
-{
-  struct target_place p;
-  struct error unheard;
-  bool used = false;
-
-  if (target_place_find (&p, spec->path, &unheard) == 0)
-    used = p.kind == TARGET_FILE    ? target_file_is_used (&p, spec->in_place)
-           : p.kind == TARGET_BLOCK ? target_device_is_used (&p)
-                                    : false; /* nobody but the server could tell */
-  target_place_release (&p);
-  return used;
-}
-
 int
 target_finish (struct target *t, struct error *err)
 {

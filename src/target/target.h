@@ -155,10 +155,6 @@ int target_open_finished (struct target **out, const struct target_spec *spec,
                           const struct target_identity *recorded, bool repair,
                           struct error *err);
 
-/* Does a process, in whatever container, hold the lock of what is written for SPEC (path and
- * in_place of it)? */
-bool target_is_used (const struct target_spec *spec);
-
 void target_close (struct target *t); /* releases the lock; what is not synced may be lost */
 OWNABLE (target)
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -32,8 +33,10 @@ next_byte (struct span *s)
   int hi = s->len >= 3 && s->at[0] == '%' ? hex_digit (s->at[1]) : -1;
   int lo = hi >= 0 ? hex_digit (s->at[2]) : -1;
   bool coded = lo >= 0 && (hi != 0 || lo != 0);
-  char c = coded ? (char)(hi << 4 | lo) : s->at[0];
+  char c = s->at[0];
 
+  if (coded)
+    c = (char)(hi << 4 | lo);
   *s = span_from (*s, coded ? 3 : 1);
   return c;
 }
@@ -114,6 +117,16 @@ checksum_search_add (struct checksum_search *s, const struct checksum *c)
   }
   s->found.has[c->algorithm] = true;
   *have = *c;
+}
+
+bool
+checksum_algorithm (struct span word, enum hash_algorithm *out)
+{
+  if (word.len > 4 && strncasecmp (word.at + word.len - 4, "sums", 4) == 0)
+    word.len -= 4;
+  else if (word.len > 3 && strncasecmp (word.at + word.len - 3, "sum", 3) == 0)
+    word.len -= 3;
+  return hash_by_name (word.at, word.len, out);
 }
 
 bool

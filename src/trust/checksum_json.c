@@ -13,8 +13,15 @@
 #include "base/own.h"
 #include "trust/json_reader.h"
 
+/* Keys of a digest of any algorithm, of an object of several, and within such an object. */
+static const char *const any_digest[] = { "digest", "checksum", "hash", NULL };
+static const char *const many_digests[] = { "digests", "checksums", "hashes", NULL };
+static const char *const inner_type[] = { "type", NULL }, *const inner_value[]
+                                                          = { "value", NULL };
+
 struct object {
   bool named; /* it is about the file */
+  bool inner; /* of digests, which are those of the object that it is in */
   struct checksum_search said;
   char loose[HASH_HEX]; /* a digest whose algorithm another member may tell */
   char type[16];
@@ -48,34 +55,55 @@ begin_object (struct reading *r)
   struct object *o = &r->objects[r->json.depth - 1];
 
   memset (o, 0, sizeof *o);
+  o->inner = is_one_of (r->key, any_digest) || is_one_of (r->key, many_digests);
   o->named = r->key[0] != '\0' && checksum_search_wants (r->search, text_of (r->key));
   r->key[0] = '\0';
 }
 
-/* What the object at DEPTH said is said about the file, if it is about it. */
+/* A digest whose algorithm another member told. */
 static void
-end_object (struct reading *r)
+end_loose (struct object *o)
 {
-  struct object *o = &r->objects[r->json.depth]; /* the reader has left it already */
   char text[sizeof o->type + sizeof o->loose];
   struct checksum c;
-  size_t i;
 
   snprintf (text, sizeof text, "%s%s%s", o->type, o->type[0] != '\0' ? ":" : "", o->loose);
   if (o->loose[0] != '\0' && checksum_from_span (&c, text_of (text)))
     checksum_search_add (&o->said, &c);
-  for (i = 0; i < HASH_N; i++) {
-    if (!o->said.found.has[i])
-      continue;
-    if (o->named)
-      checksum_search_add (r->search, &o->said.found.of[i]);
-    else
-      r->search->others++;
+}
+
+/* All of FROM is said of TO as well.  Returns how much that is. */
+static size_t
+pass_on (struct checksum_search *to, const struct checksum_search *from)
+{
+  size_t i, n = 0;
+
+  for (i = 0; i < HASH_N; i++)
+    if (from->found.has[i]) {
+      checksum_search_add (to, &from->found.of[i]);
+      n++;
+    }
+  if (from->contradicts) {
+    checksum_search_add (to, &from->one);
+    checksum_search_add (to, &from->another);
   }
-  if (o->named && o->said.contradicts) {
-    checksum_search_add (r->search, &o->said.one);
-    checksum_search_add (r->search, &o->said.another);
-  }
+  return n;
+}
+
+/* What the object said is said about the file, if it is about it. */
+static void
+end_object (struct reading *r)
+{
+  struct object *o = &r->objects[r->json.depth]; /* the reader has left it already */
+  struct checksum_search nobody = { .name = "" };
+
+  end_loose (o);
+  if (o->named)
+    pass_on (r->search, &o->said);
+  else if (o->inner && r->json.depth > 0)
+    pass_on (&r->objects[r->json.depth - 1].said, &o->said);
+  else
+    r->search->others += pass_on (&nobody, &o->said) > 0;
 }
 
 /* What does not fit is kept as something that is no digest and no algorithm. */
@@ -91,23 +119,22 @@ keep (char *out, size_t size, const char *text)
 static bool
 take_digest (struct object *o, const char *key, const char *text)
 {
-  static const char *const any[] = { "digest", "checksum", "hash", NULL };
   static const char *const types[]
       = { "checksum_type", "checksumType", "checksum-type", "algorithm", NULL };
   struct checksum c;
 
-  if (is_one_of (key, types)) {
+  if (is_one_of (key, types) || (o->inner && is_one_of (key, inner_type))) {
     keep (o->type, sizeof o->type, text);
     return true;
   }
-  if (is_one_of (key, any)) {
+  if (is_one_of (key, any_digest) || (o->inner && is_one_of (key, inner_value))) {
     if (strchr (text, ':') == NULL)
       keep (o->loose, sizeof o->loose, text);
     else if (checksum_from_span (&c, text_of (text)))
       checksum_search_add (&o->said, &c);
     return true;
   }
-  if (!hash_by_name (key, strlen (key), &c.algorithm))
+  if (!checksum_algorithm (text_of (key), &c.algorithm))
     return false;
   if (checksum_from_hex (&c, text, strlen (text)))
     checksum_search_add (&o->said, &c);

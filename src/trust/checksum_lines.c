@@ -70,17 +70,6 @@ is_foreign (struct span word)
   return false;
 }
 
-/* "SHA256SUMS" is about SHA256 as well. */
-static bool
-algorithm_of (struct span word, enum hash_algorithm *out)
-{
-  if (word.len > 4 && strncasecmp (word.at + word.len - 4, "sums", 4) == 0)
-    word.len -= 4;
-  else if (word.len > 3 && strncasecmp (word.at + word.len - 3, "sum", 3) == 0)
-    word.len -= 3;
-  return hash_by_name (word.at, word.len, out);
-}
-
 /* A line without digest may begin a section. */
 static void
 begin_section (struct section *s, struct span line)
@@ -91,7 +80,7 @@ begin_section (struct section *s, struct span line)
   rest = span_trim (span_from (words, first.len));
   if (first.len == 0 || (rest.len > 0 && !is_hash_word (rest)))
     return;
-  if (algorithm_of (first, &s->algorithm))
+  if (checksum_algorithm (first, &s->algorithm))
     s->named = s->known = true;
   else if (rest.len > 0 || is_foreign (first)) {
     s->named = true;
@@ -213,7 +202,7 @@ parse_reversed (struct entry *e, const struct section *s, struct span line)
   while (name.len > 0 && (name.at[name.len - 1] == ':' || name.at[name.len - 1] == '='))
     name.len--;
   e->name = span_trim (name);
-  if (algorithm_of (e->name, &algorithm)
+  if (checksum_algorithm (e->name, &algorithm)
       || (is_foreign (e->name) && memchr (e->name.at, '.', e->name.len) == NULL)) {
     tagged_digest (e, e->name, word);
     e->name.len = 0;

@@ -20,6 +20,8 @@ struct checksum_search {
 bool checksum_search_wants (const struct checksum_search *s, struct span name);
 /* C is said about it. */
 void checksum_search_add (struct checksum_search *s, const struct checksum *c);
+/* The algorithm that WORD names; "SHA256SUMS" and "sha256sum" name one too. */
+bool checksum_algorithm (struct span word, enum hash_algorithm *out);
 /* A digest of that algorithm, with "ALGO:" before it or not; false if it is none. */
 bool checksum_from_span (struct checksum *out, struct span digits);
 

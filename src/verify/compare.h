@@ -40,7 +40,7 @@ struct compare_result {
   uint64_t bytes_read; /* from the target */
   uint64_t segments, segments_compared, segments_differ;
   uint64_t segments_telling; /* that are the same, and not of one byte only */
-  uint64_t zero_bytes; /* of zero runs, compared */
+  uint64_t zero_bytes;       /* of zero runs, compared */
   uint64_t differ_bytes;
   struct difference *differences; /* ascending, neighbours merged */
   size_t n_differences;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/verify/checker.c \
+	src/verify/checker.h \
 	src/verify/committed.c \
 	src/verify/committed.h \
 	src/verify/compare.c \

@@ -220,7 +220,7 @@ if [ -n "$traced" ]; then
       0) [ "$(sqlite3 "$journal" 'SELECT count (*) FROM sqlite_master')" = 0 ] ||
            wrong="$wrong$1 $2: version 0, and yet there are tables
 " ;;
-      1) ;;
+      [1-9] | [1-9][0-9]) ;;
       *) wrong="$wrong$1 $2: it is no journal any more
 " ;;
     esac

@@ -174,9 +174,10 @@ disk=$scratch/verified
 "$QIMPORT" start -q --verify --connections 2 "$url" "$disk" &
 pid=$!
 background
-for _ in $(seq 600); do
-  [ "$(qimport status "$disk" --json 2>/dev/null | jq .segments.committed)" -ge 3 ] 2>/dev/null && break
-  sleep 0.1
+for _ in $(seq 1200); do
+  [ "$(sqlite3 -readonly "$QIMPORT_JOURNAL" "SELECT segments_committed FROM import_summary
+    WHERE target = '$disk'" 2>/dev/null)" -ge 3 ] 2>/dev/null && break
+  sleep 0.05
 done
 kill -STOP $pid # while the byte is changed, however long that takes
 at=$(sqlite3 -readonly "$QIMPORT_JOURNAL" "SELECT guest_offset FROM cluster_state

@@ -47,7 +47,8 @@ run qimport start -q --force "$url" "$device"
 check "another start onto it meanwhile is refused ($rc)" [ "$rc" = 7 -o "$rc" = 6 ]
 run unshare -pf --mount-proc "$QIMPORT" forget "$device"
 exits 7 "forget is refused from a container that cannot see the process"
-check "it says what is locked" grep -q "$device is locked" "$scratch/err"
+check "it says who works on it, and that it cannot be seen from there" \
+  grep -q "pid $pid on .*not" "$scratch/err"
 kill -9 $pid
 wait $pid 2>/dev/null
 is "$(head -c 15 "$device")" "qimport: import" "killed in the middle, the device says whose it is"

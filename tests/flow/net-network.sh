@@ -126,7 +126,7 @@ for status in 404 410 401 403; do
   says 'resume.*--url' "  it says how to go on"
   untouched "  journal and part file are as they were"
   afresh
-  lie "status,$status@7-"
+  lie "status,$status@5-"
   run qimport start --connections 1 "$url" "$disk"
   exits 4 "N9: $status in the middle: 4"
   is "$(asked ".status == $status")" 1 "  after one such answer"

@@ -18,6 +18,7 @@
 #     finishes SENTENCE    an honest resume ends with 0, $disk is right and the journal says so
 #     always LIES STATUS PATTERN WHAT [REQUESTS]    so it ends at the start, at resume (after REQUESTS,
 #                          5) and in the middle, and says PATTERN; nothing of it is used
+#     broken_ranges LIES STATUS PATTERN WHAT    the same, but at the start it is read forward
 #     survives LIES WHAT   start and resume (or $whens) end with 0 and every byte right
 #     afresh               forget the import and its files
 #     no_secrets [SENTENCE]    no secret in anything that the test has left or shown so far, and
@@ -252,9 +253,29 @@ in_the_middle () {
   stopped "$2" "  there is no target; the journal says why"
   finishes "  an honest server ends it, bytes right"
 }
+# broken_ranges LIES STATUS PATTERN WHAT: the same, but what is broken are ranges only: at the start it is read forward
+broken_ranges () {
+  read_forward "$1" "$4"
+  read_forward= always "$@"
+}
+read_forward () {
+  for option in "" --stream; do
+    afresh
+    lie "$1"
+    run qimport start $option "$url" "$disk"
+    exits 0 "$2, at the start${option:+ with --stream}: it is read forward"
+    assert_identical "$disk" "$expected" "  every byte is right"
+    if [ -n "$option" ]; then
+      is "$(asked '.range != null')" 0 "  no range was asked for"
+    else
+      says 'read from its start, as with --stream' "  and it says so"
+      is "$(asked)" 6 "  after five requests"
+    fi
+  done
+}
 # always LIES STATUS PATTERN WHAT [REQUESTS]: for ever, not only sometimes
 always () {
-  at_start "$1" "$2" "$3" "$4" "${5:-5}"
+  [ -n "${read_forward-x}" ] && at_start "$1" "$2" "$3" "$4" "${5:-6}"
   begin
   at_resume "$1" "$2" "$3" "$4" "${5:-5}"
   finishes "  an honest server ends it, bytes right"

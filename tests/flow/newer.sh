@@ -77,12 +77,27 @@ is "$(stat -c %i "$disk")" "$inode" "  nothing was done"
 # ---- in between
 
 publish "$scratch/two"
-run qimport ensure --newer -q --limit-rate 4M --max-time 1 "$url" "$disk"
+run qimport ensure --newer -q --limit-rate 2M --max-time 3 "$url" "$disk"
 exits 3 "stopped in the middle: 3"
 assert_identical "$disk" "$scratch/one" "  the old disk is whole"
 run qimport ensure --newer -q "$url" "$disk"
 exits 0 "the same command goes on with it: 0"
 assert_identical "$disk" "$scratch/two" "  and the new one takes its name"
+publish "$scratch/one"
+run qimport ensure --newer -q --limit-rate 2M --max-time 3 "$url" "$disk"
+exits 3 "stopped in the middle again: 3"
+publish "$scratch/two"
+run qimport ensure -q "$url" "$disk"
+exits 4 "stopped in the middle of what is not there any more: 4"
+run qimport ensure --newer -q "$url" "$disk"
+exits 0 "with --newer it is begun again: 0"
+assert_identical "$disk" "$scratch/two" "  every byte is the newer one's"
+publish "$scratch/one"
+run qimport ensure --newer -q --limit-rate 2M --max-time 3 --checksums "$serve_url/SHA256SUMS" "$url" "$disk"
+publish "$scratch/two"
+run qimport ensure --newer -q --checksums "$serve_url/SHA256SUMS" "$url" "$disk"
+exits 0 "so it is where another digest is published: 0"
+assert_identical "$disk" "$scratch/two" "  every byte is the newer one's"
 
 # ---- nobody answers
 

@@ -23,7 +23,9 @@ echo "start=64, type=83" | sfdisk -q "$scratch/raw" || bail sfdisk
 qemu-img convert -f raw -O qcow2 "$scratch/raw" "$scratch/qcow2" || bail qemu-img
 expected=$scratch/raw
 # made FORMAT WRAPPER: into $made.  What this program does not read yet is served as plain qcow2.
-reads () { qimport info "$1" >/dev/null 2>&1; }
+reads () {
+  qimport start -q "$1" "$scratch/probe" >/dev/null 2>&1 && qimport forget "$scratch/probe" && rm "$scratch/probe"
+}
 reads "$scratch/raw" || raw=qcow2
 xz -0 -k "$scratch/qcow2"
 reads "$scratch/qcow2.xz" || plain=yes

@@ -109,4 +109,19 @@ if [ "$(id -u)" = 0 ] && command -v losetup >/dev/null; then
 else
   skip "a device that was zero begins anew" "needs root and loop devices"
 fi
+
+# ---- a delta onto what a target holds: what stood under it is gone
+
+again "$disk"
+cp old.raw "$disk"
+begun "$disk" --unallocated keep
+cp "$disk" before
+run qimport resume -q --limit-rate 4M --max-time 1 --restart "$disk"
+exits 3 "a delta is begun anew from the same image"
+cp "$disk" before
+cp new.qcow2 image.qcow2
+run qimport resume -q --limit-rate 0 --restart "$disk"
+exits 6 "from another image it would lie on the old one's: it is refused"
+check "which says how to get out" grep -q 'put back what it held' "$scratch/err"
+assert_identical "$disk" before "and nothing is written"
 done_testing

@@ -88,6 +88,20 @@ refused 4 "no digest of disk.qcow2" "and none within it is none at all" --checks
 { cat "$sums"; cat "$sums"; } >"$site/twice"
 refused 4 "several clear-signed blocks" "two blocks" --checksums "$serve_url/twice" --signed-by "$scratch/publisher.gpg"
 
+# What was signed at the start holds to the end; another checksum that is given later is nobody's.
+afresh
+run qimport start -q --limit-rate 1M --max-time 1 --checksums "$sums" --signed-by "$scratch/publisher.gpg" "$url" "$disk"
+exits 3 "interrupted: 3"
+run qimport resume -q --limit-rate 0 "$disk"
+exits 0 "and resumed: 0"
+is "$(qimport receipt "$disk" | jq -r .verification.signed_by)" "$publisher" "  it is signed still"
+afresh
+run qimport start -q --limit-rate 1M --max-time 1 --checksums "$sums" --signed-by "$scratch/publisher.gpg" "$url" "$disk"
+run qimport resume -q --limit-rate 0 --sha256 "$wrong" "$disk"
+exits 4 "resumed with another checksum: 4"
+is "$(qimport receipt "$disk" | jq -r '[.verification.signed_by, .verification.checksum_from] | join (" ")')" " option" \
+  "  which nobody signed"
+
 # ---- detached
 
 printf '%s  disk.qcow2\n' "$right" >"$site/SUMS"

@@ -28,6 +28,7 @@ qimport start -q - "$disk" <"$image" 2>"$scratch/err"
 rc=$?
 exits 0 "an image on standard input is imported"
 assert_identical "$disk" "$expected" "and the disk is the guest"
+is "$(import_of "$disk" .bytes.fetched)" "$(size_of "$image")" "status tells what came"
 
 fresh
 mkfifo "$scratch/pipe"
@@ -62,6 +63,21 @@ qimport resume -q "$disk" <"$image" 2>"$scratch/err"
 rc=$?
 exits 0 "the same bytes again end it"
 assert_identical "$disk" "$expected" "identical"
+
+fresh
+slowly 2000000 "$image" >"$scratch/pipe" 2>/dev/null &
+background
+env --default-signal=INT "$QIMPORT" start --progress plain - "$disk" <"$scratch/pipe" 2>"$scratch/err" &
+pid=$!
+background
+for _ in $(seq 100); do
+  [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && break
+  sleep 0.1
+done
+kill -INT $pid
+wait $pid
+check "interrupted in the middle it says how much of how much is safe" \
+  grep -q 'interrupted; [1-9].* of [1-9].* are safe' "$scratch/err"
 
 fresh
 sleep 60 >"$scratch/pipe" &
@@ -102,4 +118,17 @@ fresh
 run qimport start -q "${url%/*}/plain/${image##*/}" "$disk"
 exits 0 "a server without ranges is read forward"
 assert_identical "$disk" "$expected" "with the same disk too"
+
+# ---- a pipe that ends early, and what is said of it
+
+fresh
+head -c 1000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
+rc=$?
+exits 3 "a pipe that ends within the first cluster"
+is "$(grep -c 'start again with the whole image on standard input; nothing was begun$' "$scratch/err")" 1 \
+  "gets one piece of advice"
+head -c 300000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
+rc=$?
+exits 3 "one that ends later"
+is "$(grep -o 'go on with: .*\|resume\|again' "$scratch/err" | wc -l)" 2 "gets one as well: to resume it"
 done_testing

@@ -4,7 +4,6 @@
 # A wrapped image survives kills without a byte being fetched twice (but what was under way), and
 # without what is committed being written again: what was fetched is kept beside the target.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk xz gzip zstd bzip2
 
 image deflate 64K
 raw=$image
@@ -29,7 +28,7 @@ reached () {
     if [ "$no_keep" = yes ]; then
       [ "$(import_of "$disk" .bytes.guest_committed 2>/dev/null || echo 0)" -gt 0 ] 2>/dev/null && return
     elif [ -e "$kept" ]; then
-      [ "$(size_of "$kept")" -ge $((length * $1 / 100)) ] && return
+      [ "$(size_of "$kept")" -ge $((length * $1 / 100)) ] && [ -n "$(import_of "$disk" .id 2>/dev/null)" ] && return
     fi
     sleep 0.05
   done
@@ -54,8 +53,12 @@ ends () {
   run "$QIMPORT" resume -q "$disk"
   exits 0 "$1: the last resume ends with 0"
   assert_identical "$disk" "$expected" "$1: the disk is the guest"
-  note "$length bytes, sent $(sent_bytes)"
-  check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 131072)) ]
+  fetched=$(import_of "$disk" .bytes.fetched)
+  note "$length bytes, sent $(sent_bytes), told $fetched"
+  check "$1: and that is what is told to be fetched" \
+    [ "$fetched" -ge "$length" -a "$fetched" -le "$(sent_bytes)" ]
+  # besides, what a busy machine had in its sockets at each kill
+  check "$1: at most $2 % of the file is sent" [ "$(sent_bytes)" -le $((length * $2 / 100 + 524288)) ]
   check "$1: nothing is left beside the disk" [ ! -e "$kept" ]
   fresh
 }
@@ -64,34 +67,30 @@ for tool in xz gzip 'zstd -q' bzip2; do
   name=${tool%% *}
   "$QIMPORT" --version | grep -qw "$name" || { skip "$name" "not in this build"; continue; }
   wrap "$tool" "$name"
-  serve_slowly 2000000
-  killed '40 60 80'
+  serve_slowly 4000000
+  killed '40 55 70'
   check "$name: what was fetched is kept" [ -s "$kept" ]
   ends "$name, killed three times" 105
 done
 
-image deflate 64K 8
-raw=$image
 wrap "zstd -q" zst
-serve_slowly 700000
-killed 80
-before=$(import_of "$disk" .bytes.guest_committed)
-size=$(size_of "$kept")
-printf XXXX | dd of="$kept" bs=1 seek=$((size / 2)) conv=notrunc status=none
-ends "with a damaged file of what was fetched" 165
+serve_slowly 4000000
+killed 60
+printf XXXX | dd of="$kept" bs=1 seek=1000000 conv=notrunc status=none
+ends "with a damaged file of what was fetched" 200
 
-serve_slowly 700000
-killed 80
+serve_slowly 4000000
+killed 60
 head -c 1000 "$kept" >"$scratch/short" && cp "$scratch/short" "$kept"
-ends "with one that is cut" 205
+ends "with one that is cut" 200
 
-serve_slowly 700000
-killed 80
+serve_slowly 4000000
+killed 60
 rm "$kept"
-ends "with none" 205
+ends "with none" 200
 
-serve_slowly 700000
-killed 80 --no-keep
+serve_slowly 4000000
+killed 60 --no-keep
 check "--no-keep keeps nothing" [ ! -e "$kept" ]
 run "$QIMPORT" resume "$disk"
 exits 0 "--no-keep: the resume ends with 0"
@@ -99,14 +98,14 @@ check "--no-keep: and says that all is fetched again" grep -q "read again from i
 assert_identical "$disk" "$expected" "--no-keep: the disk is the guest"
 fresh
 
-serve_slowly 700000
-killed 80
+serve_slowly 4000000
+killed 60
 check "forget: what was fetched is there" [ -e "$kept" ]
 qimport forget "$disk"
 check "forget: and goes with the import" [ ! -e "$kept" ]
 fresh
 
-serve_slowly 700000
+serve_slowly 4000000
 echo mine >"$kept"
 run "$QIMPORT" start "$url" "$disk"
 exits 0 "a file of that name that is not ours does not matter"
@@ -115,8 +114,8 @@ check "but is told of" grep -q "is no file of what was fetched" "$scratch/err"
 rm "$kept"
 fresh
 
-serve_slowly 700000
-killed 80
+serve_slowly 4000000
+killed 60
 run "$QIMPORT" resume -q --restart "$disk"
 exits 0 "--restart begins anew"
 check "--restart: all is fetched again" [ "$(sent_bytes)" -ge $((length * 105 / 100)) ]
@@ -124,9 +123,9 @@ assert_identical "$disk" "$expected" "--restart: the disk is the guest"
 fresh
 
 mkdir "$scratch/spool"
-serve_slowly 700000
+serve_slowly 4000000
 kept=$scratch/spool/$(printf %s "$disk" | sha256sum | cut -c -16).qimport-fetched
-killed 80 --spool-dir "$scratch/spool"
+killed 60 --spool-dir "$scratch/spool"
 check "--spool-dir: what was fetched is kept there" [ -s "$kept" ]
 ends "--spool-dir" 105
 
@@ -136,6 +135,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=512k none "$scratch/spool" 2>/de
   umount "$scratch/spool"
   exits 0 "where no more can be kept the import goes on"
   assert_identical "$disk" "$expected" "and the disk is the guest"
+  check "is warned of before" grep -q "are free there; see --spool-dir" "$scratch/err"
   check "and says what that means" grep -q "cannot be kept.*a resume will fetch all again" "$scratch/err"
 else
   skip "where no more can be kept the import goes on" "it needs a mount"

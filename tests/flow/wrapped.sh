@@ -4,7 +4,6 @@
 # Images that are wrapped as publishers wrap them (xz, gzip, zstd, bzip2): imported from wherever
 # they come, refused where they are not whole, and with them what is no image.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
-needs nginx qemu-img jq mkfs.ext4 sfdisk xz gzip zstd bzip2 python3
 
 image deflate 64K 8
 files=$scratch/files disk=$scratch/disk
@@ -37,9 +36,12 @@ for tool in xz gzip 'zstd -q' bzip2; do
   run "$QIMPORT" start -q "$serve_url/disk.qcow2.$name" "$disk"
   exits 0 "$name: from a server"
   assert_identical "$disk" "$expected" "$name: from a server: the disk is the guest"
-  check "$name: no more is fetched than the file" \
-    [ "$(import_of "$disk" .bytes.fetched)" -le $(($(size_of "$files/disk.qcow2.$name") + 20000)) ]
+  length=$(size_of "$files/disk.qcow2.$name") fetched=$(import_of "$disk" .bytes.fetched)
+  check "$name: what is fetched is the file, and no more" \
+    [ "$fetched" -ge "$length" -a "$fetched" -le $((length + 20000)) ]
   is "$(left_over)" "" "$name: nothing is left beside the disk"
+  check "$name: the receipt tells the wrapper" \
+    sh -c '"$QIMPORT" receipt "$1" | jq -e ".image.features | endswith (\" wrapper=$2\")" >/dev/null' - "$disk" "$name"
   fresh
   cp "$files/disk.qcow2.$name" "$files/no-such-suffix"
   run "$QIMPORT" start -q "$files/no-such-suffix" "$disk"

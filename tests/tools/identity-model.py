@@ -69,20 +69,20 @@ def shrunk(lines, rule):
     return lines
 
 
-def of_seed(which, seed, devices, steps=None):
-    lines = chance.Chance(seed, which, devices).lines()
+def of_seed(which, seed, able, steps=None):
+    lines = chance.Chance(seed, which, **able).lines()
     return lines if steps is None else lines[:steps + 1]
 
 
 def some(arguments):
     """A batch of histories of one class: [(seed, what, log)] of those that broke a rule, counts."""
-    which, seeds, devices, steps, shrink, until = arguments
+    which, seeds, able, steps, shrink, until = arguments
     bad, commands, n_done = [], 0, 0
     for seed in seeds:
         if time.time() > until:
             break
         n_done += 1
-        lines = of_seed(which, seed, devices, steps)
+        lines = of_seed(which, seed, able, steps)
         broken, log, n = run(lines)
         commands += n
         if broken and shrink:
@@ -115,6 +115,12 @@ def can_loop():
             return False
         loops.close()
     return True
+
+
+def knows_raw():
+    out = subprocess.run([os.environ["QIMPORT"], "help", "start"], check=True,
+                         stdout=subprocess.PIPE).stdout
+    return b"--format" in out
 
 
 class Report:
@@ -163,7 +169,7 @@ def run_seeds(pool, o, report):
     each = max(1, o.histories // len(classes))
     batch = max(1, min(20, each // (2 * o.jobs)))
     until = time.time() + o.seconds
-    work = [(which, range(first, min(first + batch, o.seed + each)), o.devices, o.steps, o.shrink,
+    work = [(which, range(first, min(first + batch, o.seed + each)), o.able, o.steps, o.shrink,
              until) for first in range(o.seed, o.seed + each, batch) for which in classes]
     counts, rules = collections.Counter(), collections.Counter()
     for which, n, commands, bad in pool.map(some, work):
@@ -205,7 +211,7 @@ def main():
     counts, rules, since = collections.Counter(), {}, time.monotonic()
     try:
         prepare(report.directory)
-        o.devices = not o.no_devices and can_loop()
+        o.able = {"devices": not o.no_devices and can_loop(), "raw": knows_raw()}
         with concurrent.futures.ProcessPoolExecutor(
                 o.jobs, multiprocessing.get_context("fork"), begin, (report.directory,)) as pool:
             run_files(pool, o, report)

@@ -21,6 +21,7 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     modified,VALUE    that Last-Modified; modified,none; modified,now: a date too recent to be strong
     no-date           no Date
     ignore-range      200 and all of it, whatever was asked
+    all-206           206 and all of it, whatever was asked
     if-range-200      200 to any request with If-Range
     if-range-ignored  206 although If-Range does not match
     if-range-bare     no Last-Modified in the answer to If-Range
@@ -48,6 +49,8 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     encoding,NAME     Content-Encoding NAME
     html              200 with a small HTML page
     status,N[,RETRY]  that status, with Retry-After if given
+    rate,N[,STATUS]   503 (STATUS) to what comes sooner than 1/N s after the last that did not
+    at-once,N[,STATUS]  503 (STATUS) while N requests are being answered
     quota,N           N body bytes since the control file was written, then the connection
                       breaks, and 503
     redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
@@ -104,6 +107,8 @@ class Server:
         self.control_sent = 0
         self.n = 0
         self.rng = {}
+        self.busy = 0
+        self.last = 0
         self.log = open(args.log, "a", buffering=1) if args.log else None
         family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
         self.sock = socket.create_server((args.host, args.port), family=family, backlog=128)
@@ -260,7 +265,22 @@ class Answer:
         end = min(int(m.group(2)) + 1 if m.group(2) else self.size, self.size)
         return first, end
 
+    def too_much(self):
+        """Whether rate or at-once refuse this one."""
+        server, now = self.server, time.monotonic()
+        with LOCK:
+            if "at-once" in self.lies and server.busy > int(self.lies["at-once"][0]):
+                return int((self.lies["at-once"] + ["503"])[1])
+            if "rate" in self.lies:
+                if now < server.last + 1 / float(self.lies["rate"][0]):
+                    return int((self.lies["rate"] + ["503"])[1])
+                server.last = now
+        return None
+
     def go(self):
+        with LOCK:
+            self.server.busy += 1
+            self.entry["busy"] = self.server.busy
         try:
             if "delay" in self.lies:
                 time.sleep(float(self.lies["delay"][0]))
@@ -271,6 +291,7 @@ class Answer:
             self.entry["sent"] = self.sent
             with LOCK:
                 self.server.control_sent += self.sent
+                self.server.busy -= 1
             self.server.record(self.entry)
 
     def closes(self):
@@ -328,7 +349,7 @@ class Answer:
 
     def answer(self):
         lies = self.lies
-        status = self.refused()
+        status = self.too_much() or self.refused()
         if status:
             return self.small(status)
         if "quota" in lies and self.server.control_sent >= int(lies["quota"][0]):
@@ -349,6 +370,9 @@ class Answer:
 
     def serve_file(self):
         lies, span = self.lies, self.wanted()
+        if "all-206" in lies:
+            label = ("Content-Range", "bytes 0-%d/%d" % (self.size - 1, self.size))
+            return self.send(206, self.common() + [label], (0, self.size))
         if span is None:
             return self.send(200, self.common(), (0, self.size))
         first, end = span

@@ -161,8 +161,9 @@ class Disk:
         if self.bytes[size:] != self.before[size:]:
             return "what lies beyond the disk was changed"
         rest = self.bytes[head:size]
-        if self.bytes[:head].strip(b"\0") and rest not in (self.before[head:size], expected[head:]):
-            return "the first MiB is not blank, and the rest not whole"
+        marked = self.bytes[:len(committed.MARKER)] == committed.MARKER
+        if self.bytes[SECTOR if marked else 0:head].strip(b"\0") and rest not in (self.before[head:size], expected[head:]):
+            return "the first MiB is not blank but for a marker, and the rest not whole"
         return None
 
 

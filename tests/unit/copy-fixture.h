@@ -7,7 +7,8 @@
 #ifndef TESTS_UNIT_COPY_FIXTURE_H
 #define TESTS_UNIT_COPY_FIXTURE_H
 
-#include "copy/facts.h" /* before cmocka.h, which has a macro named fail */
+#include "copy/copy.h" /* before cmocka.h, which has a macro named fail */
+#include "copy/image_hash.h"
 #include "journal-fixture.h"
 
 #include <libdeflate.h>
@@ -143,8 +144,8 @@ scene_target_spec (const struct scene *sc)
   return (struct target_spec){ .path = sc->disk,
                                .virtual_size = sc->size,
                                .import_uuid = sc->f->imp.id,
-                               .known
-                               = { (uint32_t)sc->f->imp.now.target_run, sc->f->imp.now.target_epoch } };
+                               .known = { (uint32_t)sc->f->imp.now.target_run,
+                                          sc->f->imp.now.target_epoch } };
 }
 
 static inline void
@@ -254,6 +255,75 @@ scene_again (struct scene *sc)
   sc->spec.extents = NULL;
   sc->spec.n_extents = 0;
   scene_open_source (sc);
+}
+
+/* ---- The parts of a copy, without its threads -----------------------------------------------
+ */
+
+struct parts {
+  struct copy_facts facts;
+  struct team team;
+  struct progress progress;
+  struct pool pool;
+  struct image_hash image_hash;
+  struct journal_reader *reader;
+  unsigned woken;
+};
+
+static inline void
+parts_woken (void *ctx)
+{
+  ((struct parts *)ctx)->woken++;
+}
+
+/* Of SC, which has begun; the lock is held. */
+static inline struct parts *
+parts_new (struct scene *sc)
+{
+  struct parts *p = calloc (1, sizeof *p);
+
+  assert_non_null (p);
+  p->facts.spec = sc->spec;
+  p->facts.imp = sc->f->imp;
+  p->facts.spec.imp = &p->facts.imp;
+  p->facts.image_len = sc->len;
+  p->facts.segment_size = sc->f->layers[0].segment_size;
+  team_init (&p->team, parts_woken, p);
+  progress_open (&p->progress, &p->team, &p->facts.imp);
+  must (sc, pool_open (&p->pool, &p->team, 4, 2 * p->facts.segment_size, &sc->err));
+  must (sc, image_hash_open (&p->image_hash, &p->facts, &p->team, &sc->err));
+  must (sc, journal_reader_open (&p->reader, sc->f->path, sc->f->imp.no, &sc->err));
+  mutex_lock (&p->team.lock);
+  return p;
+}
+
+static inline void
+parts_close (struct parts *p)
+{
+  mutex_unlock (&p->team.lock);
+  journal_reader_close (p->reader);
+  pool_close (&p->pool);
+  progress_close (&p->progress);
+  team_release (&p->team);
+  free (p);
+}
+
+/* A slot for segment ORD, with its first LEN bytes. */
+static inline struct slot *
+parts_slot (struct parts *p, struct scene *sc, uint64_t ord, uint64_t len)
+{
+  struct segment seg;
+  struct slot *s;
+  size_t n;
+
+  must (sc, journal_segments (p->reader, ord, &seg, 1, &n, &sc->err));
+  assert_int_equal (n, 1);
+  s = pool_take (&p->pool, &p->facts, &seg, &sc->err);
+  assert_non_null (s);
+  memcpy (s->buf, sc->bytes + s->base.v, s->len);
+  s->net.part[0].asked = true;
+  atomic_store (&s->net.part[0].there, min_u64 (len, s->len));
+  return s;
 }
 
 static inline bool

@@ -27,7 +27,8 @@ enum {
   NET_WORKERS = 4,
   NET_FETCHED = 16384,
   NET_PERIOD = 65521, /* of the bytes of an image; no power of two, so that places differ */
-  NET_CHUNK = 32768
+  NET_CHUNK = 32768,
+  NET_AGAIN = (64 << 10) + (256 << 10) /* the longest tail, and a gap */
 };
 
 struct net_plan {
@@ -459,16 +460,16 @@ net_is_done (struct network *w)
   return empty && requests_done (&w->requests);
 }
 
-/* How many segments of LAYER need a byte of [FROM, TO), at the most. */
+/* How many segments of LAYER need the byte at AT. */
 static inline unsigned
-net_needed (const struct network *w, unsigned layer, uint64_t from, uint64_t to)
+net_needed (const struct network *w, unsigned layer, uint64_t at)
 {
   unsigned n = 0;
   size_t i;
 
   for (i = 0; i < w->n; i++)
-    n += w->segments[i].layer == layer && w->segments[i].need.at.v < to
-         && host_end (w->segments[i].need) > from;
+    n += w->segments[i].layer == layer && w->segments[i].need.at.v <= at
+         && host_end (w->segments[i].need) > at;
   return n;
 }
 
@@ -481,8 +482,9 @@ net_by_place (const void *a, const void *b)
                    - (((const uint64_t *)a)[1] < ((const uint64_t *)b)[1]);
 }
 
-/* Everything came once: what came twice is needed by two segments, and what nobody needs lies
- * in a gap that is cheaper than a request. */
+/* Everything came once.  What came twice begins with bytes that two segments need, of which the
+ * second had no buffer when the first was asked for, and goes no further than over a gap; what
+ * nobody needs lies in one. */
 static inline void
 net_check_fetched (struct network *w)
 {
@@ -494,11 +496,10 @@ net_check_fetched (struct network *w)
     bool first = i == 0 || w->fetched[i].layer != w->fetched[i - 1].layer;
     uint64_t from = w->fetched[i].from;
 
-    net_check (w, net_needed (w, w->fetched[i].layer, from, from + 1) > 0);
+    net_check (w, net_needed (w, w->fetched[i].layer, from) > 0);
     if (!first && from < reached)
-      net_check (w,
-                 net_needed (w, w->fetched[i].layer, from, min_u64 (reached, w->fetched[i].to))
-                     >= 2);
+      net_check (w, net_needed (w, w->fetched[i].layer, from) >= 2
+                        && min_u64 (reached, w->fetched[i].to) - from <= NET_AGAIN);
     reached = first ? w->fetched[i].to : max_u64 (reached, w->fetched[i].to);
   }
   net_check (w, w->completed == w->n && w->progress.pending.n == w->n);

@@ -130,6 +130,17 @@ fixture_begin (struct fixture *f, uint64_t virtual_size)
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
 }
 
+/* As a user forgets one: it is taken for it. */
+static inline int
+fixture_forget (struct fixture *f, struct journal *j, const struct journal_import *imp)
+{
+  struct journal_import now = *imp;
+
+  if (journal_hold_audit (j, &now, &f->err) == -1)
+    return -1;
+  return journal_forget (j, imp->no, &f->err);
+}
+
 static inline struct extent
 data_at (uint64_t guest, uint64_t len, uint64_t host)
 {

@@ -5,9 +5,15 @@
 unit_tests =
 unit_tests += tests/unit/t-base-hash
 unit_tests += tests/unit/t-base-url
+unit_tests += tests/unit/t-copy-committer
+unit_tests += tests/unit/t-copy-image-hash
+unit_tests += tests/unit/t-copy-pool
 unit_tests += tests/unit/t-copy-requests
+unit_tests += tests/unit/t-copy-segment-writer
 unit_tests += tests/unit/t-copy-whole
+unit_tests += tests/unit/t-copy-worker
 unit_tests += tests/unit/t-copy-write-gather
+unit_tests += tests/unit/t-copy-zeros
 unit_tests += tests/unit/t-import-merkle
 unit_tests += tests/unit/t-import-options
 unit_tests += tests/unit/t-import-phase
@@ -46,7 +52,12 @@ tests_unit_t_source_fetch_SOURCES = tests/unit/t-source-fetch.c tests/unit/sourc
 tests_unit_t_source_lies_SOURCES = tests/unit/t-source-lies.c tests/unit/source-fixture.c
 tests_unit_t_source_kinds_SOURCES = tests/unit/t-source-kinds.c tests/unit/source-fixture.c
 
+tests_unit_t_copy_committer_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
+tests_unit_t_copy_image_hash_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
+tests_unit_t_copy_segment_writer_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 tests_unit_t_copy_whole_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
+tests_unit_t_copy_worker_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
+tests_unit_t_copy_zeros_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 
 LDADD = librooms.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA

@@ -82,15 +82,25 @@ test_a_connection_that_is_slow_holds_nobody_up (void **state)
   assert_true (run_whole (&slow, 128) < ideal_ms (&slow, 128 * MIB) * 15 / 10 + 500);
 }
 
+/* What was asked for takes no longer than a commit interval any more. */
 static void
 test_a_link_that_becomes_slow_has_its_requests_cut (void **state)
 {
   struct net_plan slower = ordinary;
+  struct network *w;
+  size_t i;
 
   (void)state;
-  slower.slower_from = 1200;
+  slower.slower_from = 1300;
   slower.interval_ms = 1000;
-  assert_true (run_whole (&slower, 64) < 10 * ideal_ms (&slower, 64 * MIB) * 13 / 10);
+  w = open_whole (&slower, 64);
+  while (w->now < 3500)
+    net_step (w, 2);
+  for (i = 0; i < RUNS_MAX; i++)
+    if (w->requests.runs.run[i].n > 0)
+      assert_true (run_rest_ms (&w->requests.runs.run[i], w->now) < 1100);
+  net_run (w, 2, 10 * ideal_ms (&slower, 64 * MIB) * 13 / 10);
+  net_close (w);
 }
 
 static void
@@ -167,6 +177,7 @@ test_a_tail_that_two_segments_need_comes_for_both (void **state)
     net_add (w, 0, i, i == 0 ? 0 : 4096, MIB - 4096 + (i % 2 == 0 ? 65536 : 0));
   net_begin (w);
   net_run (w, 2, 60000);
+  assert_true (w->bytes_fetched <= 24 * MIB); /* and once */
   net_close (w);
 }
 
@@ -189,16 +200,20 @@ test_a_segment_within_the_tail_of_another_does_not_keep_the_request (void **stat
 static void
 test_small_gaps_are_read_over_and_large_ones_are_not (void **state)
 {
-  struct network *w = net_open (&ordinary, 1);
+  struct net_plan one = ordinary;
+  struct network *w;
+  size_t i;
 
   (void)state;
-  net_add (w, 0, 0, 0, 64 << 10);
-  net_add (w, 0, 1, 0, 64 << 10); /* nearly a MiB behind it */
-  net_add (w, 0, 2, MIB - (64 << 10), 64 << 10);
-  net_add (w, 0, 3, 128 << 10, 64 << 10); /* 128 KiB behind it */
+  one.connections = 1;
+  w = net_open (&one, 1);
+  for (i = 0; i < 32; i++) {
+    net_add (w, 0, 2 * i, MIB - (64 << 10), 64 << 10);
+    net_add (w, 0, 2 * i + 1, 128 << 10, 64 << 10); /* 128 KiB behind it */
+  }
   net_begin (w);
   net_run (w, 2, 60000);
-  assert_int_equal (w->bytes_fetched, (4 * 64 + 128) << 10);
+  assert_int_equal (w->bytes_fetched, 32 * 256 << 10);
   net_close (w);
 }
 

@@ -93,9 +93,9 @@ walk (struct qimport *q, char *path, size_t size)
 
   path[0] = '\0';
   while (rc == 1) {
-    if (q->phase != before)
-      snprintf (path + strlen (path), size - strlen (path), "%s ", phase_word (q->phase));
-    before = q->phase;
+    if (q->machine.phase != before)
+      snprintf (path + strlen (path), size - strlen (path), "%s ", phase_word (q->machine.phase));
+    before = q->machine.phase;
     rc = qimport_step (q, 100, &err);
   }
   if (rc == -1)

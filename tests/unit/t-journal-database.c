@@ -87,7 +87,7 @@ a_new_one_is_private_and_a_journal (void **state)
   assert_int_equal (st.st_mode & 07777, 0600);
   assert_int_equal (st.st_nlink, 1);
   assert_string_equal (fixture_ask (f, "PRAGMA application_id"), "1902734704");
-  assert_string_equal (fixture_ask (f, "PRAGMA user_version"), "2");
+  assert_string_equal (fixture_ask (f, "PRAGMA user_version"), "3");
   assert_string_equal (fixture_ask (f, "PRAGMA journal_mode"), "wal");
   assert_string_equal (fixture_ask (f, "PRAGMA auto_vacuum"), "2");
   assert_string_equal (fixture_ask (f, "PRAGMA integrity_check"), "ok");
@@ -176,7 +176,7 @@ a_newer_one_is_not_even_locked (void **state)
   struct fixture *f = *state;
 
   make_and_close (f);
-  fixture_write (f, "PRAGMA user_version = 3");
+  fixture_write (f, "PRAGMA user_version = 4");
   refused_untouched (f, ERR_JOURNAL_NEWER);
   assert_false (exists (f, "-shm"));
 }
@@ -215,7 +215,7 @@ an_older_one_is_migrated_but_not_by_readers (void **state)
   chmod (f->path, 0600);
   FAILS (f, ERR_JOURNAL_REFUSED, journal_open (&f->j, f->path, JOURNAL_READ, &f->err));
   fixture_open (f);
-  assert_string_equal (fixture_ask (f, "PRAGMA user_version"), "2");
+  assert_string_equal (fixture_ask (f, "PRAGMA user_version"), "3");
 }
 
 static void

@@ -56,6 +56,7 @@ commit_tiny (struct fixture *f)
   struct import_progress p = { .segments_committed = 1,
                                .guest_committed = 2 * CLUSTER,
                                .fetched = CLUSTER + 10,
+                               .zero_committed = CLUSTER,
                                .zero_ord = 1,
                                .done_to = 1 };
 
@@ -332,9 +333,9 @@ what_is_forgotten_leaves_nothing_but_the_others (void **state)
   strcpy (f->imp.target, "/srv/two");
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
   seal_tiny (f);
-  FAILS (f, ERR_IMPORT_HELD, journal_forget (f->j, &first, &f->err));
+  FAILS (f, ERR_IMPORT_HELD, fixture_forget (f, f->j, &first));
   OK (f, journal_release (f->j, first.no, IMPORT_INTERRUPTED, NULL, &f->err));
-  OK (f, journal_forget (f->j, &first, &f->err));
+  OK (f, fixture_forget (f, f->j, &first));
   FAILS (f, ERR_NO_SUCH_IMPORT, journal_find (f->j, first.id, &got, &f->err));
   assert_string_equal (
       fixture_ask (f, "SELECT (SELECT count (*) FROM import), (SELECT count (*) FROM layer),"
@@ -343,7 +344,7 @@ what_is_forgotten_leaves_nothing_but_the_others (void **state)
                       " (SELECT count (*) FROM forgotten)"),
       "1|1|1|1|1|1|0");
   OK (f, journal_check (f->path, f->imp.no, NULL, &f->err));
-  FAILS (f, ERR_NO_SUCH_IMPORT, journal_forget (f->j, &first, &f->err));
+  FAILS (f, ERR_NO_SUCH_IMPORT, fixture_forget (f, f->j, &first));
 }
 
 static void
@@ -364,7 +365,7 @@ forgetting_gives_space_back (void **state)
   OK (f, journal_map_seal (m, &f->imp, &f->err));
   OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
   before = atol (fixture_ask (f, "PRAGMA page_count"));
-  OK (f, journal_forget (f->j, &f->imp, &f->err));
+  OK (f, fixture_forget (f, f->j, &f->imp));
   after = atol (fixture_ask (f, "PRAGMA page_count"));
   assert_true (before > 300);
   assert_true (after < 40);
@@ -439,15 +440,16 @@ status_has_the_keys_of_the_contract (void **state)
   assert_string_equal (
       jq (f, json, "keys_unsorted | join (\" \")"),
       "id state url target target_kind virtual_size cluster_size image clusters bytes segments "
-      "attempts error started_at updated_at finished_at");
-  assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .error, .state]"),
+      "percent attempts error started_at updated_at finished_at");
+  assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .percent, .error, .state]"),
                        "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
                        "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
                        "\"checksum_from\":null,\"signed_by\":null},"
                        "{\"total\":2,\"committed\":2},"
                        "{\"guest_total\":131072,\"guest_committed\":131072,"
+                       "\"data_total\":65536,\"data_committed\":65536,"
                        "\"image_total\":65536,\"fetched\":65546},"
-                       "{\"total\":1,\"committed\":1},null,\"copying\"]");
+                       "{\"total\":1,\"committed\":1},100,null,\"copying\"]");
   free (json);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_COPYING, NULL, &f->err));
   OK (f, journal_status_json (f->j, NULL, &json, &f->err)); /* nobody works on it */

@@ -98,7 +98,7 @@ one_that_cannot_be_seen_holds_it (void **state)
   FAILS (f, ERR_IMPORT_HELD, journal_hold (other, &got, &f->err));
   assert_non_null (strstr (f->err.text, "pid 7 on pod (not visible from here)"));
   FAILS (f, ERR_IMPORT_HELD, journal_hold_audit (other, &got, &f->err));
-  FAILS (f, ERR_IMPORT_HELD, journal_forget (other, &got, &f->err));
+  FAILS (f, ERR_IMPORT_HELD, fixture_forget (f, other, &got));
   FAILS (f, ERR_IMPORT_HELD, journal_begin (other, &f->imp, f->layers, &f->err));
   assert_string_equal (fixture_ask (f, "SELECT holder, attempts FROM import"), "pid 7 on pod|1");
 }
@@ -120,7 +120,7 @@ imports_of_one_process_are_apart (void **state)
   FAILS (f, ERR_IMPORT_HELD, journal_hold (f->j, &second, &f->err));
   other = another (f, JOURNAL_WRITE);
   FAILS (f, ERR_IMPORT_HELD, journal_hold (other, &second, &f->err));
-  FAILS (f, ERR_IMPORT_HELD, journal_forget (f->j, &second, &f->err));
+  FAILS (f, ERR_IMPORT_HELD, fixture_forget (f, f->j, &second));
   OK (f, journal_release (f->j, second.no, IMPORT_INTERRUPTED, NULL, &f->err));
   OK (f, journal_hold (other, &second, &f->err));
   FAILS (f, ERR_IMPORT_HELD, journal_hold (other, &first, &f->err));
@@ -253,7 +253,7 @@ what_lost_its_import_changes_nothing_of_it (void **state)
   FAILS (f, ERR_JOURNAL_FAILED, journal_put_layer (f->j, got.no, 0, &f->layers[1], &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_unseal (f->j, got.no, &f->err));
   FAILS (f, ERR_JOURNAL_FAILED, journal_complete (f->j, got.no, "", &f->err));
-  FAILS (f, ERR_JOURNAL_FAILED, journal_discard (f->j, got.no, &f->err));
+  FAILS (f, ERR_JOURNAL_FAILED, journal_forget (f->j, got.no, &f->err));
   FAILS (f, ERR_JOURNAL_FAILED,
          journal_release (f->j, got.no, IMPORT_FAILED, NULL, &f->err));
   assert_string_equal (fixture_ask (f, "SELECT * FROM import"), before);
@@ -267,7 +267,7 @@ what_fails_before_it_wrote_anything_is_gone (void **state)
   struct journal_import got;
 
   fixture_begin (f, CLUSTER);
-  OK (f, journal_discard (f->j, f->imp.no, &f->err));
+  OK (f, journal_forget (f->j, f->imp.no, &f->err));
   FAILS (f, ERR_NO_SUCH_IMPORT, journal_find (f->j, f->imp.id, &got, &f->err));
   OK (f, journal_begin (f->j, &f->imp, f->layers, &f->err));
 }
@@ -284,9 +284,9 @@ complete_and_forgotten_ones_are_free (void **state)
   other = another (f, JOURNAL_WRITE);
   got = f->imp;
   OK (f, journal_hold_audit (other, &got, &f->err));
-  FAILS (f, ERR_IMPORT_HELD, journal_forget (f->j, &f->imp, &f->err));
+  FAILS (f, ERR_IMPORT_HELD, fixture_forget (f, f->j, &f->imp));
   OK (f, journal_release_audit (other, got.no, &f->err));
-  OK (f, journal_forget (f->j, &f->imp, &f->err));
+  OK (f, fixture_forget (f, f->j, &f->imp));
   FAILS (f, ERR_NO_SUCH_IMPORT, journal_hold (other, &got, &f->err));
   OK (f, journal_begin (other, &f->imp, f->layers, &f->err));
   assert_true (f->imp.no > got.no); /* no number comes twice */
@@ -358,7 +358,7 @@ a_read_only_journal_gets_no_lock_file (void **state)
   other = another (f, JOURNAL_READ);
   OK (f, journal_find (other, f->imp.id, &got, &f->err));
   assert_int_equal (journal_hold (other, &got, &f->err), -1);
-  assert_int_equal (journal_forget (other, &f->imp, &f->err), -1);
+  assert_int_equal (fixture_forget (f, other, &f->imp), -1);
   assert_int_equal (access (lock_of (f), F_OK), -1);
 }
 
@@ -458,7 +458,7 @@ without_such_locks_it_is_held_all_the_same (void **state)
   OK (f, journal_release (f->j, got.no, IMPORT_INTERRUPTED, NULL, &f->err));
   assert_int_equal (access (name, F_OK), -1);
   OK (f, journal_hold (other, &got, &f->err));
-  OK (f, journal_discard (other, got.no, &f->err));
+  OK (f, journal_forget (other, got.no, &f->err));
   assert_int_equal (access (name, F_OK), -1);
   no_such_locks = false;
 }

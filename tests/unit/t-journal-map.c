@@ -929,7 +929,7 @@ a_segment_of_any_number_of_extents_is_stored (void **state)
       same (&e[k], &want);
     }
     OK (f, journal_release (f->j, f->imp.no, IMPORT_FAILED, NULL, &f->err));
-    OK (f, journal_forget (f->j, &f->imp, &f->err));
+    OK (f, fixture_forget (f, f->j, &f->imp));
   }
 }
 

@@ -225,7 +225,7 @@ test_a_refused_connection_is_tried_until_the_budget_is_spent (void **state)
   (void)state;
   snprintf (r->url, sizeof r->url, "http://127.0.0.1:1/image");
   r->options.retry_time_s = 1;
-  expect_error (r, probe (r), ERR_RETRY_BUDGET);
+  expect_error (r, probe (r), ERR_SOURCE_UNREACHABLE);
   assert_in_range (monotonic_ms () - begun, 900, 3000);
   assert_true (source_retries (r->s) >= 2);
 }
@@ -238,7 +238,7 @@ test_a_name_that_is_not_found_is_tried_again (void **state)
   (void)state;
   snprintf (r->url, sizeof r->url, "http://nowhere.invalid/image");
   r->options.retry_time_s = 1;
-  expect_error (r, probe (r), ERR_RETRY_BUDGET);
+  expect_error (r, probe (r), ERR_SOURCE_UNREACHABLE);
   assert_true (source_retries (r->s) >= 2);
 }
 

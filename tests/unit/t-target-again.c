@@ -120,7 +120,7 @@ test_reopen_refuses_what_is_not_it (void **state)
   target_close (t);
   t = NULL;
   assert_int_equal (sh ("truncate -s 0 '%s' && truncate -s %d '%s'", part, SIZE, part), 0);
-  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "is not the file");
+  must_fail (again (&t, &s, &id, NULL, &err), ERR_TARGET_CHANGED, "does not carry the marker");
   /* the real one is back */
   assert_int_equal (rename (in_room ("keep"), part), 0);
   must (again (&t, &s, &id, NULL, &err));

@@ -266,6 +266,18 @@ json_is_read (void **state)
     { "{\"name\": \"disk.img\", \"x\": {\"sha256\": \"" A "\"}}", "-" },
     { "{\"x\": {\"name\": \"disk.img\"}, \"sha256\": \"" A "\"}", "-" },
     { "{\"sha256\": [\"" A "\"], \"name\": \"disk.img\"}", "-" },
+    { "{\"checksums\": {\"sha256\": \"" A "\"}, \"name\": \"disk.img\"}", A },
+    { "{\"name\": \"disk.img\", \"checksum\": {\"type\": \"sha512\", \"value\": \"" A512 "\"}}",
+      "sha512:" A512 },
+    { "{\"name\": \"disk.img\", \"sha512sum\": \"" A512 "\", \"sha256sum\": \"" B "\"}",
+      "sha512:" A512 },
+    { "{\"name\": \"disk.img\", \"hashes\": {\"sha256\": \"" A "\"}, \"sha256\": \"" B "\"}",
+      "!" },
+    { "{\"name\": \"other\", \"hashes\": {\"sha256\": \"" A "\"}, \"x\": {\"name\": "
+      "\"disk.img\"}}",
+      "-" },
+    { "{\"name\": \"disk.img\", \"x\": {\"value\": \"" A "\", \"type\": \"sha256\"}}", "-" },
+    { "[{\"hashes\": [{\"sha256\": \"" A "\"}], \"name\": \"disk.img\"}]", "-" },
     { "{\"name\": \"disk.img\", \"sha256\": \"" A "\"", "?" },
     { BEGIN "{\"name\": \"disk.img\", \"sha256\": \"" A "\"}\n" END, A },
   };

@@ -10,12 +10,15 @@ from .images import CHANGES, FAMILIES
 from .server import ETAGS
 
 CLASSES = ("kills", "names", "swaps", "journals", "images", "options", "processes", "all")
-FAMILY = ("plain", "plain", "fine", "fine", "large", "packed", "snapshot", "tiny")
+FAMILY = ("plain", "plain", "fine", "fine", "large", "packed", "snapshot", "tiny", "wrapped",
+          "wrapped", "raw", "raw")
 
 
 class Chance:
-    def __init__(self, seed, which, devices):
-        self.random, self.which, self.devices = random.Random(f"{which}/{seed}"), which, devices
+    def __init__(self, seed, which, devices, raw):
+        """DEVICES: there are any; RAW: the program knows raw images."""
+        self.random, self.which = random.Random(f"{which}/{seed}"), which
+        self.devices, self.raw = devices, raw
 
     def one(self, *choices):
         return self.random.choice(choices)
@@ -28,6 +31,8 @@ class Chance:
         if kind == "device" and self.which in ("names", "all") and self.random.random() < 0.2:
             kind = "parted"
         self.kind, self.family = kind, self.one(*FAMILY)
+        if self.family == "raw" and not self.raw:
+            self.family = "plain"
         etag = self.one(*ETAGS[:4]) if self.which in ("images", "all", "swaps") else "strong"
         modified = self.one("own", "same", "none") if self.which in ("images", "all") else "own"
         holds = self.one("blank", "blank", "stale", "labelled")
@@ -68,6 +73,8 @@ class Chance:
 
     def size(self):
         """Of the image, about."""
+        if self.family == "raw":
+            return FAMILIES["raw"][0]
         guest, _, compressed, snapshot = FAMILIES[self.family]
         return guest // 9 if compressed else guest * 3 // 2 if snapshot else guest * 7 // 8
 
@@ -88,7 +95,8 @@ class Chance:
             if self.family == "snapshot":
                 out += self.maybe(0.5, "snapshot=old")
         return out + self.maybe(0.15, "sha") + self.maybe(0.15, "mirror=m") \
-            + self.maybe(0.05, "stream")
+            + self.maybe(0.05, "stream") \
+            + (self.maybe(0.2, "no-keep") if self.family == "wrapped" else "")
 
     def name(self):
         if self.which not in ("names", "all", "processes"):
@@ -135,6 +143,9 @@ class Chance:
             if self.which in ("images", "all") else ""
         force = self.maybe(0.3 if verb == "start" else 0.1, "force")
         options = self.options() if self.random.random() < 0.6 else ""
+        if verb == "ensure":
+            options += self.maybe(0.25 if self.which in ("images", "all", "swaps") else 0.05,
+                                  "newer")
         return f"{verb}{where}{place}{force}{options}{fault}"
 
     # ---- the world between
@@ -142,10 +153,11 @@ class Chance:
     def more(self, k):
         """A line or some."""
         between = {"kills": (), "names": (self.renamed,), "swaps": (self.swapped, self.restored),
-                   "journals": (self.older, self.older, self.used), "images": (self.served,),
+                   "journals": (self.older, self.older, self.used),
+                   "images": (self.served, self.served, self.renewed),
                    "options": (), "processes": (self.beside,),
                    "all": (self.swapped, self.restored, self.older, self.used, self.served,
-                           self.beside, self.renamed)}[self.which]
+                           self.renewed, self.beside, self.renamed)}[self.which]
         if between and self.random.random() < 0.5:
             return self.one(*between)(k)
         return [self.command()]
@@ -173,6 +185,10 @@ class Chance:
 
     def used(self, k):
         return [self.one("resume", "ensure", "resume all"), f"guest seed={k}"]
+
+    def renewed(self, k):
+        return [self.one("resume", "ensure"), f"serve i=a by={self.one(*CHANGES[:5])}",
+                "ensure newer" + self.fault(), self.one(f"guest seed={k}", "ensure newer")]
 
     def served(self, _k):
         by = self.one(*CHANGES[:5], "first", "first", *CHANGES[5:])

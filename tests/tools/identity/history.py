@@ -6,7 +6,8 @@
     start|ensure|resume|audit|forget   t=NAME (main, link, way, relative, second; link, node, twin,
                 whole of a device)  j=1|2 (journal)  i=PLACE (a, b, m, a?part=2;
                 target, back: the file of that name)  force keep zero verify stream sha
-                restart accept repair newest all  digest=off  snapshot=old  url=PLACE  mirror=PLACE
+                restart accept repair newer no-keep newest all  digest=off  snapshot=old
+                url=PLACE  mirror=PLACE
                 ns=pid|mount|user  (another namespace)
                 cut=BYTES (the server breaks off for good)  kill=STEP  tear=STEP  power=STEP
                 (killed there, and what was not synced is lost)
@@ -35,7 +36,7 @@ NAMESPACES = {"pid": ["unshare", "-pf", "--mount-proc"], "mount": ["unshare", "-
               "user": ["unshare", "-Urpf", "--mount-proc"]}
 SWITCHES = {"force": "--force", "zero": "--target-is-zero", "verify": "--verify",
             "stream": "--stream", "restart": "--restart", "accept": "--accept-new-validator",
-            "repair": "--repair", "all": "--all"}
+            "repair": "--repair", "all": "--all", "newer": "--newer", "no-keep": "--no-keep"}
 KILLED = 137
 PLACES = ("a", "b", "m", "a?part=2")
 
@@ -63,7 +64,7 @@ class History:
             self.place(name).modified = world.get("modified", "own")
         self.world = World(f"{tools.directory}/{self.prefix}", world.get("kind", "file"),
                            FAMILIES[self.family][0], world.get("holds", "blank"), tools.loops)
-        self.rules = Rules(self.world, self.served)
+        self.rules = Rules(self.world, self.served, lambda name: self.place(name).etag)
         self.running, self.meanwhile, self.undisturbed = None, [], False
 
     def place(self, name):
@@ -140,7 +141,8 @@ class History:
         struck = {"kill", "tear", "power"} & set(c.value)
         if struck and c.status == KILLED:
             c.status = "killed"
-        self.log[-1] += f"    # {c.status} after {time.monotonic() - c.since:.2f} s" + (f": {c.said.splitlines()[-1]}" if c.said else "")
+        self.log[-1] += f"    # {c.status} after {time.monotonic() - c.since:.2f} s"
+        self.log[-1] += f": {c.said.splitlines()[-1]}" if c.said else ""
 
     def command(self, words):
         c = self.parse(words)
@@ -276,13 +278,25 @@ class History:
         name = "main" if os.path.exists(self.world.path("main")) else self.world.last_resort
         rows, words = self.world.rows("1"), "" if name == "main" else f" t={name}"
         mine = self.rules.of_name(rows, name)
-        if any(rows[i][0] != "complete" for i in mine) and self.tried("resume" + words):
-            return
+        if any(rows[i][0] != "complete" for i in mine):
+            if self.tried("resume" + words):
+                return
+            if self.left_alone():
+                raise Broken("goes on", "nothing but commands touched it: " + self.log[-1])
         if mine:
             self.tried("forget" + words)
         tries = [f"start force{words}", f"start force{words} j=2", f"start force{words} stream"]
         if not any(self.tried(line) for line in tries):
             raise Broken("way out", "no command ends with 0: " + self.log[-1])
+
+    def left_alone(self):
+        """Nothing came between but kills and a network that breaks."""
+        strange = {"t", "j", "i", "url", "hold", "mirror"}
+        if "holds=blank" not in self.lines[0] and "holds" in str(self.lines[0]):
+            return False  # --force is not remembered before it was used
+        return all(words[0] in MAKERS + ("audit", "forget") for words in self.lines[1:]) \
+            and not any(strange & set(self.parse(words).value) for words in self.lines[1:]) \
+            and not any(it.lied for it in self.rules.imports.values())
 
     def tried(self, line):
         self.log.append("# out: " + line)

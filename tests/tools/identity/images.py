@@ -7,6 +7,7 @@ altogether.  What each must read as is what qemu-img makes of it.
 """
 import hashlib
 import json
+import lzma
 import os
 import random
 import shutil
@@ -23,6 +24,8 @@ FAMILIES = {
     "large": (8 * MIB, 64 * KIB, False, False),
     "packed": (3 * MIB, 64 * KIB, True, False),
     "snapshot": (2 * MIB, 64 * KIB, False, True),
+    "wrapped": (2 * MIB, 64 * KIB, False, False),  # a qcow2 in xz
+    "raw": (2 * MIB, 64 * KIB, False, False),      # no qcow2 at all
 }
 # What may stand at a place in the first one's stead; "longer" is of another length.
 CHANGES = ("data", "late", "middle", "tables", "other", "longer")
@@ -42,17 +45,15 @@ def allocated(path):
 class Version:
     """The bytes of an image and, by the name of the snapshot ("": the disk), of its guest."""
 
-    def __init__(self, family, name, path):
-        self.family, self.name, self.path = family, name, path
-        with open(path, "rb") as f:
-            self.bytes = f.read()
+    def __init__(self, family, name, path, served):
+        self.family, self.name, self.path, self.bytes = family, name, path, served
         self.sha256 = hashlib.sha256(self.bytes).hexdigest()
         self.etag = self.sha256[:12]
         self.guest = {"": self.read_as()}
         if FAMILIES[family][3]:
             self.guest["old"] = self.read_as("-l", "snapshot.name=old")
         self.size = len(self.guest[""])
-        self.allocated = {"": allocated(path)}
+        self.allocated = {"": allocated(path) if family != "raw" else [(0, self.size)]}
         if "old" in self.guest:  # qemu-img map knows no snapshots
             copy = path + ".old"
             shutil.copyfile(path, copy)
@@ -62,7 +63,8 @@ class Version:
 
     def read_as(self, *more):
         raw = self.path + ".raw"
-        run("qemu-img", "convert", *more, "-O", "raw", self.path, raw)
+        run("qemu-img", "convert", *(["-f", "raw"] if self.family == "raw" else []), *more,
+            "-O", "raw", self.path, raw)
         with open(raw, "rb") as f:
             out = f.read()
         os.unlink(raw)
@@ -98,6 +100,10 @@ def disk_of(size, cluster, compressed, seed):
 def make(path, name, seed):
     """A qcow2 with seeded content at PATH."""
     size, cluster, compressed, snapshot = FAMILIES[name]
+    if name == "raw":
+        with open(path, "wb") as f:
+            f.write(disk_of(size, cluster, False, seed))
+        return
     raw = path + ".in"
     with open(raw, "wb") as f:
         f.write(disk_of(size, cluster, compressed, seed))
@@ -112,6 +118,9 @@ def make(path, name, seed):
 
 def entries(image):
     """Of the active disk: (where the entry stands, its value), plain data clusters only."""
+    if image[:4] != b"QFI\xfb":
+        return [(None, at) for at in range(0, len(image), 64 * KIB)
+                if image[at:at + 64 * KIB].strip(b"\0")], 64 * KIB
     bits, = struct.unpack_from(">I", image, 20)
     l1_size, l1_at = struct.unpack_from(">IQ", image, 36)
     out = []
@@ -124,15 +133,19 @@ def entries(image):
     return out, 1 << bits
 
 
+def exchanged(image):
+    """IMAGE with two entries of its tables exchanged."""
+    out, (found, _) = bytearray(image), entries(image)
+    (a, va), (b, vb) = found[len(found) // 3], found[-2]
+    struct.pack_into(">Q", out, a, vb)
+    struct.pack_into(">Q", out, b, va)
+    return bytes(out)
+
+
 def changed(image, how, seed):
-    """IMAGE with other data, or with two entries of its tables exchanged."""
+    """IMAGE with other data in its clusters, or in some of them."""
     out, (found, cluster) = bytearray(image), entries(image)
     chance = random.Random(seed)
-    if how == "tables":
-        (a, va), (b, vb) = found[len(found) // 3], found[-2]
-        struct.pack_into(">Q", out, a, vb)
-        struct.pack_into(">Q", out, b, va)
-        return bytes(out)
     hosts = sorted({value & OFFSET_MASK for _at, value in found})
     third = max(1, len(hosts) // 3)
     if how == "late":
@@ -145,26 +158,43 @@ def changed(image, how, seed):
     return bytes(out)
 
 
+def all_of(directory, name):
+    """{change: image}, of equal length but for "longer"."""
+    pair = []
+    for seed in (1, 2):
+        path = os.path.join(directory, f"{name}.{seed}")
+        make(path, name, seed)
+        with open(path, "rb") as f:
+            pair.append(f.read())
+        os.unlink(path)
+    length = max(len(image) for image in pair)
+    first, other = (image.ljust(length, b"\0") for image in pair)
+    made = {"first": first, "other": other}
+    if name != "raw":
+        made["longer"] = other.ljust(length + 65536, b"\0")
+    if entries(first)[0]:
+        made.update((how, changed(first, how, 3)) for how in ("data", "late", "middle"))
+        if name != "raw":
+            made["tables"] = exchanged(first)
+    return made
+
+
+def wrapped(made):
+    """Each in xz, with padding to one length: but the longer one."""
+    packed = {how: lzma.compress(image, preset=0) for how, image in made.items()}
+    length = max(len(image) for image in packed.values())
+    return {how: image.ljust(length + (4096 if how == "longer" else 0), b"\0")
+            for how, image in packed.items()}
+
+
 def versions(directory, name):
-    """{change: Version}, "first" with them; made at the first call, read at any later one."""
-    first = os.path.join(directory, name + ".first")
-    if not os.path.exists(first):
-        make(first, name, 1)
-        make(first + ".other", name, 2)
-        with open(first, "rb") as f:
-            image = f.read()
-        with open(first + ".other", "rb") as f:
-            other = f.read()
-        os.unlink(first + ".other")
-        length = max(len(image), len(other))
-        made = {"first": image.ljust(length, b"\0"), "other": other.ljust(length, b"\0"),
-                "longer": other.ljust(length + 65536, b"\0")}
-        for how in ("data", "late", "middle", "tables"):
-            if entries(image)[0]:
-                made[how] = changed(made["first"], how, 3)
-        for how, content in made.items():
-            with open(os.path.join(directory, f"{name}.{how}"), "wb") as f:
-                f.write(content)
-    return {how: Version(name, how, os.path.join(directory, f"{name}.{how}"))
-            for how in ("first",) + CHANGES
-            if os.path.exists(os.path.join(directory, f"{name}.{how}"))}
+    """{change: Version}, "first" with them."""
+    made = all_of(directory, name)
+    served = wrapped(made) if name == "wrapped" else made
+    out = {}
+    for how, image in made.items():
+        path = os.path.join(directory, f"{name}.{how}")
+        with open(path, "wb") as f:
+            f.write(image)
+        out[how] = Version(name, how, path, served[how])
+    return out

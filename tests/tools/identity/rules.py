@@ -47,10 +47,13 @@ class Import:
     keep: bool
     digest: bool
     lied: bool                  # --target-is-zero of what was not
+    places: set                 # all that it was fetched from
+    told: str                   # how the server told its version
     onto: list                  # what it was allowed to go onto: (Disk, its state, its owner)
     versions: list
     before: list                # what the target held, where that is kept
     checksum: object = None
+    shown: list = dataclasses.field(default_factory=list)  # versions that the finished disk is
 
     def rights(self):
         for v in self.versions if self.checksum is None else [self.checksum]:
@@ -63,8 +66,8 @@ class Import:
 class Rules:
     """Over a World; IMPORTS by UUID, of both journals."""
 
-    def __init__(self, world, served):
-        self.world, self.served, self.imports = world, served, {}
+    def __init__(self, world, served, how_told):
+        self.world, self.served, self.how_told, self.imports = world, served, how_told, {}
 
     # ---- before
 
@@ -92,6 +95,7 @@ class Rules:
             if it is not None and c.rows[uuid][0] != "complete":
                 it.versions += [v for v in [self.served(it.place), served]
                                 if v is not None and v not in it.versions]
+                it.places.add(c.value.get("url", it.place))
                 if "restart" in c.flags:
                     it.before.append(self.held_at(c))
                 if "sha" in c.flags:
@@ -105,10 +109,11 @@ class Rules:
     def new_import(self, c):
         held = self.held_at(c)[:self.world.size]
         version = self.served(c.place)
-        return Import(place=c.place, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
+        return Import(place=c.place, places={c.place}, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
                       digest=c.value.get("digest") != "off",
                       onto=[(d, d.state, d.owner) for _path, d in self.world.under(c.name)]
-                      if {"force", "keep"} & c.flags else [],
+                      if {"force", "keep", "newer"} & c.flags else [],
+                      told=self.how_told(c.place),
                       lied="zero" in c.flags and held.strip(b"\0") != b"",
                       versions=[version] if version else [], before=[held],
                       checksum=version if "sha" in c.flags else None)
@@ -140,6 +145,8 @@ class Rules:
             self.check_right(c, uuid, after[uuid][1], running)
         if c.status == 0:
             self.check_success(c, after, running)
+        elif c.verb == "ensure" and not running and not others:
+            self.check_refusal(c)
 
     def may_write(self, c, disk, named):
         uuid = disk.owner
@@ -148,6 +155,8 @@ class Rules:
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
+        if named and {"newer"} & c.flags and disk.state == FINISHED and uuid in c.subjects:
+            return self.served(self.imports[uuid].place) not in self.imports[uuid].shown
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:
@@ -156,8 +165,12 @@ class Rules:
             return True
         if c.verb == "audit" and "repair" in c.flags and disk.state == FINISHED:
             return uuid in c.subjects
+        path = self.world.path(c.name)
         new = c.verb in ("start", "ensure") \
-            and all(c.rows[i][0] == "complete" for i in c.subjects)
+            and all(c.rows[i][0] == "complete" for i in c.subjects if c.rows[i][1] == path)
+        if "restart" in c.flags and named:  # as at the start
+            new = new or any(self.imports[i].keep for i in c.subjects if i in self.imports)
+            return new or self.was_allowed(c, disk)
         return named and (new and "keep" in c.flags or self.was_allowed(c, disk))
 
     def was_allowed(self, c, disk):
@@ -210,6 +223,9 @@ class Rules:
         if not self.right(uuid, have):
             raise Broken("right", f"{c.verb} ended with {c.status}: {target} is complete, and "
                                   f"{self.differs(uuid, have)}")
+        it = self.imports[uuid]
+        it.shown = [v for v in it.versions
+                    if have[:self.world.size] in dataclasses.replace(it, versions=[v]).rights()]
         if self.world.kind == "file":
             if len(have) != self.world.size and not self.imports[uuid].keep:
                 raise Broken("right", f"{target} has {len(have)} bytes")
@@ -235,6 +251,17 @@ class Rules:
                        f"'{v.name}' (first at {wrong[0] if wrong else None})")
         return "; ".join(out)
 
+    def check_refusal(self, c):
+        """What is complete and there is what a plain ensure wants, whatever a guest did to it."""
+        uuid, disk = next(iter(c.subjects), None), self.world.finished(c.name)
+        if uuid is None or uuid not in self.imports or disk is None or c.status == "killed":
+            return
+        it, said = self.imports[uuid], {"snapshot", "mirror", "digest"} & set(c.value)
+        if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
+                and disk.state == FINISHED and {c.place} == it.places and not said \
+                and not {"keep", "sha", "newer", "force"} & c.flags:
+            raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
+
     def check_success(self, c, after, running):
         if c.verb == "audit":
             self.check_audit(c, after)
@@ -244,7 +271,8 @@ class Rules:
             raise Broken("journal", f"start ended with 0, and no import is complete: {after}")
         elif c.verb == "resume" and "all" not in c.flags:
             if not any(after.get(i, ("gone",))[0] == "complete" for i in c.subjects):
-                raise Broken("journal", f"resume ended with 0, and none of {c.subjects} is complete")
+                raise Broken("journal", f"resume ended with 0, and none of {c.subjects} is "
+                                        "complete")
 
     def check_audit(self, c, after):
         """Of the newest import; what is kept is not compared, nor what has no digest."""
@@ -259,6 +287,12 @@ class Rules:
             raise Broken("audit", f"audit ended with 0, and {after[uuid][1]} is not as "
                                   f"imported: {self.differs(uuid, have or b'')}")
 
+    def check_newer(self, c, it):
+        """There is no other image, as far as its server tells."""
+        if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
+                and it.checksum is None and self.served(it.place) not in it.shown:
+            raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
+
     def check_ensured(self, c, after, running):
         """It did nothing: is what was asked for there?"""
         mine = [i for i in self.of_name(after, c.name)
@@ -266,21 +300,24 @@ class Rules:
         if not mine:
             raise Broken("journal", "ensure ended with 0, and no import is complete")
         disk, it = self.world.finished(c.name), self.imports[mine[0]]
+        if "newer" in c.flags and "cut" not in c.value and not running:
+            self.check_newer(c, it)
         have = self.world.reads_as(c.name)
         asked = self.new_import(c)
         if c.place == it.place or "sha" not in c.flags and asked.versions[0] in it.versions:
             asked.versions = it.versions
         if "keep" in c.flags and it.keep:
             asked.before = it.before
-        told = {"snapshot", "keep"} & (set(c.value) | c.flags)
-        same = (not told or (asked.snapshot, asked.keep) == (it.snapshot, it.keep)) \
+        if "snapshot" not in c.value:
+            asked.snapshot = it.snapshot
+        if "keep" not in c.flags:
+            asked.keep, asked.before = it.keep, it.before
+        same = (asked.snapshot, asked.keep) == (it.snapshot, it.keep) \
             and any(v in it.versions for v in asked.versions)
         if disk is not None and disk.state == FINISHED and disk.owner in mine and same:
             return
         if running and same and self.right(mine[0], have or b""):
             return
-        if not told:
-            asked.snapshot, asked.keep, asked.before = it.snapshot, it.keep, it.before
         if have is None or not any(have[:self.world.size] == want for want in asked.rights()):
             what = "nothing" if disk is None else disk.state
             raise Broken("ensure", f"ensure ended with 0 over {what}: not what was asked for")

@@ -151,7 +151,7 @@ class World:
         self.disks.append(Disk(path, state, owner))
 
     def bind_again(self):
-        for device in {"parted": [self.device]}.get(self.kind, [self.device, self.names.get("twin")]):
+        for device in [self.device] + ([self.twin] if self.kind == "device" else []):
             self.loops.let_go(device)
             self.loops.bind(self.back, device)
         if self.kind == "parted":
@@ -253,7 +253,7 @@ class World:
                 f.write(content)
 
     def rows(self, j):
-        """{UUID: (state, target)}, the newest first; read from a copy: the journal itself is left alone."""
+        """{UUID: (state, target)}, the newest first; from a copy, so that nothing is changed."""
         if not os.path.exists(self.journal(j)):
             return {}
         copy = f"{self.directory}/look.db"

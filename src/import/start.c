@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * start: is the target free, and the image there?  Then the import is begun in the journal.
+ */
+#include "import/import.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+void
+import_target_spec (const struct qimport *q, struct target_spec *spec)
+{
+  const struct qimport_options *o = q->options;
+
+  memset (spec, 0, sizeof *spec);
+  spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
+  spec->virtual_size = q->imp.virtual_size;
+  spec->import_uuid = q->imp.id;
+  spec->begun_at = q->imp.started_at;
+  spec->known
+      = (struct target_mark){ (uint32_t)q->imp.now.target_run, q->imp.now.target_epoch };
+  spec->force = o->force;
+  spec->in_place = o->unallocated_keep;
+  spec->zero_promised = o->target_is_zero;
+  spec->preallocate = o->preallocate;
+  spec->same_stays = q->standing.renews;
+  spec->journal_path = journal_path (q->journal);
+  spec->source_paths = (const char *const *)q->local_sources;
+  spec->retry_time_ms = (int64_t)o->retry_time_s * 1000;
+  spec->connect_time_ms = q->job == JOB_START && o->retry_time_s > FIRST_TIME_S
+                              ? FIRST_TIME_S * 1000
+                              : spec->retry_time_ms;
+  spec->stop = &q->stops.asked;
+  spec->insecure = o->insecure;
+}
+
+/* The target has an import already that is not complete: with force it goes, unless somebody
+ * works on it. */
+static int
+replace_unfinished (struct qimport *q, struct journal_import *old, bool now, struct error *err)
+{
+  if (old->now.holder[0] == '\0' && q->options->force) {
+    if (!now)
+      return 0;
+    import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
+    return import_forget (q->journal, old, err);
+  }
+  if (old->now.holder[0] != '\0')
+    return fail (err, ERR_IMPORT_HELD, "%s: is being imported right now by %s (import %.8s)",
+                 old->target, old->now.holder, old->id);
+  return fail (err, ERR_TARGET_EXISTS,
+               "%s: has an interrupted import; `qimport resume %.8s` goes on with it, "
+               "`qimport forget %.8s` drops it, and start --force replaces it",
+               old->target, old->id, old->id);
+}
+
+static int
+replace_found (struct qimport *q, const char *name, bool now, struct error *err)
+{
+  OWN_MEM struct journal_import *old = malloc (sizeof *old);
+  struct error unheard;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  if (journal_find (q->journal, name, old, &unheard) == -1 || old->now.state == IMPORT_COMPLETE
+      || strcmp (old->id, q->imp.id) == 0)
+    return 0;
+  return replace_unfinished (q, old, now, err);
+}
+
+/* Where this journal has them: the import that the target was begun for by another name, as its
+ * marker says, and the one that has its name. */
+static int
+replace_old (struct qimport *q, const struct target_spec *spec, const char *canonical, bool now,
+             struct error *err)
+{
+  char marked[37];
+
+  if (canonical[0] == '\0')
+    return 0;
+  target_marked_by (spec, marked);
+  if (marked[0] != '\0' && replace_found (q, marked, now, err) == -1)
+    return -1;
+  return replace_found (q, canonical, now, err);
+}
+
+/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
+static int
+check_target (struct qimport *q, bool now, struct error *err)
+{
+  char canonical[PATH_MAX] = "", shown[512];
+  enum target_kind kind;
+  struct target_spec spec;
+  int rc;
+
+  import_target_spec (q, &spec);
+  rc = target_preflight (&spec, &kind, canonical, err);
+  if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
+    return -1;
+  if (strlen (canonical) >= sizeof q->imp.target)
+    return fail (
+        err, ERR_TARGET_REFUSED, "%s: its path is too long; choose a shorter one",
+        escape_text (shown, sizeof shown, q->given.target_path, strlen (q->given.target_path)));
+  if (!text_is_printable (canonical)) /* a resume goes by what the journal has */
+    return fail (err, ERR_TARGET_REFUSED,
+                 "%s: its path has control characters, or bytes that are no UTF-8, which the "
+                 "journal cannot keep; choose another name",
+                 escape_text (shown, sizeof shown, canonical, strlen (canonical)));
+  snprintf (q->imp.target, sizeof q->imp.target, "%s", canonical);
+  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s", target_kind_word (kind));
+  return 0;
+}
+
+int
+import_begin (struct qimport *q, struct error *err)
+{
+  const struct qimport_options *o = q->options;
+  struct journal_import *imp = &q->imp;
+
+  imp->stream = q->image.stream;
+  imp->keep_holes = o->unallocated_keep;
+  imp->digests = o->digest ? DIGESTS_ALL : DIGESTS_SAMPLE;
+  imp->hash_image
+      = o->checksum != NULL && !q->image.stream; /* a stream is hashed as it comes */
+  snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
+            o->checksum ? o->checksum : "");
+  snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
+  if (check_target (q, true, err) == -1 /* now that its size is known */
+      || import_mark_urls (q, err) == -1
+      || options_save (o, imp->options, sizeof imp->options, err) == -1
+      || journal_begin (q->journal, imp, q->image.records, err) == -1)
+    return -1;
+  q->standing.in_journal = q->standing.fresh = true;
+  return import_tell_early (q, err);
+}
+
+int
+phase_start (struct qimport *q, int timeout_ms, struct error *err)
+{
+  (void)timeout_ms;
+  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
+      || import_open_image (q, false, err) == -1)
+    return -1;
+  if (q->image.stream)
+    return PHASE_STREAM;
+  return import_begin (q, err) == -1 ? -1 : PHASE_MAP;
+}
