@@ -140,7 +140,7 @@ struct qimport_info {
   char state[16];              /* "copying" or another, as above */
   char url[4096];              /* without secrets */
   char target[4096];           /* path */
-  char target_kind[8];         /* "file", "block", or "" */
+  char target_kind[8];         /* "file", "block", "nbd", or "" */
   uint64_t virtual_size;       /* of the disk */
   uint64_t cluster_size;       /* of the image */
   uint64_t guest_total;        /* bytes to be made of the disk */

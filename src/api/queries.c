@@ -125,16 +125,14 @@ list_one (void *ctx, const struct journal_import *imp, const struct journal_laye
 int
 import_find (struct journal *j, const char *id, struct journal_import *out, struct error *err)
 {
-  struct target_spec spec = { .path = id };
-  char canonical[PATH_MAX] = "";
-  enum target_kind kind;
+  char canonical[PATH_MAX];
   struct error ignored;
 
   if (journal_find (j, id, out, err) == 0)
     return 0;
   if (err->code != ERR_NO_SUCH_IMPORT)
     return -1;
-  target_preflight (&spec, &kind, canonical, &ignored);
+  target_canonical (id, canonical);
   if (canonical[0] == '\0' || strcmp (canonical, id) == 0)
     return -1;
   return journal_find (j, canonical, out, &ignored) == 0 ? 0 : -1;

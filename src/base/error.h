@@ -24,6 +24,7 @@
   X (SOURCE_ENDED, "source-ended", 3)                    \
   X (SOURCE_UNREACHABLE, "source-unreachable", 3)        \
   X (TARGET_FULL, "target-full", 3)                      \
+  X (TARGET_UNREACHABLE, "target-unreachable", 3)        \
   X (JOURNAL_FULL, "journal-full", 3)                    \
   X (SOURCE_NOT_FOUND, "source-not-found", 4)            \
   X (SOURCE_DENIED, "source-denied", 4)                  \

@@ -119,7 +119,14 @@ print_help (const struct command *c)
 void
 print_version (void)
 {
-  out ("qimport %s\nunpacks: %s\n", qimport_version (), qimport_built_in ());
+#ifdef HAVE_LIBNBD
+  const char *nbd = "NBD exports";
+#else
+  const char *nbd = "no NBD exports";
+#endif
+
+  out ("qimport %s\nunpacks: %s\ntargets: files, block devices, %s\n", qimport_version (),
+       qimport_built_in (), nbd);
 }
 
 int

@@ -406,7 +406,7 @@ open_stream (struct qimport *q, struct error *err)
     return fail_memory (err, "the stream");
   if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1)
     return -1;
-  return spool_open (&s->spool, q->imp.target, strcmp (q->imp.target_kind, "block") == 0,
+  return spool_open (&s->spool, q->imp.target, strcmp (q->imp.target_kind, "file") != 0,
                      q->options->spool_dir, err);
 }
 

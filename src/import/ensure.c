@@ -135,14 +135,13 @@ decide (struct qimport *q, struct error *err)
 int
 phase_ensure (struct qimport *q, int timeout_ms, struct error *err)
 {
-  char canonical[PATH_MAX] = "";
-  enum target_kind kind;
+  char canonical[PATH_MAX];
   struct target_spec spec;
   struct error ignored;
 
   (void)timeout_ms;
   import_target_spec (q, &spec);
-  target_preflight (&spec, &kind, canonical, &ignored);
+  target_canonical (spec.path, canonical);
   if (canonical[0] == '\0' || journal_find (q->journal, canonical, &q->imp, &ignored) == -1) {
     memset (&q->imp, 0, sizeof q->imp);
     return PHASE_START;

@@ -248,5 +248,9 @@ void import_update_progress (struct qimport *q);
 /* ERR of the rooms as the public header has it. */
 int publish_error (struct qimport_error *out, const struct error *err);
 
+/* What a mistyped URL or a server that is not there looks like is waited for no longer by a
+ * start. */
+enum { FIRST_TIME_S = 15 };
+
 void import_target_spec (const struct qimport *q, struct target_spec *spec);
 #endif

@@ -41,11 +41,11 @@ forget_old (struct qimport *q)
 static int
 begin_again (struct qimport *q)
 {
-  bool block = strcmp (q->imp.target_kind, "block") == 0;
+  bool in_place = strcmp (q->imp.target_kind, "file") != 0;
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
                q->imp.target, q->image.records[0].url,
-               block ? "; until that is complete the device holds neither" : "");
+               in_place ? "; until that is complete the target holds neither" : "");
   forget_old (q);
   q->options->force = true; /* over what is ours */
   q->standing.renews = true;

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So long a start waits for the first answer of a server that a mistyped URL may have named. */
-enum { FIRST_TIME_S = 15 };
-
 void
 import_source_options (const struct qimport *q, struct source_options *so)
 {

@@ -31,6 +31,12 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->same_stays = q->standing.renews;
   spec->journal_path = journal_path (q->journal);
   spec->source_paths = (const char *const *)q->local_sources;
+  spec->retry_time_ms = (int64_t)o->retry_time_s * 1000;
+  spec->connect_time_ms = q->job == JOB_START && o->retry_time_s > FIRST_TIME_S
+                              ? FIRST_TIME_S * 1000
+                              : spec->retry_time_ms;
+  spec->stop = &q->stops.asked;
+  spec->insecure = o->insecure;
 }
 
 /* The target has an import already that is not complete: with force it goes, unless somebody
@@ -106,8 +112,7 @@ check_target (struct qimport *q, bool now, struct error *err)
                  "journal cannot keep; choose another name",
                  escape_text (shown, sizeof shown, canonical, strlen (canonical)));
   snprintf (q->imp.target, sizeof q->imp.target, "%s", canonical);
-  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s",
-            kind == TARGET_BLOCK ? "block" : "file");
+  snprintf (q->imp.target_kind, sizeof q->imp.target_kind, "%s", target_kind_word (kind));
   return 0;
 }
 

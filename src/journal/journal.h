@@ -127,7 +127,7 @@ struct journal_import {
   char id[JOURNAL_ID_SIZE];
   int64_t started_at;        /* ms */
   char target[4096];         /* canonical */
-  char target_kind[8];       /* "file" or "block" */
+  char target_kind[8];       /* "file", "block" or "nbd" */
   char target_identity[512]; /* "" until target_create */
   char options[8192];        /* NAME=VALUE lines that hold at resume */
   char snapshot[256];

@@ -39,7 +39,7 @@ target_behind (struct target *t, uint64_t at, uint64_t len)
 {
   struct guest_range r = { { at }, len }, old;
 
-  if (len == 0)
+  if (len == 0 || t->nbd != NULL)
     return;
   /* WRITE only: with a flag to wait the call would swallow an error */
   sync_file_range (t->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);

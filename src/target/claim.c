@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "target/nbd.h"
 
 /* ---- Looking ----------------------------------------------------------------------------- */
 
@@ -35,6 +36,26 @@ look_at_block (int fd, uint8_t block[MARKER_BLOCK])
     n = pread (fd, block, MARKER_BLOCK, 0);
   while (n == -1 && errno == EINTR);
   return n;
+}
+
+/* At least the first sector of T, and what there is of its first block. */
+static bool
+look_at_target (const struct target *t, uint8_t block[MARKER_BLOCK])
+{
+  if (t->nbd == NULL)
+    return look_at_block (t->fd, block) >= SECTOR;
+  memset (block, 0, MARKER_BLOCK);
+  errno = export_read (t->nbd, 0, block,
+                       (size_t)min_u64 (MARKER_BLOCK, export_facts (t->nbd)->size));
+  return errno == 0;
+}
+
+bool
+target_marker_see (const struct target *t, struct marker *m)
+{
+  uint8_t block[MARKER_BLOCK];
+
+  return look_at_target (t, block) && marker_parse (m, block);
 }
 
 bool
@@ -170,7 +191,8 @@ target_refuse_near (const struct target *t, const struct target_spec *spec, stru
 {
   struct marker m;
 
-  if (!target_marker_near (t->place.st.st_rdev, &m) || target_is_ours (spec, &m))
+  if (t->place.kind != TARGET_BLOCK || !target_marker_near (t->place.st.st_rdev, &m)
+      || target_is_ours (spec, &m))
     return 0;
   return refuse_foreign (t, &m, err);
 }
@@ -241,7 +263,7 @@ target_recognise (struct target *t, const struct target_spec *spec, const char *
     t->stands = STANDS_OLD_VERSION;
     return 0;
   }
-  if (look_at_block (t->fd, t->before) < SECTOR)
+  if (!look_at_target (t, t->before))
     return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be read", t->place.shown);
   if (!marker_parse (&m, t->before)) {
     if (spec->known.epoch == 0)
@@ -273,7 +295,7 @@ target_look_before (struct target *t, const struct target_spec *spec, struct err
   t->stands = STANDS_UNCLAIMED;
   if (t->virtual_size == 0)
     return 0;
-  if (look_at_block (t->fd, t->before) == -1)
+  if (t->nbd != NULL ? !look_at_target (t, t->before) : look_at_block (t->fd, t->before) == -1)
     return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be read", t->place.shown);
   name_first (t, hex);
   snprintf (t->first, sizeof t->first, "%s", hex);
@@ -362,9 +384,11 @@ check_still_ours (struct target *t, struct error *err)
   void *block = NULL;
   bool ours = true;
 
-  if (!t->raw_direct || posix_memalign (&block, t->direct_align, t->direct_align) != 0)
+  if ((!t->raw_direct && t->nbd == NULL)
+      || posix_memalign (&block, t->direct_align, t->direct_align) != 0)
     return 0;
-  if (pread (t->raw_fd, block, t->direct_align, 0) >= SECTOR)
+  if (t->nbd != NULL ? export_read (t->nbd, 0, block, SECTOR) == 0
+                     : pread (t->raw_fd, block, t->direct_align, 0) >= SECTOR)
     ours = memcmp (block, t->sector, SECTOR) == 0;
   free (block);
   if (ours)
@@ -420,7 +444,7 @@ target_unclaim (struct target *t)
 {
   struct error ignored;
 
-  if (!t->claimed_now || t->created || t->fd == -1)
+  if (!t->claimed_now || t->created || (t->fd == -1 && t->nbd == NULL))
     return;
   if (target_pwrite (t, 0, t->before, (size_t)min_u64 (MARKER_BLOCK, t->virtual_size), &ignored)
       == 0)

@@ -331,11 +331,7 @@ int
 target_device_finish (struct target *t, struct error *err)
 {
   if (refuse_small (&t->place, t->fd, t->virtual_size, err) == -1
-      || target_flush (t, false, err) == -1)
-    return -1;
-  if (t->marked && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
-    return -1;
-  if (target_head_settle (t, err) == -1)
+      || target_head_finish (t, err) == -1)
     return -1;
   ioctl (t->fd, BLKRRPART); /* best effort: partitions are none, in use, or not to be had */
   return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * head: what is held back in memory until everything else is durable: the first 4 KiB, where
- * the marker stands meanwhile (J9), and of a device its first MiB, in pieces that the caller
- * may keep in its journal.  Knows which sectors it has been told, so that a piece that was kept
- * and forgotten is never written as zeros.
+ * the marker stands meanwhile (J9), and of all but a file its first MiB, in pieces that the
+ * caller may keep in its journal.  Knows which sectors it has been told, so that a piece that
+ * was kept and forgotten is never written as zeros.
  */
 #include "target/inner.h"
 
@@ -39,7 +39,7 @@ holds_before (const struct target *t)
 int
 target_head_new (struct target *t, struct error *err)
 {
-  bool device = t->place.kind == TARGET_BLOCK && !t->in_place;
+  bool device = t->place.kind != TARGET_FILE && !t->in_place;
   struct head *h;
 
   if (t->virtual_size == 0)
@@ -114,6 +114,21 @@ target_head_read (struct head *h, uint64_t at, void *buf, size_t len)
   pthread_mutex_unlock (&h->lock);
 }
 
+static bool
+is_zero (const uint8_t *p, size_t len)
+{
+  return len == 0 || (p[0] == 0 && memcmp (p, p + 1, len - 1) == 0);
+}
+
+/* Behind a server may be a sparse image: it is told of zeros as such. */
+static int
+put_piece (struct target *t, uint64_t at, const uint8_t *data, size_t len, struct error *err)
+{
+  if (t->nbd != NULL && is_zero (data, len))
+    return target_zero_span (t, at, len, err);
+  return target_pwrite (t, at, data, len, err);
+}
+
 /* Durable before anything else changes: the power may fail, and a disk keeps what it likes. */
 int
 target_head_blank (struct target *t, struct error *err)
@@ -130,7 +145,7 @@ target_head_blank (struct target *t, struct error *err)
   pthread_mutex_lock (&h->lock);
   for (at = SECTOR; !h->blanked && r == 0 && at < h->len; at += n) {
     n = (size_t)min_u64 (sizeof zeros, h->len - at);
-    r = target_pwrite (t, at, zeros, n, err);
+    r = put_piece (t, at, zeros, n, err);
   }
   if (!h->blanked && r == 0)
     r = target_flush (t, false, err);
@@ -150,10 +165,18 @@ first_unknown (const struct head *h)
   return h->len;
 }
 
-static bool
-is_zero (const uint8_t *p, size_t len)
+static int
+put_all_but_first (struct target *t, struct error *err)
 {
-  return len == 0 || (p[0] == 0 && memcmp (p, p + 1, len - 1) == 0);
+  const struct head *h = t->head;
+  uint64_t at, to;
+  int r = 0;
+
+  for (at = SECTOR; at < h->len && r == 0; at = to) {
+    to = min_u64 (h->len, align_down (at, TARGET_HELD_DATA) + TARGET_HELD_DATA);
+    r = put_piece (t, at, h->data + at, (size_t)(to - at), err);
+  }
+  return r;
 }
 
 /* The first sector last: as long as it is the marker a resume does all of this again (J3). */
@@ -170,8 +193,7 @@ target_head_flush (struct target *t, struct error *err)
                  t->place.shown, first_unknown (h));
   if (t->reads_zero && !t->preallocated && is_zero (h->data, (size_t)h->len))
     return target_zero_span (t, 0, h->len, err); /* stays sparse */
-  if (target_pwrite (t, SECTOR, h->data + SECTOR, (size_t)h->len - SECTOR, err) == -1
-      || target_flush (t, false, err) == -1)
+  if (put_all_but_first (t, err) == -1 || target_flush (t, false, err) == -1)
     return -1;
   return target_pwrite (t, 0, h->data, SECTOR, err);
 }
@@ -203,6 +225,16 @@ target_head_settle (struct target *t, struct error *err)
   t->head = NULL;
   t->marked = false;
   return 0;
+}
+
+int
+target_head_finish (struct target *t, struct error *err)
+{
+  if (target_flush (t, false, err) == -1)
+    return -1;
+  if (t->marked && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
+    return -1;
+  return target_head_settle (t, err);
 }
 
 uint64_t

@@ -20,6 +20,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "target/nbd.h"
+
 #ifndef EXFAT_SUPER_MAGIC
 #define EXFAT_SUPER_MAGIC 0x2011BAB0
 #endif
@@ -256,13 +258,32 @@ identify_device (struct target *t, struct error *err)
   return 0;
 }
 
+static int
+identify_export (struct target *t)
+{
+  add (&t->id, "kind", "nbd");
+  add (&t->id, "uri", t->place.path);
+  add_number (&t->id, "size", export_facts (t->nbd)->size);
+  return 0;
+}
+
 int
 target_identify (struct target *t, struct error *err)
 {
-  int r;
+  int r = -1;
 
   t->id.text[0] = '\0';
-  r = t->place.kind == TARGET_FILE ? identify_file (t, err) : identify_device (t, err);
+  switch (t->place.kind) {
+  case TARGET_FILE:
+    r = identify_file (t, err);
+    break;
+  case TARGET_BLOCK:
+    r = identify_device (t, err);
+    break;
+  case TARGET_NBD:
+    r = identify_export (t);
+    break;
+  }
   add (&t->id, "first", t->first);
   return r;
 }
@@ -344,20 +365,39 @@ same_device (const char *was, const char *is)
   return known || compare (was, is, "dev") == SAME;
 }
 
+static bool
+is_same (enum target_kind kind, const char *was, const char *is)
+{
+  switch (kind) {
+  case TARGET_FILE:
+    return same_file (was, is);
+  case TARGET_BLOCK:
+    return same_device (was, is);
+  case TARGET_NBD:
+    return compare (was, is, "uri") == SAME;
+  }
+  return false;
+}
+
+static const char *
+noun (enum target_kind kind)
+{
+  return kind == TARGET_FILE ? "file" : kind == TARGET_BLOCK ? "device" : "export";
+}
+
 int
 target_identity_check (const struct target *t, const struct target_identity *recorded,
                        struct error *err)
 {
   const char *was = recorded->text, *is = t->id.text;
-  bool same = compare (was, is, "kind") == SAME
-              && (t->place.kind == TARGET_FILE ? same_file (was, is) : same_device (was, is));
+  bool same = compare (was, is, "kind") == SAME && is_same (t->place.kind, was, is);
 
   if (!same)
     return fail (
         err, ERR_TARGET_CHANGED,
         "%s is not the %s that the import began with (then %s, now %s); put that back, "
         "or begin anew: resume --restart, or start --force where it was complete",
-        t->place.shown, t->place.kind == TARGET_FILE ? "file" : "device", was, is);
+        t->place.shown, noun (t->place.kind), was, is);
   if (compare (was, is, "size") == DIFFERENT) {
     char before[VALUE_MAX], now[VALUE_MAX];
 

@@ -8,6 +8,7 @@
  *   file.c      the part file: create, lock, rename
  *   lock.c      the lock, and who else holds one
  *   device.c    the block device: refuse, open, lock, partition table
+ *   export.c    the export of an NBD server: refuse, open;  nbd.c, nbd_connect.c  its bytes
  *   identity.c  which disk it is
  *   claim.c     the marker on the disk (J9);  marker.c  what it says
  *   head.c      what is written last, held back
@@ -39,7 +40,7 @@ struct target_place {
   enum target_kind kind;
   bool exists;
   struct stat st; /* if it exists; of the device, where a link names one */
-  int dir_fd;     /* -1 for a device */
+  int dir_fd;     /* -1 where it is no file */
 };
 
 struct head;
@@ -67,8 +68,9 @@ struct target {
   struct target_place place;
   struct target_identity id;
   uint64_t virtual_size;
-  int fd;     /* the locks hang on its open file description */
-  int raw_fd; /* for reading; -1: fd */
+  struct nbd_export *nbd; /* NULL: there is a descriptor */
+  int fd;                 /* the locks hang on its open file description */
+  int raw_fd;             /* for reading; -1: fd */
   bool raw_direct;
   uint32_t direct_align;
   bool created;      /* by this object: target_discard removes it */
@@ -140,6 +142,15 @@ int target_device_open (struct target *t, const struct target_spec *spec, enum d
                         struct error *err);
 int target_device_finish (struct target *t, struct error *err);
 
+/* export.c */
+int target_export_preflight (const struct target_spec *spec, const struct target_place *p,
+                             struct error *err);
+int target_export_open (struct target *t, const struct target_spec *spec, enum device_open how,
+                        struct error *err);
+/* As target_marked_by. */
+void target_export_marked_by (const struct target_spec *spec, const struct target_place *p,
+                              char import[37]);
+
 /* identity.c */
 int target_identify (struct target *t, struct error *err);
 /* J4.  False with the difference said in ERR. */
@@ -156,6 +167,7 @@ void target_mark_get (int fd, char uuid[40]);
 /* Is its first sector the true one?  Then nothing may be written to it. */
 bool target_is_finished (const struct target *t);
 bool target_marker_look (int fd, struct marker *m);
+bool target_marker_see (const struct target *t, struct marker *m);
 /* The disk that DEV is a partition of, or a partition of DEV, carries a marker. */
 bool target_marker_near (dev_t dev, struct marker *m);
 int target_refuse_near (const struct target *t, const struct target_spec *spec,
@@ -189,6 +201,8 @@ void target_head_read (struct head *h, uint64_t at, void *buf, size_t len);
 int target_head_blank (struct target *t, struct error *err);
 /* All of it but the first sector, durably; then that, not yet synced. */
 int target_head_flush (struct target *t, struct error *err);
+/* Everything else, all of it, and what target_head_settle does. */
+int target_head_finish (struct target *t, struct error *err);
 /* After that sync: does the disk say so?  Then nothing is held back any more. */
 int target_head_settle (struct target *t, struct error *err);
 

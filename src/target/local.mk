@@ -3,6 +3,7 @@ librooms_la_SOURCES += \
 	src/target/behind.c \
 	src/target/claim.c \
 	src/target/device.c \
+	src/target/export.c \
 	src/target/file.c \
 	src/target/head.c \
 	src/target/identity.c \
@@ -12,6 +13,7 @@ librooms_la_SOURCES += \
 	src/target/lock.c \
 	src/target/marker.c \
 	src/target/marker.h \
+	src/target/nbd.h \
 	src/target/overlap.c \
 	src/target/place.c \
 	src/target/publish.c \
@@ -21,3 +23,11 @@ librooms_la_SOURCES += \
 	src/target/target.c \
 	src/target/target.h \
 	src/target/write.c
+if HAVE_LIBNBD
+librooms_la_SOURCES += \
+	src/target/nbd.c \
+	src/target/nbd_connect.c \
+	src/target/nbd_inner.h
+else
+librooms_la_SOURCES += src/target/nbd_none.c
+endif

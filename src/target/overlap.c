@@ -199,7 +199,7 @@ target_place_refuse_sources (const struct target_place *p, const struct target_s
   struct stat source, part;
   bool has_part;
 
-  if (path == NULL)
+  if (path == NULL || p->kind == TARGET_NBD)
     return 0;
   has_part = p->kind == TARGET_FILE && !spec->in_place
              && fstatat (p->dir_fd, p->part, &part, 0) == 0;

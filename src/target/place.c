@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "target/nbd.h"
 
 static const char part_suffix[] = ".qimport-part";
 
@@ -204,6 +205,18 @@ look (struct target_place *p, struct error *err)
   return 0;
 }
 
+static int
+find_export (struct target_place *p, const char *uri, struct error *err)
+{
+  if (strlen (uri) >= sizeof p->path)
+    return fail (err, ERR_TARGET_REFUSED, "%s: the URI is too long; use a shorter one",
+                 p->shown);
+  snprintf (p->path, sizeof p->path, "%s", uri);
+  p->kind = TARGET_NBD;
+  p->exists = true;
+  return 0;
+}
+
 int
 target_place_find (struct target_place *p, const char *path, struct error *err)
 {
@@ -212,6 +225,8 @@ target_place_find (struct target_place *p, const char *path, struct error *err)
   memset (p, 0, sizeof *p);
   p->dir_fd = -1;
   escape_text (p->shown, sizeof p->shown, path, strlen (path));
+  if (target_is_nbd (path))
+    return find_export (p, path, err);
   if (split_path (p, path, dir, err) == -1 || resolve_dir (p, dir, err) == -1
       || look (p, err) == -1)
     return -1;
@@ -274,6 +289,32 @@ refuse_journal (const struct target_place *p, const char *journal, struct error 
   return 0;
 }
 
+static int
+preflight_kind (const struct target_spec *spec, const struct target_place *p, struct error *err)
+{
+  switch (p->kind) {
+  case TARGET_FILE:
+    return target_file_preflight (spec, p, err);
+  case TARGET_BLOCK:
+    return target_device_preflight (spec, p, err);
+  case TARGET_NBD:
+    return target_export_preflight (spec, p, err);
+  }
+  return -1;
+}
+
+void
+target_canonical (const char *path, char *canonical)
+{
+  struct target_place p;
+  struct error unheard;
+
+  canonical[0] = '\0';
+  if (target_place_find (&p, path, &unheard) == 0)
+    snprintf (canonical, PATH_MAX, "%s", p.path);
+  target_place_release (&p);
+}
+
 int
 target_preflight (const struct target_spec *spec, enum target_kind *kind, char *canonical,
                   struct error *err)
@@ -285,13 +326,12 @@ target_preflight (const struct target_spec *spec, enum target_kind *kind, char *
     *kind = p.kind;
     snprintf (canonical, PATH_MAX, "%s", p.path);
   }
-  if (r == 0 && spec->journal_path != NULL)
+  if (r == 0 && spec->journal_path != NULL && p.kind != TARGET_NBD)
     r = refuse_journal (&p, spec->journal_path, err);
   if (r == 0)
     r = target_place_refuse_sources (&p, spec, err);
   if (r == 0)
-    r = p.kind == TARGET_BLOCK ? target_device_preflight (spec, &p, err)
-                               : target_file_preflight (spec, &p, err);
+    r = preflight_kind (spec, &p, err);
   target_place_release (&p);
   return r;
 }

@@ -15,6 +15,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "target/nbd.h"
+
 enum { BOUNCE_MAX = 1 << 20, DIRECT_ALIGN = 4096 };
 
 void
@@ -24,6 +26,8 @@ target_open_raw (struct target *t)
   int sector = 0;
 
   t->direct_align = DIRECT_ALIGN;
+  if (t->nbd != NULL)
+    return;
   if (t->place.kind == TARGET_BLOCK && ioctl (t->fd, BLKSSZGET, &sector) == 0
       && sector > DIRECT_ALIGN)
     t->direct_align = (uint32_t)sector;
@@ -35,6 +39,17 @@ target_open_raw (struct target *t)
 static int
 fail_read (const struct target *t, int errnum, uint64_t at, struct error *err)
 {
+  char why[EXPORT_WHY];
+
+  if (t->nbd != NULL && errnum == ECANCELED)
+    return fail (err, ERR_INTERRUPTED, "%s: interrupted while its server did not answer",
+                 t->place.shown);
+  if (t->nbd != NULL && errnum == ENOTCONN)
+    return fail (
+        err, ERR_TARGET_UNREACHABLE,
+        "%s went away (%s) and did not come back within --retry-time; start its server, "
+        "then try again",
+        t->place.shown, export_why (t->nbd, why));
   return fail_errno (err, ERR_TARGET_FAILED, errnum,
                      "%s: cannot read at guest offset %" PRIu64 "; mend or replace the disk",
                      t->place.shown, at);
@@ -98,6 +113,10 @@ target_read_disk (struct target *t, uint64_t at, void *to, size_t len, struct er
   size_t room = (size_t)align_up (min_u64 (len, most), t->direct_align) + t->direct_align;
   int r = 0;
 
+  if (t->nbd != NULL) {
+    r = export_read (t->nbd, at, buf, len);
+    return r == 0 ? 0 : fail_read (t, r, at, err);
+  }
   if (t->raw_direct && posix_memalign (&bounce, t->direct_align, room) != 0)
     return fail_memory (err, "reading the target");
   while (len > 0 && r == 0) {
@@ -154,7 +173,7 @@ target_next (struct target *t, guest_off at, uint64_t *len, bool *hole, struct e
     return -1;
   *len = t->virtual_size - at.v;
   *hole = false;
-  if (t->place.kind == TARGET_BLOCK || *len == 0)
+  if (t->place.kind != TARGET_FILE || *len == 0)
     return 0;
   data = lseek (t->fd, (off_t)at.v, SEEK_DATA);
   if (data == -1 && errno != ENXIO)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * target: opening, finishing and closing, for files and devices alike; which of them it is
+ * target: opening, finishing and closing, for all kinds alike; which of them it is
  * matters only here and in what is called from here.
  */
 #include "target/inner.h"
@@ -10,6 +10,22 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "target/nbd.h"
+
+const char *
+target_kind_word (enum target_kind kind)
+{
+  switch (kind) {
+  case TARGET_FILE:
+    return "file";
+  case TARGET_BLOCK:
+    return "block";
+  case TARGET_NBD:
+    return "nbd";
+  }
+  return "";
+}
 
 static struct target *
 target_new (const struct target_spec *spec, struct error *err)
@@ -35,6 +51,8 @@ target_close (struct target *t)
     close (t->raw_fd);
   if (t->fd != -1)
     close (t->fd);
+  if (t->nbd != NULL)
+    export_close (t->nbd);
   target_place_release (&t->place);
   target_head_close (t->head);
   pthread_mutex_destroy (&t->behind.lock);
@@ -65,13 +83,24 @@ target_marked_by (const struct target_spec *spec, char import[37])
   int fd = -1;
 
   import[0] = '\0';
-  if (target_place_find (&p, spec->path, &unheard) == 0 && p.exists)
+  if (target_place_find (&p, spec->path, &unheard) == 0 && p.kind == TARGET_NBD)
+    target_export_marked_by (spec, &p, import);
+  else if (p.exists)
     fd = target_open_at (AT_FDCWD, p.path, O_RDONLY | O_NONBLOCK, 0);
   if (fd != -1 && target_marker_look (fd, &m))
     memcpy (import, m.import, sizeof m.import);
   if (fd != -1)
     close (fd);
   target_place_release (&p);
+}
+
+/* What is written in place: a device or an export. */
+static int
+open_medium (struct target *t, const struct target_spec *spec, enum device_open how,
+             struct error *err)
+{
+  return t->place.kind == TARGET_NBD ? target_export_open (t, spec, how, err)
+                                     : target_device_open (t, spec, how, err);
 }
 
 /* What every way of opening for writing ends with. */
@@ -94,7 +123,7 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
 {
   t->reads_zero = spec->zero_promised && !spec->in_place;
   t->same_stays = spec->same_stays;
-  if (target_device_open (t, spec, how, err) == -1 || target_identify (t, err) == -1)
+  if (open_medium (t, spec, how, err) == -1 || target_identify (t, err) == -1)
     return -1;
   if (recorded == NULL)
     return target_look_before (t, spec, err);
@@ -114,8 +143,8 @@ target_create (struct target **out, const struct target_spec *spec, struct error
     return -1;
   r = target_place_find (&t->place, spec->path, err);
   if (r == 0)
-    r = t->place.kind == TARGET_BLOCK ? open_device (t, spec, DEVICE_NEW, NULL, err)
-                                      : target_file_create (t, spec, err);
+    r = t->place.kind == TARGET_FILE ? target_file_create (t, spec, err)
+                                     : open_device (t, spec, DEVICE_NEW, NULL, err);
   if (r == 0)
     r = ready (t, spec, err);
   if (r == -1) {
@@ -140,7 +169,7 @@ check_kind (const struct target *t, const struct target_identity *recorded, stru
 
   if (!is_recorded (recorded)
       || !target_identity_value (recorded->text, "kind", kind, sizeof kind)
-      || strcmp (kind, t->place.kind == TARGET_FILE ? "file" : "block") == 0)
+      || strcmp (kind, target_kind_word (t->place.kind)) == 0)
     return 0;
   return fail (err, ERR_TARGET_CHANGED,
                "%s %s; the import began with a %s: put that back, or begin anew with resume "
@@ -192,7 +221,7 @@ refuse_in_progress (const struct target *t, struct error *err)
 {
   struct marker m;
 
-  if (!target_marker_look (t->fd, &m))
+  if (!target_marker_see (t, &m))
     return 0;
   return fail (
       err, ERR_TARGET_CHANGED,
@@ -211,8 +240,8 @@ target_open_finished (struct target **out, const struct target_spec *spec,
   if (t == NULL || target_place_find (&t->place, spec->path, err) == -1
       || check_kind (t, recorded, err) == -1)
     return -1;
-  if (t->place.kind == TARGET_BLOCK) {
-    if (target_device_open (t, spec, repair ? DEVICE_AGAIN : DEVICE_READ, err) == -1)
+  if (t->place.kind != TARGET_FILE) {
+    if (open_medium (t, spec, repair ? DEVICE_AGAIN : DEVICE_READ, err) == -1)
       return -1;
   } else if (target_file_open_whole (t, spec, repair, err) == -1)
     return -1;
@@ -267,7 +296,8 @@ target_finish (struct target *t, struct error *err)
     return -1;
   if (t->place.kind == TARGET_FILE)
     return target_file_finish (t, err);
-  return target_device_finish (t, err);
+  return t->place.kind == TARGET_NBD ? target_head_finish (t, err)
+                                     : target_device_finish (t, err);
 }
 
 void
@@ -288,10 +318,10 @@ open_marked (struct target *t, const struct target_spec *spec, struct error *err
 
   if (target_place_find (&t->place, spec->path, err) == -1 || !t->place.exists)
     return 1;
-  if (t->place.kind == TARGET_BLOCK ? target_device_open (t, spec, DEVICE_AGAIN, err) == -1
-                                    : target_file_open_whole (t, spec, true, err) == -1)
+  if (t->place.kind == TARGET_FILE ? target_file_open_whole (t, spec, true, err) == -1
+                                   : open_medium (t, spec, DEVICE_AGAIN, err) == -1)
     return -1;
-  return target_marker_look (t->fd, &m) && target_is_ours (spec, &m) ? 0 : 1;
+  return target_marker_see (t, &m) && target_is_ours (spec, &m) ? 0 : 1;
 }
 
 int

@@ -5,14 +5,15 @@
  * are, and what else must be remembered, is not known here.
  *
  * A regular file is written as NAME.qimport-part beside it and renamed when finished; a block
- * device is written in place, its first MiB last; --unallocated keep writes an existing file in
- * place.
+ * device, and an export of an NBD server, is written in place, its first MiB last;
+ * --unallocated keep writes an existing file in place.
  *
  * Threads: target_write, target_writev, target_zero, target_read and target_next may be called
  * from several threads at once; target_sync and target_held_changed from one thread beside
  * them; the rest from one thread with nothing else going on.
  *
  * Errors: ERR_TARGET_*: each names the target, the guest offset and the reason.
+ * ERR_TARGET_UNREACHABLE: its server is away, and was waited for.
  * ERR_TARGET_FULL from a write is no verdict on the object: the same write may be tried again
  * (J3).  Any other failure to write, and any failure to sync, is final (T3, T4).
  */
@@ -28,12 +29,16 @@
 #include "base/extent.h"
 #include "base/own.h"
 
-enum target_kind { TARGET_FILE, TARGET_BLOCK };
+enum target_kind { TARGET_FILE, TARGET_BLOCK, TARGET_NBD };
+
+/* "file", "block", "nbd": what the journal and status call it. */
+const char *target_kind_word (enum target_kind kind);
 
 /* Which disk it is, over remounts and reboots (T8, T9, T12): NAME=VALUE pairs separated by
  * spaces, values without spaces or control bytes:
  *   kind=file uuid=... ino=... gen=... size=... dev=... [over=...]
  *   kind=block size=... [serial wwid rbd partuuid start dm md loop]=... dev=...
+ *   kind=nbd uri=... size=...
  * Of a file the UUID in its extended attribute counts, and on the same st_dev its inode and
  * generation too (a copy put in its place is another file); without extended attributes inode
  * and generation (FAT has neither: there only name and size are left).  Of a device all that
@@ -65,6 +70,10 @@ struct target_spec {
   bool preallocate;         /* refused where the file system cannot reserve space */
   const char *journal_path; /* refuse this file as target; may be NULL */
   const char *const *source_paths; /* local sources, likewise, then NULL; may be NULL */
+  /* of a target behind a server: how long it is waited for, at first and when it went away */
+  int64_t connect_time_ms, retry_time_ms;
+  const atomic_bool *stop; /* ends that; may be NULL */
+  bool insecure;           /* its server's certificate is not checked */
 };
 
 struct target;
@@ -76,6 +85,10 @@ struct target;
  * component as given, so that /dev/disk/by-id/... is still the same device after a reboot. */
 int target_preflight (const struct target_spec *spec, enum target_kind *kind, char *canonical,
                       struct error *err);
+
+/* Only the name that target_preflight gives it, and nothing else is looked at; "" where the
+ * path can be none of a target. */
+void target_canonical (const char *path, char *canonical);
 
 /* Only that: is the target, or its part file, one of spec->source_paths, or does one of them
  * lie on the other?  What cannot be looked at is for others to refuse. */

@@ -16,12 +16,42 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "target/nbd.h"
 
 enum { ZERO_PIECE = 64 << 20, ZERO_BUFFER = 1 << 20, ZERO_ALIGN = 4096 };
 
 enum { IOV_AT_ONCE = 256, COMPARED = 32 << 10 };
 
 enum zero_method { ZERO_PUNCH, ZERO_RANGE, ZERO_WRITE };
+
+/* Of a target behind a server, what is about the way to it. */
+static bool
+is_away (int errnum)
+{
+  return errnum == ENOTCONN || errnum == ESTALE || errnum == ECANCELED;
+}
+
+/* Ends the object. */
+static int
+fail_away (struct target *t, int errnum, struct error *err)
+{
+  const char *shown = t->place.shown;
+  char why[EXPORT_WHY];
+
+  atomic_store (&t->failed, errnum);
+  if (errnum == ECANCELED)
+    return fail (err, ERR_INTERRUPTED, "%s: interrupted while its server did not answer",
+                 shown);
+  if (errnum == ESTALE)
+    return fail (err, ERR_TARGET_CHANGED,
+                 "%s was away and is not what it was (%s); put that back, then resume: what is "
+                 "committed stays",
+                 shown, export_why (t->nbd, why));
+  return fail (err, ERR_TARGET_UNREACHABLE,
+               "%s went away (%s) and did not come back within --retry-time; start its server, "
+               "then resume: what is committed stays",
+               shown, export_why (t->nbd, why));
+}
 
 /* ERR for ERRNUM while doing VERB at AT; what is no want of space ends the object. */
 static int
@@ -36,6 +66,8 @@ fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct err
                  "%s: cannot %s at guest offset %" PRIu64
                  ": %s; make room there, then resume: what is committed stays",
                  shown, verb, at, why);
+  if (t->nbd != NULL && is_away (errnum))
+    return fail_away (t, errnum, err);
   atomic_store (&t->failed, errnum);
   if (errnum == EFBIG)
     return fail (err, ERR_TARGET_REFUSED,
@@ -56,6 +88,8 @@ target_usable (struct target *t, struct error *err)
 
   if (errnum == 0)
     return 0;
+  if (t->nbd != NULL && is_away (errnum))
+    return fail_away (t, errnum, err);
   return fail_errno (err, ERR_TARGET_FAILED, errnum,
                      "%s failed before and is not used again until the import is resumed",
                      t->place.shown);
@@ -106,11 +140,27 @@ write_vector (int fd, uint64_t *at, struct iovec *iov, int n)
   return 0;
 }
 
+/* The same to whatever T is. */
+static int
+put_vector (struct target *t, uint64_t *at, struct iovec *iov, int n)
+{
+  int r = 0;
+
+  if (t->nbd == NULL)
+    return write_vector (t->fd, at, iov, n);
+  for (; n > 0 && r == 0; iov++, n--) {
+    r = export_write (t->nbd, *at, iov->iov_base, iov->iov_len);
+    if (r == 0)
+      *at += iov->iov_len;
+  }
+  return r;
+}
+
 int
 target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len, struct error *err)
 {
   struct iovec iov = { (void *)(uintptr_t)buf, len };
-  int errnum = len == 0 ? 0 : write_vector (t->fd, &at, &iov, 1);
+  int errnum = len == 0 ? 0 : put_vector (t, &at, &iov, 1);
 
   return errnum == 0 ? 0 : fail_at (t, errnum, "write", at, err);
 }
@@ -217,7 +267,7 @@ write_pieces (struct target *t, uint64_t *at, struct iovec *iov, int n)
   int i, errnum = 0;
 
   if (!t->same_stays)
-    return write_vector (t->fd, at, iov, n);
+    return put_vector (t, at, iov, n);
   for (i = 0; i < n && errnum == 0; i++)
     errnum = write_what_differs (t, at, &iov[i]);
   return errnum;
@@ -306,7 +356,12 @@ target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err
 {
   uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
   uint64_t from = align_up (at, align), to = align_down (end, align);
+  int r;
 
+  if (t->nbd != NULL) {
+    r = export_zero (t->nbd, at, len);
+    return r == 0 ? 0 : fail_at (t, r, "write zeros", at, err);
+  }
   if (from >= to)
     return write_zeros (t, at, len, err);
   if (write_zeros (t, at, from - at, err) == -1 || zero_piece (t, from, to - from, err) == -1)
@@ -343,6 +398,14 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
   return 0;
 }
 
+/* As fdatasync. */
+static int
+flush_export (struct target *t)
+{
+  errno = export_flush (t->nbd);
+  return errno == 0 ? 0 : -1;
+}
+
 /* The one sync of the room.  EINTR is no answer; every other error is final: the kernel drops
  * what it could not write and the next sync would say 0 (T3). */
 int
@@ -354,16 +417,18 @@ target_flush (struct target *t, bool metadata, struct error *err)
   (void)metadata;
 #else
   do
-    r = metadata ? fsync (t->fd) : fdatasync (t->fd);
+    r = t->nbd != NULL ? flush_export (t) : metadata ? fsync (t->fd) : fdatasync (t->fd);
   while (r == -1 && errno == EINTR);
 #endif
 #ifdef SEEDED_BUG_FSYNC_RETRIED
   if (r == -1)
-    r = fdatasync (t->fd);
+    r = t->nbd != NULL ? flush_export (t) : fdatasync (t->fd);
 #endif
   if (r == 0)
     return 0;
   r = errno;
+  if (t->nbd != NULL && is_away (r))
+    return fail_away (t, r, err);
   atomic_store (&t->failed, r);
   if (r == ENOSPC || r == EDQUOT)
     return fail_errno (err, ERR_TARGET_FULL, r,
@@ -384,7 +449,11 @@ target_sync (struct target *t, struct error *err)
 #ifndef SEEDED_BUG_EPOCH_AFTER_SYNC
       || target_marker_step (t, err) == -1
 #endif
+#ifdef SEEDED_BUG_NBD_COMMIT_WITHOUT_FLUSH
+      || (t->nbd == NULL && target_flush (t, false, err) == -1))
+#else
       || target_flush (t, false, err) == -1)
+#endif
     return -1;
 #ifdef SEEDED_BUG_EPOCH_AFTER_SYNC
   if (target_marker_step (t, err) == -1)

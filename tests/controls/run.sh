@@ -17,6 +17,7 @@ cat >"$scratch/controls" <<'EOT'
 no-fdatasync order.sh each commit follows a sync of the target of its own
 no-fdatasync power-loss.sh of a disk apart from its journal
 no-fdatasync power-loss.sh states of a device
+nbd-commit-without-flush nbd-power.sh the disk is right
 commit-before-sync order.sh each commit follows a sync of the target of its own
 no-directory-sync order.sh the directory is synced after the rename
 complete-normal order.sh the journal is synced after its last commit
