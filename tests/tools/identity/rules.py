@@ -9,7 +9,6 @@ import dataclasses
 import os
 
 from .disks import BLANK, FINISHED, FOREIGN, OWNED, PART_AT
-from .world import PART
 
 MAKERS = ("start", "ensure", "resume")
 
@@ -261,7 +260,8 @@ class Rules:
         if disk.carried or {c.place} != it.places:
             return
         if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
-                and disk.state == FINISHED and not said and not {"keep", "sha", "newer", "force"} & c.flags:
+                and disk.state == FINISHED and not said \
+                and not {"keep", "sha", "newer", "force"} & c.flags:
             raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
 
     def check_success(self, c, after, running):
