@@ -9,7 +9,6 @@ import dataclasses
 import os
 
 from .disks import BLANK, FINISHED, FOREIGN, OWNED, PART_AT
-from .world import PART
 
 MAKERS = ("start", "ensure", "resume")
 
@@ -109,7 +108,8 @@ class Rules:
     def new_import(self, c):
         held = self.held_at(c)[:self.world.size]
         version = self.served(c.place)
-        return Import(place=c.place, places={c.place}, snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
+        return Import(place=c.place, places={c.place},
+                      snapshot=c.value.get("snapshot", ""), keep="keep" in c.flags,
                       digest=c.value.get("digest") != "off",
                       onto=[(d, d.state, d.owner) for _path, d in self.world.under(c.name)]
                       if {"force", "keep", "newer"} & c.flags else [],
@@ -257,8 +257,10 @@ class Rules:
         if uuid is None or uuid not in self.imports or disk is None or c.status == "killed":
             return
         it, said = self.imports[uuid], {"snapshot", "mirror", "digest"} & set(c.value)
+        if disk.carried or {c.place} != it.places:
+            return
         if c.rows[uuid] == ("complete", self.world.path(c.name)) and disk.owner == uuid \
-                and disk.state == FINISHED and {c.place} == it.places and not said \
+                and disk.state == FINISHED and not said \
                 and not {"keep", "sha", "newer", "force"} & c.flags:
             raise Broken("refusal", f"ensure ended with {c.status} over its own disk: {c.said}")
 

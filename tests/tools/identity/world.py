@@ -149,6 +149,7 @@ class World:
         else:
             disks.write_over(path, content)
         self.disks.append(Disk(path, state, owner))
+        self.disks[-1].carried = anew
 
     def bind_again(self):
         for device in [self.device] + ([self.twin] if self.kind == "device" else []):
