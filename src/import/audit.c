@@ -280,11 +280,14 @@ vouch (struct qimport *q, struct error *err)
 
 /* Nothing of it agrees: a repair would overwrite what somebody else has there. */
 static bool
-is_another (const struct audit *a)
+is_another (struct qimport *q)
 {
-  const struct compare_result *r = &a->result;
+  const struct compare_result *r = &q->audit->result;
+  struct verify_spec v;
 
-  return r->segments_differ > 0 && r->segments_telling == 0;
+  import_verify_spec (q, &v);
+
+  return r->segments_differ > 0 && r->segments_telling == 0 && !verify_first_is_same (&v);
 }
 
 static int
@@ -307,7 +310,7 @@ after_difference (struct qimport *q, struct error *err)
   if (q->options->repair && (before == 0 || a->result.differ_bytes < before)) {
     if (before == 0 && record_verdict (q, VERDICT_DIFFERS, err) == -1)
       return -1;
-    if (before == 0 && a->whole && is_another (a))
+    if (before == 0 && a->whole && is_another (q))
       return refuse_another (a, err);
     return PHASE_REPAIR;
   }

@@ -56,6 +56,15 @@ check_checksum (struct qimport *q, const char *text, struct error *err)
 static int
 settle_journal (struct qimport *q, struct error *err)
 {
+  size_t len = strlen (q->imp.target_identity);
+  struct verify_spec v;
+  char boot[24];
+
+  import_verify_spec (q, &v);
+  if (verify_name_first (&v, boot, err) == -1)
+    return -1;
+  if (strstr (q->imp.target_identity, boot) == NULL)
+    snprintf (q->imp.target_identity + len, sizeof q->imp.target_identity - len, "%s", boot);
   return journal_set_target (q->journal, q->imp.no, q->imp.target_identity, err);
 }
 

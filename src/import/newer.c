@@ -38,16 +38,31 @@ forget_old (struct qimport *q)
   q->doubt.ask_source = false;
 }
 
+/* Is what would be overwritten ours?  A complete one was found to be there before this was
+ * asked; one in progress says so itself. */
+static bool
+is_ours (const struct qimport *q)
+{
+  struct target_spec spec;
+  char marked[37];
+
+  if (q->imp.now.state == IMPORT_COMPLETE)
+    return true;
+  import_target_spec (q, &spec);
+  target_marked_by (&spec, marked);
+  return strcmp (marked, q->imp.id) == 0;
+}
+
 static int
 begin_again (struct qimport *q)
 {
-  bool in_place = strcmp (q->imp.target_kind, "file") != 0;
+  bool in_place = strcmp (q->imp.target_kind, "file") != 0, ours = is_ours (q);
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
                q->imp.target, q->image.records[0].url,
                in_place ? "; until that is complete the target holds neither" : "");
   forget_old (q);
-  q->options->force = true; /* over what is ours */
+  q->options->force = q->options->force || ours;
   q->standing.renews = true;
   return PHASE_START;
 }
@@ -87,7 +102,9 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   if (strcmp (q->given.url, "-") == 0)
     return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
   q->options = options_copy (given);
+  q->doubt.ask_source = true; /* that URL, and no mirror */
   rc = q->options == NULL ? fail_memory (err, "the options") : look (q, err);
+  q->doubt.ask_source = false;
   import_close_image (q);
   options_close (q->options);
   q->options = given;

@@ -204,6 +204,8 @@ take_up (struct target *t, const struct target_spec *spec, const struct marker *
   t->marked = spec->known.epoch > 0; /* else the claim counts only once its run is durable */
   memcpy (t->sector, t->before, SECTOR);
   marker_begin_run (&t->marker, spec->known.run, target_new_run ());
+  if (t->first[0] == '\0')
+    snprintf (t->first, sizeof t->first, "marked"); /* it is of no older version */
 }
 
 uint32_t
@@ -246,6 +248,7 @@ recognise_unclaimed (struct target *t, const char *recorded, struct error *err)
   name_first (t, first);
   if (!target_identity_value (recorded, "first", was, sizeof was)) {
     t->stands = STANDS_OLD_VERSION;
+    snprintf (t->first, sizeof t->first, "%s", first); /* from now on it is of this one */
     return 0;
   }
   t->stands = STANDS_UNCLAIMED;

@@ -31,9 +31,8 @@ static void mark (struct head *h, uint64_t at, size_t len);
 static bool
 holds_before (const struct target *t)
 {
-  if (t->stands == STANDS_OLD_VERSION)
-    return t->in_place || t->place.kind == TARGET_FILE;
-  return t->in_place && t->stands == STANDS_UNCLAIMED;
+  return (t->stands == STANDS_OLD_VERSION || t->stands == STANDS_UNCLAIMED)
+         && (t->in_place || t->place.kind == TARGET_FILE);
 }
 
 int

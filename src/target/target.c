@@ -85,6 +85,8 @@ target_marked_by (const struct target_spec *spec, char import[37])
   import[0] = '\0';
   if (target_place_find (&p, spec->path, &unheard) == 0 && p.kind == TARGET_NBD)
     target_export_marked_by (spec, &p, import);
+  else if (p.kind == TARGET_FILE && !spec->in_place && p.dir_fd != -1)
+    fd = target_open_at (p.dir_fd, p.part, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   else if (p.exists)
     fd = target_open_at (AT_FDCWD, p.path, O_RDONLY | O_NONBLOCK, 0);
   if (fd != -1 && target_marker_look (fd, &m))

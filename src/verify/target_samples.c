@@ -9,7 +9,9 @@
 #include "verify/verify.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "verify/committed.h"
@@ -105,6 +107,38 @@ look_at_some (struct look *s, struct error *err)
   return look_from (s, newest, NEWEST, err);
 }
 
+enum { FIRST_BLOCK = 4096 };
+
+int
+verify_name_first (const struct verify_spec *v, char out[24], struct error *err)
+{
+  size_t len = (size_t)min_u64 (FIRST_BLOCK, v->imp->virtual_size);
+  uint8_t block[FIRST_BLOCK], sum[DIGEST_SIZE];
+  char hex[DIGEST_HEX];
+  struct digest d;
+
+  out[0] = '\0';
+  if (target_read (v->target, (guest_off){ 0 }, block, len, err) == -1)
+    return -1;
+  if (bytes_are_one (block, len))
+    return 0;
+  digest_init (&d);
+  digest_update (&d, block, len);
+  digest_peek (&d, sum);
+  snprintf (out, 24, " boot=%.16s", digest_hex (hex, sum));
+  return 0;
+}
+
+bool
+verify_first_is_same (const struct verify_spec *v)
+{
+  struct error unheard;
+  char now[24];
+
+  return verify_name_first (v, now, &unheard) == 0 && now[0] != '\0'
+         && strstr (v->imp->target_identity, now) != NULL;
+}
+
 /* Segments from all over the disk, until one agrees. */
 static int
 find_same (struct look *s, bool *there, struct error *err)
@@ -131,7 +165,7 @@ find_same (struct look *s, bool *there, struct error *err)
       compared++;
       break;
     }
-  *there = compared == 0;
+  *there = compared == 0 || verify_first_is_same (s->v);
   return 0;
 }
 

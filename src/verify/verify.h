@@ -30,6 +30,12 @@ int verify_target_samples (const struct verify_spec *v, struct error *err);
  * have changed the rest.  Of another disk nothing is. */
 int verify_target_is_there (const struct verify_spec *v, bool *there, struct error *err);
 
+/* " boot=HEX", which tells the disk's first block, for the identity of a target that is
+ * complete; "" where it is one byte over and over. */
+int verify_name_first (const struct verify_spec *v, char out[24], struct error *err);
+/* Is its first block as that identity says? */
+bool verify_first_is_same (const struct verify_spec *v);
+
 /* mirror_proof.c: what the mirrors of a sealed map's image must have in common with it before
  * their bytes are used: its tables, and some of the data. */
 int verify_mirrors (const struct verify_spec *v, struct error *err);
