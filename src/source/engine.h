@@ -174,6 +174,9 @@ struct source {
   bool probed;
   bool forward; /* no range is asked for */
   CURLM *multi;
+  CURLSH *cookies;   /* of this run, each for the site that set it */
+  int64_t reread_ms; /* when the credential files were read again; */
+  bool reread;       /* no answer was accepted since */
   atomic_bool woken;
   struct job *jobs;
   size_t n_jobs, first_job;
@@ -209,6 +212,8 @@ struct source {
 
 /* credentials.c: fill C from the files of the options */
 int credentials_read (struct source *s, struct error *err);
+/* The files may say something else now.  False: they cannot be read; what was known stays. */
+bool credentials_read_again (struct source *s);
 void credentials_release (struct credentials *c);
 
 /* place.c */

@@ -299,6 +299,8 @@ accept_answer (struct job *job, const struct response *r)
   else if (!a->j.proven && p->id.trust == SOURCE_TRUST_STRONG)
     p->id.trust = SOURCE_TRUST_WEAK;
   p->known = true;
+  if (p->own && a->started_ms >= s->reread_ms)
+    s->reread = false;
   p->tags = 0;
   p->last_tag[0] = '\0';
   if (job->kind == JOB_PROBE) {
