@@ -255,6 +255,7 @@ bool host_is_ours (const char *host);            /* a name or a literal, as in a
 const char *proxy_for (const struct source_options *o, const char *origin);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
+CURL *request_handle (void);
 int request_choose (struct job *job, struct error *err);
 CURLcode request_set_up (struct job *job);
 void request_release (struct answer *a);

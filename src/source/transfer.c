@@ -430,9 +430,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
                         .started_ms = monotonic_ms () };
   a->slow_since_ms = a->window_at_ms = a->started_ms;
   digest_init (&a->skipped);
-  if (job->easy == NULL)
-    job->easy = curl_easy_init ();
-  if (job->easy == NULL)
+  if (job->easy == NULL && (job->easy = request_handle ()) == NULL)
     return fail_memory (err, "a request");
   if (request_choose (job, err) == -1)
     return -1;
