@@ -227,6 +227,25 @@ credentials_read (struct source *s, struct error *err)
   return 0;
 }
 
+bool
+credentials_read_again (struct source *s)
+{
+  struct credentials before = s->credentials;
+  struct error ignored;
+
+  if (s->options.header_file == NULL && s->options.user_file == NULL
+      && s->options.bearer_file == NULL)
+    return false;
+  s->credentials = (struct credentials){ 0 };
+  if (credentials_read (s, &ignored) == -1) {
+    credentials_release (&s->credentials);
+    s->credentials = before;
+    return false;
+  }
+  credentials_release (&before);
+  return true;
+}
+
 void
 credentials_release (struct credentials *c)
 {

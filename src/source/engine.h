@@ -174,6 +174,9 @@ struct source {
   bool probed;
   bool forward; /* no range is asked for */
   CURLM *multi;
+  CURLSH *cookies;   /* of this run, each for the site that set it */
+  int64_t reread_ms; /* when the credential files were read again; */
+  bool reread;       /* no answer was accepted since */
   atomic_bool woken;
   struct job *jobs;
   size_t n_jobs, first_job;
@@ -209,6 +212,8 @@ struct source {
 
 /* credentials.c: fill C from the files of the options */
 int credentials_read (struct source *s, struct error *err);
+/* The files may say something else now.  False: they cannot be read; what was known stays. */
+bool credentials_read_again (struct source *s);
 void credentials_release (struct credentials *c);
 
 /* place.c */
@@ -250,6 +255,7 @@ bool host_is_ours (const char *host);            /* a name or a literal, as in a
 const char *proxy_for (const struct source_options *o, const char *origin);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
+CURL *request_handle (void);
 int request_choose (struct job *job, struct error *err);
 CURLcode request_set_up (struct job *job);
 void request_release (struct answer *a);

@@ -203,12 +203,35 @@ outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
   return true;
 }
 
+/* A token may have been renewed on disk since: the files are read again, once. */
+static bool
+may_know_now (struct job *job)
+{
+  struct source *s = job->s;
+  const struct answer *a = &job->answer;
+
+  if (!a->j.unknown_user || !a->place->own)
+    return false;
+  if (a->started_ms >= s->reread_ms) {
+    if (s->reread || !s->probed || !credentials_read_again (s))
+      return false;
+    s->reread = true;
+    s->reread_ms = monotonic_ms ();
+    source_tell (s, "retry", "%s: %s; the credential files are read again", job_shown (job),
+                 a->j.why);
+  }
+  job_again (job, monotonic_ms ());
+  return true;
+}
+
 static int
 denied (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
   int result;
 
+  if (may_know_now (job))
+    return 0;
   if (outcome_leads_elsewhere (job, err, &result))
     return result;
   if (job->s->probed)

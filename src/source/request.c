@@ -91,6 +91,24 @@ request_release (struct answer *a)
   a->headers = NULL;
 }
 
+/* Shared cookies are looked at by a handle that once had one of its own, which is over; the
+ * option that is meant for it leaks with each reset (7.88). */
+CURL *
+request_handle (void)
+{
+  CURL *easy = curl_easy_init ();
+
+  if (easy != NULL
+      && curl_easy_setopt (
+             easy, CURLOPT_COOKIELIST,
+             "Set-Cookie: x=; domain=invalid; expires=Thu, 01-Jan-1970 00:00:01 GMT")
+             == CURLE_OUT_OF_MEMORY) {
+    curl_easy_cleanup (easy);
+    easy = NULL;
+  }
+  return easy;
+}
+
 struct setter {
   CURL *easy;
   CURLcode rc;
@@ -197,14 +215,36 @@ set_credentials (struct setter *t, const struct source *s, const struct place *p
     set_signature (t, place, o->aws_sigv4);
 }
 
+static const char *
+given (const char *name)
+{
+  const char *value = getenv (name);
+
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Whom to trust where --cacert does not say: as the program curl has it. */
+static void
+set_authorities (struct setter *t, const char *cacert)
+{
+  const char *bundle = cacert != NULL ? cacert : given ("CURL_CA_BUNDLE");
+  const char *directory = bundle == NULL ? given ("SSL_CERT_DIR") : NULL;
+
+  if (bundle == NULL)
+    bundle = given ("SSL_CERT_FILE");
+  if (directory != NULL)
+    SET (t, CURLOPT_CAPATH, directory);
+  if (bundle != NULL)
+    SET (t, CURLOPT_CAINFO, bundle);
+}
+
 static void
 set_trust (struct setter *t, const struct source *s)
 {
   const struct source_options *o = &s->options;
 
   SET (t, CURLOPT_PROTOCOLS_STR, "http,https");
-  if (o->cacert != NULL)
-    SET (t, CURLOPT_CAINFO, o->cacert);
+  set_authorities (t, o->cacert);
   if (o->pinnedpubkey != NULL)
     SET (t, CURLOPT_PINNEDPUBLICKEY, o->pinnedpubkey);
   if (o->insecure) {
@@ -312,6 +352,7 @@ request_set_up (struct job *job)
   if (place_at_origin (place))
     set_credentials (&t, job->s, place);
   SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
+  SET (&t, CURLOPT_SHARE, job->s->cookies);
   SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);
   if (q->ranged) {
     snprintf (range, sizeof range, "%" PRIu64 "-%" PRIu64, q->from, q->from + q->len - 1);

@@ -62,6 +62,7 @@ struct judgement {
   uint64_t len;           /* PART, WHOLE: bytes of body to come; LENGTH_UNKNOWN */
   uint64_t total;         /* PART, WHOLE: length of the image; LENGTH_UNKNOWN */
   unsigned retry_after_s; /* 0: not said */
+  bool unknown_user;      /* DENIED: the credentials are not right, or not any more */
   bool busy;              /* PASSING: it is asked too much */
   bool proven;            /* its validators are those that are known, and strong */
   bool only_tag;          /* CHANGED: nothing but the ETag is another, */

@@ -139,7 +139,9 @@ open_jobs (struct source *s, struct error *err)
   s->n_jobs = s->options.connections + META_MAX + s->n_places + 1;
   s->jobs = calloc (s->n_jobs, sizeof *s->jobs);
   s->multi = curl_multi_init ();
-  if (s->jobs == NULL || s->multi == NULL
+  s->cookies = curl_share_init ();
+  if (s->jobs == NULL || s->multi == NULL || s->cookies == NULL
+      || curl_share_setopt (s->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) != CURLSHE_OK
       || curl_multi_setopt (s->multi, CURLMOPT_MAXCONNECTS, (long)s->n_jobs) != CURLM_OK
       || curl_multi_setopt (s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX)
              != CURLM_OK)
@@ -264,6 +266,7 @@ source_close (struct source *s)
       curl_easy_cleanup (s->jobs[i].easy);
   }
   curl_multi_cleanup (s->multi);
+  curl_share_cleanup (s->cookies);
   for (i = 0; i < s->n_places; i++)
     place_release (&s->places[i]);
   if (s->fd != -1)

@@ -299,6 +299,8 @@ accept_answer (struct job *job, const struct response *r)
   else if (!a->j.proven && p->id.trust == SOURCE_TRUST_STRONG)
     p->id.trust = SOURCE_TRUST_WEAK;
   p->known = true;
+  if (p->own && a->started_ms >= s->reread_ms)
+    s->reread = false;
   p->tags = 0;
   p->last_tag[0] = '\0';
   if (job->kind == JOB_PROBE) {
@@ -428,9 +430,7 @@ transfer_start (struct job *job, struct place *place, struct error *err)
                         .started_ms = monotonic_ms () };
   a->slow_since_ms = a->window_at_ms = a->started_ms;
   digest_init (&a->skipped);
-  if (job->easy == NULL)
-    job->easy = curl_easy_init ();
-  if (job->easy == NULL)
+  if (job->easy == NULL && (job->easy = request_handle ()) == NULL)
     return fail_memory (err, "a request");
   if (request_choose (job, err) == -1)
     return -1;

@@ -48,7 +48,7 @@ ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99}
 UBSAN_OPTIONS=${UBSAN_OPTIONS:-exitcode=99:print_stacktrace=1}
 LC_ALL=C
 export QIMPORT LD_LIBRARY_PATH QIMPORT_JOURNAL HOME LC_ALL ASAN_OPTIONS UBSAN_OPTIONS
-unset http_proxy https_proxy all_proxy no_proxy XDG_STATE_HOME
+unset http_proxy https_proxy all_proxy no_proxy XDG_STATE_HOME CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR
 
 # ---- TAP
 

@@ -48,4 +48,21 @@ exits 4 "N10: --pinnedpubkey: another: 4"
 is "$(asked)" 0 "  no request was sent"
 nothing "  nothing was made"
 
+# ---- A13: whom to trust, as the program curl has it
+
+mkdir "$scratch/certs"
+cp "$scratch/cert" "$scratch/certs/$(openssl x509 -in "$scratch/cert" -noout -hash).0"
+trusting () {
+  afresh
+  run env "$@" "$QIMPORT" start --retry-time 0 "$tls" "$disk"
+}
+for setting in CURL_CA_BUNDLE="$scratch/cert" SSL_CERT_FILE="$scratch/cert" SSL_CERT_DIR="$scratch/certs"; do
+  trusting "$setting"
+  exits 0 "A13: ${setting%%=*}"
+done
+trusting CURL_CA_BUNDLE=/etc/hostname SSL_CERT_FILE="$scratch/cert"
+check "A13: CURL_CA_BUNDLE comes before SSL_CERT_FILE" [ $rc != 0 ]
+trusting CURL_CA_BUNDLE= SSL_CERT_FILE=
+exits 4 "A13: an empty one says nothing: 4"
+
 done_testing

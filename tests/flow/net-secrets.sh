@@ -201,6 +201,53 @@ untouched "  journal and part file are as they were"
 run qimport resume --url "$url" "$disk"
 exits 0 "  --url gives it"
 clean "  and it is stored nowhere"
+# ---- A11: a token renewed on disk
+
+printf 'user:SeCrEtOld\n' >"$scratch/user"
+chmod 600 "$scratch/user"
+renewed () { # WHAT BEARER_OR_USER_OPTION...
+  afresh
+  lie 'slow,800000+auth,user:SeCrEtOld@1-6+auth,user:SeCrEtNew@7-'
+  printf 'user:SeCrEtOld\n' >"$scratch/user"
+  "$QIMPORT" start -q --connections 2 --user-file "$scratch/user" "$url" "$disk" 2>"$scratch/err" &
+  pid=$!
+  background
+  until [ "$(asked)" -ge 3 ]; do sleep 0.05; done
+  printf '%s\n' "$1" >"$scratch/user"
+  wait $pid
+  rc=$?
+}
+net_image 6
+liar
+renewed user:SeCrEtNew
+exits 0 "A11: a password renewed on disk is read again at a 401"
+assert_identical "$disk" "$expected" "  every byte is right"
+renewed user:SeCrEtOther
+exits 4 "A11: where it is still not right it is final: 4"
+check "  soon ($(asked '.status == 401') such answers)" [ "$(asked '.status == 401')" -le 4 ]
+printf 'user:SeCrEtNew\n' >"$scratch/user"
+lie auth,user:SeCrEtNew
+run qimport resume "$disk"
+exits 0 "  the right one ends it"
+assert_identical "$disk" "$expected" "  every byte is right"
+
+# ---- A12: cookies
+
+afresh
+lie 'redirect,http://127.0.0.1:%PORT%/next@1+header,Set-Cookie: s=SeCrEtCookie@1+need,cookie,s=SeCrEtCookie@2-'
+run qimport start "$url" "$disk"
+exits 0 "A12: a cookie that is set on the way is sent back"
+assert_identical "$disk" "$expected" "  every byte is right"
+there=$url
+liar
+afresh
+lie "redirect,$(echo "$there" | sed 's/127.0.0.1/localhost/')+header,Set-Cookie: s=SeCrEtCookie"
+cookie_here=$requests
+requests=$scratch/requests.$((liars - 1)) control=$scratch/control.$((liars - 1))
+lie
+run qimport start "$url" "$disk"
+exits 0 "A12: redirected to another site"
+is "$(asked '.headers.cookie != null')" 0 "  which gets no cookie of the first"
 no_secrets
 is "$(stat -c %a "$QIMPORT_JOURNAL")" 600 "A9: nobody else may read the journal"
 
