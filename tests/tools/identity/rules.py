@@ -52,6 +52,7 @@ class Import:
     versions: list
     before: list                # what the target held, where that is kept
     checksum: object = None
+    wrote: bool = False         # on any disk
     shown: list = dataclasses.field(default_factory=list)  # versions that the finished disk is
 
     def rights(self):
@@ -155,7 +156,8 @@ class Rules:
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
                         and self.imports[uuid].place == c.place
                         and c.rows[uuid][1] == self.world.path(c.name))
-        if named and {"newer"} & c.flags and disk.state == FINISHED and uuid in c.subjects:
+        if named and "newer" in c.flags and disk.state == FINISHED and uuid in self.imports \
+                and c.subjects and self.imports[uuid].place == c.place:
             return self.served(self.imports[uuid].place) not in self.imports[uuid].shown
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
@@ -174,7 +176,10 @@ class Rules:
         return named and (new and "keep" in c.flags or self.was_allowed(c, disk))
 
     def was_allowed(self, c, disk):
-        """By the start; and it is as it was then."""
+        """By the start; and it is as it was then, or it keeps what any disk holds."""
+        if any(i in self.imports and self.imports[i].keep and not self.imports[i].wrote
+               for i in c.subjects):
+            return True
         return any(d is disk and (state, owner) == (disk.state, disk.owner)
                    for i in c.subjects if i in self.imports and c.verb != "start"
                    for d, state, owner in self.imports[i].onto)
@@ -208,6 +213,8 @@ class Rules:
         elif c.verb in MAKERS:
             mine = [i for i in self.of_name(after, c.name) if after[i][0] != "complete"]
             disk.state, disk.owner = OWNED, (mine or c.done or [disk.owner])[0]
+            if disk.owner in self.imports:
+                self.imports[disk.owner].wrote = True
         elif c.verb == "forget":
             disk.state, disk.owner = FOREIGN, None
 
@@ -292,7 +299,7 @@ class Rules:
     def check_newer(self, c, it):
         """There is no other image, as far as its server tells."""
         if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
-                and it.checksum is None and self.served(it.place) not in it.shown:
+                and it.checksum is None and not it.lied and self.served(it.place) not in it.shown:
             raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
 
     def check_ensured(self, c, after, running):
