@@ -44,12 +44,12 @@ struct request {
 };
 
 enum response_verdict {
-  RESPONSE_PART,        /* the bytes asked for, or the first of them: len says how many */
-  RESPONSE_WHOLE,       /* the whole body from byte 0 */
-  RESPONSE_EMPTY,       /* 416 at the probe of an empty image */
-  RESPONSE_NO_RANGE,    /* 200, validators equal: ask again, without If-Range if it was sent */
-  RESPONSE_WRONG,       /* not what was asked, or makes no sense */
-  RESPONSE_CHANGED,     /* another image */
+  RESPONSE_PART,     /* the bytes asked for, or the first of them: len says how many */
+  RESPONSE_WHOLE,    /* the whole body from byte 0 */
+  RESPONSE_EMPTY,    /* 416 at the probe of an empty image */
+  RESPONSE_NO_RANGE, /* 200, validators equal: ask again, without If-Range if it was sent */
+  RESPONSE_WRONG,    /* not what was asked, or makes no sense */
+  RESPONSE_CHANGED,  /* another image */
   RESPONSE_REDIRECT,
   RESPONSE_DENIED,    /* 401 403 407 */
   RESPONSE_NOT_FOUND, /* 404 410 */

@@ -44,7 +44,7 @@ struct source_options {
   const char *credentials_url;
   const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
   bool insecure;
-  bool forward; /* no ranges are asked for: a stream in any case */
+  bool forward;               /* no ranges are asked for: a stream in any case */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
   int64_t deadline_ms; /* monotonic; ERR_MAX_TIME from then on; 0: none */
