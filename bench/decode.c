@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "image/map.h"
+#include "image/walk.h"
 
 enum { HEAD = 2 << 20, CLAIM = 64 };
 

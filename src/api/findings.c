@@ -2,13 +2,13 @@
  *
  * findings: what an audit found, as the document of `qimport audit --json` (doc/digests.md).
  */
-#include "import/audit.h"
+#include "import/auditing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/json.h"
+#include "api/document.h"
 
 enum { LISTED_MAX = 1000 };
 

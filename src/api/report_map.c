@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * report_map: the disk as a picture (report.h): a cell is a piece of the guest, coloured by
- * what most of it is; one that is not wholly committed is pale.
+ * report_map: the disk as a picture (report_page.h): a cell is a piece of the guest, coloured
+ * by what most of it is; one that is not wholly committed is pale.
  */
-#include "api/report.h"
+#include "api/report_page.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * report_rate: throughput over time as a picture (report.h), from the journal's samples.
+ * report_rate: throughput over time as a picture (report_page.h), from the journal's samples.
  */
-#include "api/report.h"
+#include "api/report_page.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

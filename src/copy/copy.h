@@ -10,8 +10,8 @@
  *   J3  Writing a cluster again writes the same bytes at the same places.
  *   J6  Zero runs have a cursor of their own, committed like segments.
  */
-#ifndef QIMPORT_COPY_H
-#define QIMPORT_COPY_H
+#ifndef QIMPORT_COPY_COPY_H
+#define QIMPORT_COPY_COPY_H
 
 #include "base/error.h"
 #include "base/own.h"

@@ -2,8 +2,8 @@
  *
  * copy_spec: what a copy is asked to do, and with what.
  */
-#ifndef QIMPORT_COPY_SPEC_H
-#define QIMPORT_COPY_SPEC_H
+#ifndef QIMPORT_COPY_COPY_SPEC_H
+#define QIMPORT_COPY_COPY_SPEC_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

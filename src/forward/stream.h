@@ -10,12 +10,12 @@
  * progress in the journal (J3).  A pipe that ends early therefore ends the import before
  * anything is made of its last, shorter piece.
  */
-#ifndef QIMPORT_IMPORT_STREAM_H
-#define QIMPORT_IMPORT_STREAM_H
+#ifndef QIMPORT_FORWARD_STREAM_H
+#define QIMPORT_FORWARD_STREAM_H
 
 #include "import/import.h"
 #include "forward/wrapped.h"
-#include "image/snapshot.h"
+#include "image/snapshots.h"
 #include "target/spool.h"
 
 /* A bit per unit of host space; grows as the stream does. */

@@ -3,8 +3,8 @@
  * stream_check: is a stream that is read again the one that the import began with?  A pipe has
  * no validators; what is committed of it has digests.
  */
-#ifndef QIMPORT_IMPORT_STREAM_CHECK_H
-#define QIMPORT_IMPORT_STREAM_CHECK_H
+#ifndef QIMPORT_FORWARD_STREAM_CHECK_H
+#define QIMPORT_FORWARD_STREAM_CHECK_H
 
 #include "forward/stream.h"
 

@@ -16,7 +16,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
-#include "image/snapshot.h"
+#include "image/snapshots.h"
 
 /* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
 /* Of header and L1 table so much goes into the digest by which an image is known again. */

@@ -9,7 +9,7 @@
 #ifndef QIMPORT_IMAGE_IMAGE_H
 #define QIMPORT_IMAGE_IMAGE_H
 
-#include "image/map.h"
+#include "image/walk.h"
 #include "journal/journal.h"
 #include "source/source.h"
 #include "unwrap/unwrap.h"

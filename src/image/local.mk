@@ -3,7 +3,7 @@ librooms_la_SOURCES += \
 	src/image/chain.c \
 	src/image/image.c \
 	src/image/image.h \
-	src/image/map.c \
-	src/image/map.h \
-	src/image/snapshot.c \
-	src/image/snapshot.h
+	src/image/snapshots.c \
+	src/image/snapshots.h \
+	src/image/walk.c \
+	src/image/walk.h

@@ -161,7 +161,7 @@ int import_not_asked (struct qimport *q, struct error *err);
 /* same.c: the options of q->imp, where no others are given. */
 int import_began_with (struct qimport *q, struct error *err);
 
-/* audit.c: --verify, before the import is called complete. */
+/* auditing.c: --verify, before the import is called complete. */
 int import_verify (struct qimport *q, int timeout_ms, struct error *err); /* 1: more */
 /* End its threads; what was found stays until import_close_audit. */
 void import_stop_audit (struct qimport *q);
@@ -238,7 +238,7 @@ int import_find (struct journal *j, const char *id, struct journal_import *out,
 /* Remove it from the journal; a target that is kept gets back what its marker replaced. */
 int import_forget (struct journal *j, struct journal_import *imp, struct error *err);
 
-/* progress.c */
+/* shown.c */
 void import_note (struct qimport *q, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 void import_warn (struct qimport *q, const char *fmt, ...)

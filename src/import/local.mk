@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
-	src/import/audit.c \
-	src/import/audit.h \
+	src/import/auditing.c \
+	src/import/auditing.h \
+	src/import/beginning.c \
 	src/import/checksums.c \
 	src/import/checksums.h \
 	src/import/copying.c \
@@ -19,10 +20,9 @@ librooms_la_SOURCES += \
 	src/import/options_lines.c \
 	src/import/phase.c \
 	src/import/phase.h \
-	src/import/progress.c \
 	src/import/prove.c \
-	src/import/resume.c \
+	src/import/resuming.c \
 	src/import/same.c \
+	src/import/shown.c \
 	src/import/signed.c \
-	src/import/sources.c \
-	src/import/start.c
+	src/import/sources.c

@@ -17,8 +17,8 @@
  *
  * Errors: ERR_JOURNAL_*, each naming the file; a full disk is ERR_JOURNAL_FULL.
  */
-#ifndef QIMPORT_JOURNAL_H
-#define QIMPORT_JOURNAL_H
+#ifndef QIMPORT_JOURNAL_JOURNAL_H
+#define QIMPORT_JOURNAL_JOURNAL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

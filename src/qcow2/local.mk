@@ -6,6 +6,6 @@ librooms_la_SOURCES += \
 	src/qcow2/header.c \
 	src/qcow2/layout.h \
 	src/qcow2/looks.c \
-	src/qcow2/map.c \
 	src/qcow2/qcow2.h \
-	src/qcow2/snapshot.c
+	src/qcow2/snapshot.c \
+	src/qcow2/tables.c

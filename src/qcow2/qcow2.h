@@ -13,8 +13,8 @@
  * Errors are ERR_IMAGE_MALFORMED, _TRUNCATED (something lies beyond the end of the file),
  * _TOO_LARGE or _UNSUPPORTED, each naming the field and its offset in the file.
  */
-#ifndef QIMPORT_QCOW2_H
-#define QIMPORT_QCOW2_H
+#ifndef QIMPORT_QCOW2_QCOW2_H
+#define QIMPORT_QCOW2_QCOW2_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -122,7 +122,7 @@ void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
 struct qcow2_snapshot {
   struct qcow2_disk disk; /* its own virtual size, from its extra data, else the active one's */
   uint64_t entry_at, entry_end; /* without its padding */
-  char id[64]; /* cut, escaped: for people */
+  char id[64];                  /* cut, escaped: for people */
   char name[256];
   const uint8_t *raw_id; /* as in the file, within the bytes that were parsed */
   const uint8_t *raw_name;

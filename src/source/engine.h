@@ -216,7 +216,7 @@ int credentials_read (struct source *s, struct error *err);
 bool credentials_read_again (struct source *s);
 void credentials_release (struct credentials *c);
 
-/* place.c */
+/* endpoint.c */
 int place_init (struct place *p, const char *url, struct error *err);
 void place_release (struct place *p);
 /* Requests go to URL from now on, which the place answered with a redirect. */
@@ -324,7 +324,7 @@ int engine_stopped (const struct source *s, struct error *err);
 void source_tell (struct source *s, const char *kind, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 
-/* stream.c */
+/* read_forward.c */
 bool stream_room (const struct source *s, size_t len);
 /* The job goes on as the stream: the answer to the probe is the whole image. */
 int stream_adopt (struct job *job, uint64_t total, struct error *err);
@@ -332,7 +332,7 @@ int stream_alloc (struct source *s, size_t head_max, struct error *err);
 int stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
                  struct error *err);
 
-/* file.c: paths, and pipes of every kind */
+/* local_file.c: paths, and pipes of every kind */
 int file_open (struct source *s, const char *path, struct error *err);
 int file_probe (struct source *s, const struct source_identity *recorded,
                 bool accept_new_validator, struct error *err);

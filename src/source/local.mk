@@ -3,19 +3,20 @@ librooms_la_SOURCES += \
 	src/source/address.c \
 	src/source/credentials.c \
 	src/source/doubt.c \
+	src/source/endpoint.c \
 	src/source/engine.h \
 	src/source/failure.c \
 	src/source/fetch.c \
-	src/source/file.c \
+	src/source/local_file.c \
 	src/source/mirror.c \
 	src/source/outcome.c \
 	src/source/pace.c \
-	src/source/place.c \
 	src/source/probe.c \
 	src/source/proxy.c \
 	src/source/rate.c \
 	src/source/rate.h \
-	src/source/read.c \
+	src/source/read_forward.c \
+	src/source/read_ranges.c \
 	src/source/request.c \
 	src/source/response.c \
 	src/source/response.h \
@@ -24,5 +25,4 @@ librooms_la_SOURCES += \
 	src/source/share.c \
 	src/source/source.c \
 	src/source/source.h \
-	src/source/stream.c \
 	src/source/transfer.c

@@ -2,7 +2,7 @@
  *
  * pace: how fast answers come.  Finds those that stall, and places that are far slower than
  * another one, which are left alone for a while.  Measures and judges; whom to ask instead is
- * place.c's.
+ * endpoint.c's.
  */
 #include "source/engine.h"
 

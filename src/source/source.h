@@ -12,8 +12,8 @@
  * without a new byte is spent (ERR_RETRY_BUDGET).  Permanent ones are ERR_SOURCE_*.
  * ERR_INTERRUPTED as soon as options->stop is set.
  */
-#ifndef QIMPORT_SOURCE_H
-#define QIMPORT_SOURCE_H
+#ifndef QIMPORT_SOURCE_SOURCE_H
+#define QIMPORT_SOURCE_SOURCE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

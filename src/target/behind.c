@@ -8,7 +8,7 @@
  * Neither waits, and neither takes an error away from the sync that J1 rests on: only clean
  * pages are forgotten, and a failed write-back is noted in the file, not in its pages.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <fcntl.h>
 

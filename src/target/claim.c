@@ -5,7 +5,7 @@
  * written to a target that is not marked, and nothing to one whose first sector is the true one
  * already.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -4,7 +4,7 @@
  * holds something (T10, T13), opened exclusively, locked against udev, LVM and qemu.  Writes
  * nothing: what lies beyond the virtual size is never touched (T11).
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <blkid/blkid.h>
 #include <dirent.h>

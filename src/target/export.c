@@ -4,7 +4,7 @@
  * addressed by the sector, is too small, or holds something.  Like a device it is written in
  * place, its first MiB last.  No lock can be had on it: whose it is, its marker says (J9).
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  * caller may keep in its journal.  Knows which sectors it has been told, so that a piece that
  * was kept and forgotten is never written as zeros.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <assert.h>
 

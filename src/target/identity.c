@@ -3,7 +3,7 @@
  * identity: which disk it is, as text that outlives remounts and reboots, and whether it is the
  * same (J4, T8, T9, T12).  Reads attributes and sysfs; changes nothing.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <blkid/blkid.h>
 #include <ctype.h>

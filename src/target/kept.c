@@ -18,7 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "target/inner.h"
+#include "target/open_target.h"
 
 static const char magic[] = "qimport: fetched of a wrapped image, for the import beside it\n";
 static const char suffix[] = ".qimport-fetched";

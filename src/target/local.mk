@@ -4,17 +4,17 @@ librooms_la_SOURCES += \
 	src/target/claim.c \
 	src/target/device.c \
 	src/target/export.c \
-	src/target/file.c \
 	src/target/head.c \
 	src/target/identity.c \
-	src/target/inner.h \
 	src/target/kept.c \
 	src/target/kept.h \
 	src/target/lock.c \
 	src/target/marker.c \
 	src/target/marker.h \
 	src/target/nbd.h \
+	src/target/open_target.h \
 	src/target/overlap.c \
+	src/target/part_file.c \
 	src/target/place.c \
 	src/target/publish.c \
 	src/target/read.c \

@@ -9,7 +9,7 @@
  * what processes have open, and hold a lock on, is looked up in /proc as well, as far as this
  * process may look.  Writes nothing.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <ctype.h>
 #include <dirent.h>

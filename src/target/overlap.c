@@ -6,7 +6,7 @@
  * only lie side by side on a third, as partitions and logical volumes do, are no matter. Writes
  * nothing.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * file, and what is there now.  Refuses what can never be a target (T14), whatever the options.
  * Creates nothing and opens nothing but the directory.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * publish: the part file becomes the target: mode and owner, sync, rename, sync of the
  * directory, in that order (W3).  Never replaces a file but the one that force allowed.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * through an aligned buffer of the call; where that does not work, the page cache is told to
  * forget first.  Holes are skipped by asking for them.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

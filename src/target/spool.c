@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "target/inner.h"
+#include "target/open_target.h"
 
 enum { SPOOL_BLOCK = 4096 };
 

@@ -3,7 +3,7 @@
  * target: opening, finishing and closing, for all kinds alike; which of them it is
  * matters only here and in what is called from here.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <fcntl.h>
 #include <stdio.h>

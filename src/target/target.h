@@ -17,8 +17,8 @@
  * ERR_TARGET_FULL from a write is no verdict on the object: the same write may be tried again
  * (J3).  Any other failure to write, and any failure to sync, is final (T3, T4).
  */
-#ifndef QIMPORT_TARGET_H
-#define QIMPORT_TARGET_H
+#ifndef QIMPORT_TARGET_TARGET_H
+#define QIMPORT_TARGET_TARGET_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

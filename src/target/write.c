@@ -4,7 +4,7 @@
  * sync that J1 rests on.  Loops over short writes, EINTR and EAGAIN (T5); never writes beyond
  * virtual_size.  A failure that is no want of space ends the object (T3, T4).
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  *
  * bzip2: one stream, by libbz2, which verifies the CRC of each block and of all of them.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <bzlib.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  * gzip: one member, by zlib, which verifies its CRC and its length.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <stdlib.h>
 #include <zlib.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
-	src/unwrap/inner.h \
+	src/unwrap/codec.h \
 	src/unwrap/recognise.c \
 	src/unwrap/unwrap.c \
 	src/unwrap/unwrap.h \

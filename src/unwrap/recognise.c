@@ -3,7 +3,7 @@
  * recognise: what a file is, by its first bytes; and the words with which it is refused.  Names
  * and the server's types are never asked.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * unwrap: one file, stream after stream.  What is between two streams is decided here: the
  * first bytes of the next, padding, garbage, the end.  What is in a stream, its codec knows.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -38,8 +38,8 @@
  * but libzstd, which qcow2 needs anyway, may be left out (./configure --without-liblzma,
  * --without-zlib, --without-bzip2); what is in, unwrap_built_in tells.
  */
-#ifndef QIMPORT_UNWRAP_H
-#define QIMPORT_UNWRAP_H
+#ifndef QIMPORT_UNWRAP_UNWRAP_H
+#define QIMPORT_UNWRAP_UNWRAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,10 +99,10 @@ int unwrap_refuse (enum wrapper kind, enum wrapper inside, struct error *err);
 const char *unwrap_built_in (void);
 
 struct unwrap_limits {
-  uint64_t window;  /* the largest window (xz: dictionary) that a file may ask for; bytes */
-  uint64_t memory;  /* of xz with threads: for blocks that are unwrapped at once; where it is too
-                       small for two, one is at a time, which takes the window alone.  Where it is
-                       more than WINDOW, a window may be as large as that */
+  uint64_t window; /* the largest window (xz: dictionary) that a file may ask for; bytes */
+  uint64_t memory; /* of xz with threads: for blocks that are unwrapped at once; where it is too
+                      small for two, one is at a time, which takes the window alone.  Where it
+                      is more than WINDOW, a window may be as large as that */
   unsigned threads; /* of xz: at most so many; 0 and 1: none */
 };
 

@@ -6,7 +6,7 @@
  * --block-size` make them) and the caller allows the memory.  liblzma from 5.3.3 to 5.8.0 needs
  * the mend of CVE-2025-31115, which distributions have.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <lzma.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * zstd: one frame, or one skippable frame, by libzstd.  Of a frame's header (RFC 8878, 3.1.1.1)
  * this reads how long it is and which window it asks for, before libzstd allocates one.
  */
-#include "unwrap/inner.h"
+#include "unwrap/codec.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * whether source or target are still what they were goes by this.  Reads nothing but the
  * journal.
  */
-#ifndef QIMPORT_IMPORT_COMMITTED_H
-#define QIMPORT_IMPORT_COMMITTED_H
+#ifndef QIMPORT_VERIFY_COMMITTED_H
+#define QIMPORT_VERIFY_COMMITTED_H
 
 #include "base/digest.h"
 #include "copy/decoders.h"

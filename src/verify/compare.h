@@ -9,8 +9,8 @@
  * window, or lies elsewhere than the order of the image's host space lets expect, is read a
  * second time.  Holes of files are asked for, not read.
  */
-#ifndef QIMPORT_IMPORT_COMPARE_H
-#define QIMPORT_IMPORT_COMPARE_H
+#ifndef QIMPORT_VERIFY_COMPARE_H
+#define QIMPORT_VERIFY_COMPARE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

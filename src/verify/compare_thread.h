@@ -3,8 +3,8 @@
  * compare_inner: the inside of compare, shared by compare.c (plan, order, findings) and
  * look.c (the threads that read and compare).
  */
-#ifndef QIMPORT_IMPORT_COMPARE_THREAD_H
-#define QIMPORT_IMPORT_COMPARE_THREAD_H
+#ifndef QIMPORT_VERIFY_COMPARE_THREAD_H
+#define QIMPORT_VERIFY_COMPARE_THREAD_H
 
 #include <pthread.h>
 

@@ -9,8 +9,8 @@
  * The root of one leaf is that leaf, of none SHA-256 (""); doc/digests.md says the same for
  * auditors.  Knows nothing of targets and journals; its memory does not grow with the disk.
  */
-#ifndef QIMPORT_IMPORT_MERKLE_H
-#define QIMPORT_IMPORT_MERKLE_H
+#ifndef QIMPORT_VERIFY_MERKLE_H
+#define QIMPORT_VERIFY_MERKLE_H
 
 #include <stddef.h>
 #include <stdint.h>

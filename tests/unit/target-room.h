@@ -6,7 +6,7 @@
 #ifndef TESTS_UNIT_TARGET_ROOM_H
 #define TESTS_UNIT_TARGET_ROOM_H
 
-#include "target/inner.h" /* before cmocka.h, which has a macro named fail */
+#include "target/open_target.h" /* before cmocka.h, which has a macro named fail */
 
 #include <setjmp.h>
 #include <stdarg.h>

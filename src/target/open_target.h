@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * inner: what the files of this room share: the open target, the place it is named by, and the
- * few functions that pass between them.  Nobody outside src/target includes this.
+ * open_target: what the files of this room share: the open target, the place it is named by,
+ * and the few functions that pass between them.  Nobody outside src/target includes this.
  *
  *   target.c    opening, closing, syncing, finishing: the order of things
  *   place.c     from the user's path to a place, and what is refused there
- *   file.c      the part file: create, lock, rename
+ *   part_file.c      the part file: create, lock, rename
  *   lock.c      the lock, and who else holds one
  *   device.c    the block device: refuse, open, lock, partition table
  *   export.c    the export of an NBD server: refuse, open;  nbd.c, nbd_connect.c  its bytes
@@ -15,8 +15,8 @@
  *   write.c     write, zero;  behind.c  what is written leaves the page cache
  *   read.c      read uncached, holes
  */
-#ifndef QIMPORT_TARGET_INNER_H
-#define QIMPORT_TARGET_INNER_H
+#ifndef QIMPORT_TARGET_OPEN_TARGET_H
+#define QIMPORT_TARGET_OPEN_TARGET_H
 
 #include <limits.h>
 #include <pthread.h>
@@ -105,7 +105,7 @@ void target_part_name (char part[NAME_MAX + 1], const char *name, size_t name_le
 int target_place_refuse_sources (const struct target_place *p, const struct target_spec *spec,
                                  struct error *err);
 
-/* file.c */
+/* part_file.c */
 int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
                            struct error *err);
 int target_file_create (struct target *t, const struct target_spec *spec, struct error *err);

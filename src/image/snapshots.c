@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * snapshot: see snapshot.h.
+ * snapshots: see snapshots.h.
  */
-#include "image/snapshot.h"
+#include "image/snapshots.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

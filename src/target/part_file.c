@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * file: a regular file as target: the part file beside it, made exclusively and locked, or the
- * file itself where it is written in place.  Publishing it under its name is publish.c's.
+ * part_file: a regular file as target: the part file beside it, made exclusively and locked, or
+ * the file itself where it is written in place.  Publishing it under its name is publish.c's.
  */
-#include "target/inner.h"
+#include "target/open_target.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * json: strings for documents that do not come from the journal.
+ * document: strings for documents that do not come from the journal.
  */
-#ifndef QIMPORT_IMPORT_JSON_H
-#define QIMPORT_IMPORT_JSON_H
+#ifndef QIMPORT_API_DOCUMENT_H
+#define QIMPORT_API_DOCUMENT_H
 
 #include <stdbool.h>
 #include <stdio.h>

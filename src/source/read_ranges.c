@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * read: many small ranges into memory, waiting: metadata.  Near ones become one request.
+ * read_ranges: many small ranges into memory, waiting: metadata.  Near ones become one request.
  */
 #include "source/engine.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * place: URLs.  Splits userinfo off, tells origins apart, follows a redirect if it may be
+ * endpoint: URLs.  Splits userinfo off, tells origins apart, follows a redirect if it may be
  * followed, and chooses whom to ask.  Sends nothing itself.
  */
 #include "source/engine.h"

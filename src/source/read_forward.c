@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * stream: the bytes of a source in order, for those that know no ranges: a plain server's
+ * read_forward: the bytes of a source in order, for those that know no ranges: a plain server's
  * body, a pipe; or where reading forward was asked for.  A body that breaks off is read again
  * from its start, and what was delivered is compared, not delivered twice (J3, J4).
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * report: the inside of the report for people, shared by report.c (the page), report_map.c (the
- * picture of the disk) and report_rate.c (the picture of its throughput).  Everything that
- * comes from the journal goes through html_text.
+ * report_page: the inside of the report for people, shared by report_page.c (the page),
+ * report_map.c (the picture of the disk) and report_rate.c (the picture of its throughput).
+ * Everything that comes from the journal goes through html_text.
  */
-#ifndef QIMPORT_IMPORT_REPORT_H
-#define QIMPORT_IMPORT_REPORT_H
+#ifndef QIMPORT_API_REPORT_PAGE_H
+#define QIMPORT_API_REPORT_PAGE_H
 
 #include <stdio.h>
 

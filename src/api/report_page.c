@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * report: what was imported and how it went, as one page for people: no scripts, nothing that
- * is loaded from elsewhere.  Reads the journal only.
+ * report_page: what was imported and how it went, as one page for people: no scripts, nothing
+ * that is loaded from elsewhere.  Reads the journal only.
  */
-#include "api/report.h"
+#include "api/report_page.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

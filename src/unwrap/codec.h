@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * inner: what unwrap.c and the four decoders share.  A file is a row of streams (gzip: members,
+ * codec: what unwrap.c and the four decoders share.  A file is a row of streams (gzip: members,
  * zstd: frames), each of which begins with bytes that tell it; a decoder knows one stream, and
  * unwrap.c what comes between them.
  */
-#ifndef QIMPORT_UNWRAP_INNER_H
-#define QIMPORT_UNWRAP_INNER_H
+#ifndef QIMPORT_UNWRAP_CODEC_H
+#define QIMPORT_UNWRAP_CODEC_H
 
 #include "unwrap/unwrap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * audit: is a target still what was imported?  Finds the import, opens the target, lets
+ * auditing: is a target still what was imported?  Finds the import, opens the target, lets
  * compare.c look and the journal be checked beside it, and gives the verdict.  Writes to the
  * target only for --repair (repair.c), to the journal only who looks and what was found.
  *
@@ -8,7 +8,7 @@
  *   was interrupted only what is committed: so a target that was restored from an older copy is
  *   found before resume goes on.
  */
-#include "import/audit.h"
+#include "import/auditing.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: "L1 table entry", "Standard Cluster Descriptor", "Compressed Clusters Descriptor" and
+ * tables: "L1 table entry", "Standard Cluster Descriptor", "Compressed Clusters Descriptor" and
  * "Extended L2 Entries", turned into a stream of extents in guest order.  Every guest byte
  * below the virtual size is in it exactly once, those that read as zeros too (J6).  Loops are
  * bounded by the entries handed in (J7).

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * snapshot: the internal snapshots of an image, an entry at a time, so that memory does not
+ * snapshots: the internal snapshots of an image, an entry at a time, so that memory does not
  * follow the table.
  */
-#ifndef QIMPORT_IMPORT_SNAPSHOT_H
-#define QIMPORT_IMPORT_SNAPSHOT_H
+#ifndef QIMPORT_IMAGE_SNAPSHOTS_H
+#define QIMPORT_IMAGE_SNAPSHOTS_H
 
 #include <stdbool.h>
 

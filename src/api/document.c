@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * json: see json.h.
+ * document: see document.h.
  */
-#include "api/json.h"
+#include "api/document.h"
 
 void
 json_string (FILE *out, const char *text)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: from the tables of an image, and of its backing files, to extents in guest order.  Reads
+ * walk: from the tables of an image, and of its backing files, to extents in guest order. Reads
  * tables in batches of a few MiB, ahead, so that memory does not grow with the image and many
  * requests are in flight; knows nothing of the journal.
  */
-#ifndef QIMPORT_IMPORT_MAP_H
-#define QIMPORT_IMPORT_MAP_H
+#ifndef QIMPORT_IMAGE_WALK_H
+#define QIMPORT_IMAGE_WALK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * file: images on this machine.  Regular files and block devices are read with pread, without
- * libcurl; pipes (standard input, FIFOs) in order.  Opened once: what the name means later is
- * of no consequence.
+ * local_file: images on this machine.  Regular files and block devices are read with pread,
+ * without libcurl; pipes (standard input, FIFOs) in order.  Opened once: what the name means
+ * later is of no consequence.
  */
 #include "source/engine.h"
 

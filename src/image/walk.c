@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * map: see map.h.  A layer is walked by its L1 entries; where it has a hole the same guest
+ * walk: see walk.h.  A layer is walked by its L1 entries; where it has a hole the same guest
  * range is walked in the layer below, which is the order in which its own tables lie, so that
  * every table is read once.
  */
-#include "image/map.h"
+#include "image/walk.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * progress: what is shown of a running import, for any thread to read.  Counts what is
+ * shown: what is shown of a running import, for any thread to read.  Counts what is
  * committed and written, never what was only asked for.
  */
 #include "import/import.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * describe: what an image is, and its map, from metadata alone.  Fetches no data cluster,
+ * describe_image: what an image is, and its map, from metadata alone.  Fetches no data cluster,
  * touches no journal and no target.
  */
 #include "import/import.h"
@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "api/json.h"
-#include "image/snapshot.h"
+#include "api/document.h"
+#include "image/snapshots.h"
 
 /* An import that will never be one, to open sources with. */
 static int

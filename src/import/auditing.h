@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * audit: the inside of an audit, shared by audit.c (the order of it, and the verdict),
+ * auditing: the inside of an audit, shared by auditing.c (the order of it, and the verdict),
  * repair.c (what differs is fetched again) and findings.c (the document).
  */
-#ifndef QIMPORT_IMPORT_AUDIT_H
-#define QIMPORT_IMPORT_AUDIT_H
+#ifndef QIMPORT_IMPORT_AUDITING_H
+#define QIMPORT_IMPORT_AUDITING_H
 
 #include "import/import.h"
 #include "verify/compare.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * resume: take up an import where a process left it: hold it, know target and sources again
+ * resuming: take up an import where a process left it: hold it, know target and sources again
  * (J4), and enter the phase that comes next.  The journal is checked beside the first fetch.
  */
 #include "import/import.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * start: is the target free, and the image there?  Then the import is begun in the journal.
+ * beginning: is the target free, and the image there?  Then the import is begun in the journal.
  */
 #include "import/import.h"
 
