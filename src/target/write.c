@@ -414,6 +414,8 @@ target_flush (struct target *t, bool metadata, struct error *err)
   int r = 0;
 
 #ifdef SEEDED_BUG_NO_FDATASYNC
+  if (t->nbd != NULL)
+    r = flush_export (t);
   (void)metadata;
 #else
   do

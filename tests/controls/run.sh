@@ -24,7 +24,7 @@ complete-normal order.sh the journal is synced after its last commit
 fsync-retried sync-fails.sh the import ends with 6
 no-lock two-processes.sh a second resume is refused with 7
 marker-not-checked ownership.sh an import whose target carries the marker of another is not resumed
-epoch-after-sync power-loss.sh of a disk apart from its journal
+epoch-after-sync order.sh the marker of each commit is synced with what it stands for
 row-taken-without-lock namespaces.sh a resume while the map is read from another PID namespace is refused
 option-table-ignored options-define.sh ensured with '--snapshot b' is refused
 mirror-vetted-by-64k net-twins.sh every byte is right

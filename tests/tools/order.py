@@ -16,6 +16,7 @@ CALL = re.compile(r"^(\w+)\((.*)$", re.S)
 PATH = re.compile(r"^\d+<([^>]*)>")
 WRITES = {"pwrite64", "pwritev", "pwritev2", "write", "writev", "fallocate", "ftruncate"}
 SYNCS = {"fsync", "fdatasync"}
+MARKER = re.compile(r", 512, 0(\)| <)")  # one sector, at the start
 
 
 class Call:
@@ -79,6 +80,19 @@ def main():
     if not commits or not data:
         bad = "no commit was seen"
     rule("each commit follows a sync of the target of its own", bad)
+
+    # J9: the marker of a commit is written before the sync that the commit follows.
+    bad, marked, synced = "", False, True
+    for c in calls:
+        if c.pid not in committer:
+            continue
+        if c.path == part and c.name == "pwrite64" and MARKER.search(c.args):
+            marked, synced = True, False
+        elif c in syncs:
+            synced = True
+        elif c.path == wal and c.name == "pwrite64" and marked and not synced:
+            bad = bad or f"line {c.begin + 1}: a commit whose marker is not synced"
+    rule("the marker of each commit is synced with what it stands for", bad if marked else "none was written")
 
     last = max(c.end for c in data)
     rule("the whole target is synced before it is renamed",
