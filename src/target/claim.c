@@ -289,6 +289,17 @@ target_recognise (struct target *t, const struct target_spec *spec, const char *
 
 /* ---- Claiming it ------------------------------------------------------------------------- */
 
+/* The marker would be taken for what the disk holds; what it replaced is in that journal. */
+static int
+refuse_to_keep (const struct target *t, const struct marker *m, struct error *err)
+{
+  return fail (err, ERR_TARGET_EXISTS,
+               "%s carries the marker of an import in progress: %s, begun %s, journal %s; what "
+               "it held there cannot be kept; resume or forget that import first, with its "
+               "journal",
+               t->place.shown, m->import, m->begun, m->journal);
+}
+
 int
 target_look_before (struct target *t, const struct target_spec *spec, struct error *err)
 {
@@ -309,8 +320,9 @@ target_look_before (struct target *t, const struct target_spec *spec, struct err
     take_up (t, spec, &m);
     return 0;
   }
-  /* With in_place it would be taken for what the disk holds. */
-  return spec->force && !spec->in_place ? 0 : target_refuse_marked (t->place.shown, &m, err);
+  if (spec->in_place)
+    return refuse_to_keep (t, &m, err);
+  return spec->force ? 0 : target_refuse_marked (t->place.shown, &m, err);
 }
 
 /* Its end, where it is long: the name says more than the root. */

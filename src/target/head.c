@@ -12,6 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 enum { HEAD_MAX = TARGET_HELD_PIECES * TARGET_HELD_DATA };
 
 struct head {
@@ -113,17 +115,11 @@ target_head_read (struct head *h, uint64_t at, void *buf, size_t len)
   pthread_mutex_unlock (&h->lock);
 }
 
-static bool
-is_zero (const uint8_t *p, size_t len)
-{
-  return len == 0 || (p[0] == 0 && memcmp (p, p + 1, len - 1) == 0);
-}
-
 /* Behind a server may be a sparse image: it is told of zeros as such. */
 static int
 put_piece (struct target *t, uint64_t at, const uint8_t *data, size_t len, struct error *err)
 {
-  if (t->nbd != NULL && is_zero (data, len))
+  if (t->nbd != NULL && all_zero (data, len))
     return target_zero_span (t, at, len, err);
   return target_pwrite (t, at, data, len, err);
 }
@@ -190,7 +186,7 @@ target_head_flush (struct target *t, struct error *err)
                  "%s: what belongs at guest offset %" PRIu64
                  " was never written or restored; this is a fault of qimport, please report it",
                  t->place.shown, first_unknown (h));
-  if (t->reads_zero && !t->preallocated && is_zero (h->data, (size_t)h->len))
+  if (t->reads_zero && !t->preallocated && all_zero (h->data, (size_t)h->len))
     return target_zero_span (t, 0, h->len, err); /* stays sparse */
   if (put_all_but_first (t, err) == -1 || target_flush (t, false, err) == -1)
     return -1;
