@@ -13,7 +13,7 @@
 #ifndef QIMPORT_FORWARD_STREAM_H
 #define QIMPORT_FORWARD_STREAM_H
 
-#include "import/import.h"
+#include "forward/forward_spec.h"
 #include "forward/wrapped.h"
 #include "image/snapshots.h"
 #include "target/spool.h"
@@ -32,13 +32,14 @@ struct stream_run {
 };
 
 struct stream {
-  struct qimport *q;
+  struct forward_spec spec;
+  struct forward_result *result;
+  struct copy *copy; /* NULL: the disk is not known yet */
   struct journal_map *map;
   struct journal_reader *reader;
   struct spool *spool;
   struct wrapped *wrapped; /* NULL: the source's bytes are the image */
   uint64_t fetched_before; /* by earlier runs, as the journal knows it */
-  bool running;            /* target and copy are there */
 
   uint64_t piece; /* bytes; the buffer holds two of the largest */
   uint8_t *buf;
@@ -49,7 +50,6 @@ struct stream {
   bool pipe;          /* how long it is is not known before its end */
   bool ended;
   bool looked; /* the tables in the buffer were parsed */
-  bool hashes;
   struct hash hash;
 
   uint8_t *head; /* what the header was parsed from */
@@ -72,6 +72,20 @@ struct stream {
   uint64_t guest_found, data_found;  /* guest bytes that the tables so far tell of */
   uint64_t segments;                 /* that were handed on, or were committed already */
 };
+
+/* What they are given must outlive it. */
+int stream_open (struct stream **out, const struct forward_spec *spec,
+                 struct forward_result *result, struct error *err);
+/* 1: more; 0: that was all. */
+int stream_step (struct stream *s, struct error *err);
+void stream_close (struct stream *s);
+OWNABLE (stream)
+
+/* Of the source, for a message. */
+const char *stream_url (const struct stream *s);
+/* A line for the user. */
+void stream_warn (const struct stream *s, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
 
 /* Bytes that were seen: from the buffer or the spool. */
 int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err);

@@ -81,7 +81,7 @@ check_reach (const struct stream *s, const char *what, uint64_t at, struct error
                "%s: %s at host offset %" PRIu64
                " lies beyond the end of any stream; the image is "
                "damaged, ask for a sound one",
-               source_url (s->q->image.sources[0]), what, at);
+               stream_url (s), what, at);
 }
 
 /* ---- Extents ------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t 
   return fail (err, ERR_IMAGE_MALFORMED,
                "%s: %s at host offset %" PRIu64 " overlaps the L2 table at host offset %" PRIu64
                "; the image is damaged, ask for a sound one",
-               source_url (s->q->image.sources[0]), what, at, table);
+               stream_url (s), what, at, table);
 }
 
 /* The last sector of a compressed cluster is counted whole by its descriptor; what lies behind
@@ -112,7 +112,7 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
 {
   struct stream *s = ctx;
 
-  if (e->kind != EXTENT_HOLE || !s->q->options->unallocated_keep)
+  if (e->kind != EXTENT_HOLE || !s->spec.keep_holes)
     s->guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
     s->data_found += e->len;
@@ -151,7 +151,7 @@ stream_find_disk (struct stream *s, struct error *err)
   if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
   if (image_found_disk (&s->search, &s->header, &s->disk, err) == -1)
-    return image_name_error (&s->q->image, 0, err);
+    return image_name_error (s->spec.image, 0, err);
   s->have_disk = true;
   return 0;
 }

@@ -87,7 +87,7 @@ stream_expect (struct stream *s, const struct extent *e, struct error *err)
                    "%s: guest offset %" PRIu64 " is stored at host offset %" PRIu64 ", which "
                    "went by before a table said so: a stream cannot go back; import the image "
                    "from a file or from a server that honours ranges",
-                   source_url (s->q->image.sources[0]), e->guest.v, at);
+                   stream_url (s), e->guest.v, at);
   return expect_late (s, e->host.v, to, err);
 }
 
@@ -185,8 +185,8 @@ submit (struct stream *s, const struct segment *seg, struct error *err)
   if (segment_bytes (s, seg, &bytes, &owned, err) == -1
       || stream_check_committed (s, seg, bytes, err) == -1)
     return -1;
-  s->q->standing.fresh = false;
-  return seg->committed ? 0 : copy_submit (s->q->copy, seg, bytes, err);
+  s->result->handed_on = true;
+  return seg->committed ? 0 : copy_submit (s->copy, seg, bytes, err);
 }
 
 int
@@ -325,7 +325,7 @@ stream_place_piece (struct stream *s, struct error *err)
   if (sector == NULL)
     return fail_memory (err, "a piece of the stream");
   m.sector = sector;
-  if (s->running) {
+  if (s->copy != NULL) {
     if (place_known (s, &m, err) == -1)
       return -1;
     mark_tables (s, &m);

@@ -25,4 +25,5 @@ librooms_la_SOURCES += \
 	src/import/same.c \
 	src/import/shown.c \
 	src/import/signed.c \
-	src/import/sources.c
+	src/import/sources.c \
+	src/import/streaming.c
