@@ -14,10 +14,10 @@ librooms_la_SOURCES += \
 	src/import/memo.c \
 	src/import/memo.h \
 	src/import/newer.c \
-	src/import/options.c \
 	src/import/options.h \
-	src/import/options_inner.h \
 	src/import/options_lines.c \
+	src/import/options_table.c \
+	src/import/options_table.h \
 	src/import/phase.c \
 	src/import/phase.h \
 	src/import/prove.c \
