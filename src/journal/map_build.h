@@ -11,7 +11,7 @@
 #include "journal/transaction.h"
 #include "journal/extent_rows.h"
 
-struct map_layer {
+struct staged_layer {
   uint64_t segment_size, length;
   char *url;
 };
@@ -22,7 +22,7 @@ struct journal_map {
   int64_t no;
   uint64_t virtual_size;
   unsigned layers;
-  struct map_layer layer[JOURNAL_LAYERS_MAX];
+  struct staged_layer layer[JOURNAL_LAYERS_MAX];
   bool stream, keep_holes, hash_image;
   const atomic_bool *stop; /* may be NULL */
 

@@ -111,7 +111,7 @@ close_segment (struct seal *s, struct error *err)
 static int
 fill_pieces (struct seal *s, uint64_t to, struct error *err)
 {
-  const struct map_layer *image = &s->m->layer[0];
+  const struct staged_layer *image = &s->m->layer[0];
 
   if (!s->m->hash_image || image->length == UINT64_MAX)
     return 0;
@@ -132,7 +132,7 @@ fill_pieces (struct seal *s, uint64_t to, struct error *err)
 static void
 need_whole_piece (struct seal *s)
 {
-  const struct map_layer *image = &s->m->layer[0];
+  const struct staged_layer *image = &s->m->layer[0];
   uint64_t end;
 
   if (!s->m->hash_image || s->seg.layer != 0 || image->length == UINT64_MAX)
