@@ -14,6 +14,7 @@ unit_tests += tests/unit/t-copy-whole
 unit_tests += tests/unit/t-copy-worker
 unit_tests += tests/unit/t-copy-write-gather
 unit_tests += tests/unit/t-copy-zeros
+unit_tests += tests/unit/t-forward-whole
 unit_tests += tests/unit/t-import-merkle
 unit_tests += tests/unit/t-import-options
 unit_tests += tests/unit/t-import-phase
