@@ -35,11 +35,11 @@ struct qimport_options {
       connect_timeout_s, max_size, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot,
-      *spool_dir;
+      *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
+      *snapshot, *spool_dir;
   struct option_list mirror, backing;
-  bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer, no_keep;
+  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream,
+      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 
