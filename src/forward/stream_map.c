@@ -113,9 +113,9 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
   struct stream *s = ctx;
 
   if (e->kind != EXTENT_HOLE || !s->spec.keep_holes)
-    s->tables.table.guest_found += e->len;
+    s->tables.guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
-    s->tables.table.data_found += e->len;
+    s->tables.data_found += e->len;
     size_t i = table_behind (s, e->host.v);
 
     if (i < s->tables.n && table_at (s, i) < certain_end (e))
