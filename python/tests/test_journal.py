@@ -70,6 +70,10 @@ class Questions(Scene):
         found = qimport.info(URL, connections=2)
         self.assertEqual(found["virtual-size"], os.path.getsize(EXPECTED))
         self.assertTrue(found["importable"])
+        self.complete()
+        known = self.journal.status_document(self.target)["image"]
+        self.assertEqual(found["etag"], known["etag"])
+        self.assertEqual(found["last-modified"], known["last_modified"])
         self.raises(qimport.SourceError, "source-not-found", qimport.info, URL + "-none")
         self.raises(qimport.SourceError, "source-not-found", qimport.map, URL + "-none")
 
