@@ -49,7 +49,7 @@ an_image_that_changes_meanwhile_is_compared (void **state)
 
   serve_image (sc);
   scene_ends (sc,
-              scene_do (sc, "start", "$/b/etag,%22new%22@12-/i", "~/disk",
+              scene_do (sc, "start", "$/b/etag,%22new%22@7-/i", "~/disk",
                         "accept-new-validator connections=1 limit-rate=20M"),
               0, "");
   scene_same (sc, "disk", "raw");
@@ -96,17 +96,17 @@ secrets_are_not_stored (void **state)
               "");
   scene_same (sc, "disk", "raw");
   scene_must_sh (sc, ": >lies");
-  scene_ends (sc, scene_do (sc, "start", "$/i?token=1", "~/other", ""), 0, "");
-  scene_ends (sc, scene_do (sc, "ensure", "$/i?token=1", "~/other", ""), 0, "");
-  scene_ends (sc, scene_do (sc, "ensure", "$/i?token=2", "~/other", ""), 0, "");
+  scene_ends (sc, scene_do (sc, "start", "$/i?image=1", "~/other", ""), 0, "");
+  scene_ends (sc, scene_do (sc, "ensure", "$/i?image=1", "~/other", ""), 0, "");
+  scene_ends (sc, scene_do (sc, "ensure", "$/i?image=2", "~/other", ""), 0, "");
   scene_must_sh (sc, "echo 'etag,\"n\"+other' >lies");
-  scene_ends (sc, scene_do (sc, "ensure", "$/i?token=2", "~/other", ""), 6, "another");
+  scene_ends (sc, scene_do (sc, "ensure", "$/i?image=2", "~/other", ""), 6, "another");
   scene_must_sh (sc, "echo etag,weak >lies");
-  scene_ends (sc, scene_do (sc, "start", "$/i?token=1", "~/weak", ""), 0, "");
-  scene_ends (sc, scene_do (sc, "ensure", "$/i?token=2", "~/weak", ""), 6, "no strong ETag");
+  scene_ends (sc, scene_do (sc, "start", "$/i?image=1", "~/weak", ""), 0, "");
+  scene_ends (sc, scene_do (sc, "ensure", "$/i?image=2", "~/weak", ""), 6, "no strong ETag");
   scene_must_sh (sc, "echo ignore-range >lies");
-  scene_ends (sc, scene_do (sc, "start", "$/i?token=1", "~/plain", ""), 0, "");
-  scene_ends (sc, scene_do (sc, "ensure", "$/i?token=2", "~/plain", ""), 6, "without ranges");
+  scene_ends (sc, scene_do (sc, "start", "$/i?image=1", "~/plain", ""), 0, "");
+  scene_ends (sc, scene_do (sc, "ensure", "$/i?image=2", "~/plain", ""), 6, "without ranges");
 }
 
 static void
