@@ -9,6 +9,8 @@ librooms_la_SOURCES += \
 	src/base/extent.h \
 	src/base/hash.c \
 	src/base/hash.h \
+	src/base/kernel.c \
+	src/base/kernel.h \
 	src/base/mutex.h \
 	src/base/own.h \
 	src/base/sha256_blocks.c \
