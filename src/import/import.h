@@ -174,6 +174,8 @@ int import_recall_sources (struct qimport *q, struct error *err);
 int import_same_url (struct qimport *q, struct error *err);
 /* Q->IMP is complete: it is what the options ask for, or -1. */
 int import_same_disk (struct qimport *q, struct error *err);
+/* The tags that it began with tell also of another URL whether the image is the same. */
+int import_strong_tags (const struct qimport *q, struct error *err);
 /* Open the sources; they have the image that the import began with, as far as must be known. */
 int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */
