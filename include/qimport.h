@@ -286,7 +286,8 @@ int qimport_info_json (const char *url, const struct qimport_options *options, c
 
 /* Bytes of the disk that are alike, in the words of `qemu-img map`. */
 enum qimport_extent_flag {
-  QIMPORT_PRESENT = 1,    /* a layer says what they are */
+  QIMPORT_PRESENT = 1,    /* a layer says what they are; no flag at all: the backing file that
+                           * was not given does (--allow-partial) */
   QIMPORT_ZERO = 2,       /* they read as zeros, and no data is stored */
   QIMPORT_DATA = 4,       /* data is stored */
   QIMPORT_COMPRESSED = 8, /* and compressed */

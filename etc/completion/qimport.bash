@@ -22,7 +22,7 @@ _qimport_options () {
     receipt) echo "--all" ;;
     report) echo "-o" ;;
     log) echo "--json" ;;
-    info|map) echo "$net --json --max-size --snapshot --backing" ;;
+    info|map) echo "$net --json --max-size --snapshot --backing --allow-partial" ;;
     forget) echo "--older-than" ;;
   esac
 }

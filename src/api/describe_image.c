@@ -54,11 +54,13 @@ struct teller {
   extent_call each;
   void *ctx;
   struct extent last; /* len 0: none yet */
-  unsigned depth;     /* of what no layer has */
+  unsigned depth;     /* of a journal's holes, which know no layer */
+  bool partial;       /* a backing file was not given: what no layer has is not known */
+  bool told;
 };
 
 static int
-tell_last (const struct teller *t, struct error *err)
+tell_last (struct teller *t, struct error *err)
 {
   static const unsigned flags[] = {
     [EXTENT_DATA] = QIMPORT_PRESENT | QIMPORT_DATA | QIMPORT_OFFSET,
@@ -67,17 +69,29 @@ tell_last (const struct teller *t, struct error *err)
     [EXTENT_HOLE] = QIMPORT_ZERO,
   };
   const struct extent *e = &t->last;
-  const struct qimport_extent told = {
+  struct qimport_extent told = {
     .start = e->guest.v,
     .length = e->len,
-    .offset = e->kind == EXTENT_DATA ? e->host.v : 0,
-    .depth = e->kind == EXTENT_HOLE ? t->depth : (unsigned)e->layer,
-    .flags = flags[e->kind],
+    .offset = e->kind == EXTENT_COMPRESSED ? 0 : e->host.v,
+    .depth = e->layer + (e->kind == EXTENT_HOLE ? t->depth : 0),
+    .flags = e->kind == EXTENT_HOLE && t->partial ? 0 : flags[e->kind],
   };
 
+  if (e->kind == EXTENT_ZERO && e->host.v != 0)
+    told.flags |= QIMPORT_OFFSET;
+  t->told |= e->len > 0;
   if (e->len == 0 || t->each (t->ctx, &told) == 0)
     return 0;
   return fail (err, ERR_INTERRUPTED, "stopped by the caller");
+}
+
+/* Is E, which is of the same kind, stored behind LAST? */
+static bool
+is_next (const struct extent *last, const struct extent *e)
+{
+  if (e->kind == EXTENT_DATA || (e->kind == EXTENT_ZERO && last->host.v != 0))
+    return last->host.v + last->len == e->host.v;
+  return e->kind != EXTENT_ZERO || e->host.v == 0;
 }
 
 static int
@@ -87,8 +101,7 @@ tell_extent (void *ctx, const struct extent *e, struct error *err)
   struct extent *last = &t->last;
 
   if (last->len > 0 && last->kind == e->kind && last->layer == e->layer
-      && extent_guest_end (last) == e->guest.v
-      && (e->kind != EXTENT_DATA || last->host.v + last->len == e->host.v)) {
+      && extent_guest_end (last) == e->guest.v && is_next (last, e)) {
     last->len += e->len;
     return 0;
   }
@@ -98,18 +111,43 @@ tell_extent (void *ctx, const struct extent *e, struct error *err)
   return 0;
 }
 
+/* A disk of no bytes is one extent of that length, in the words of qemu-img. */
+static int
+tell_nothing (const struct teller *t, struct error *err)
+{
+  const struct qimport_extent nothing = { .length = 0 };
+
+  if (t->each (t->ctx, &nothing) == 0)
+    return 0;
+  return fail (err, ERR_INTERRUPTED, "stopped by the caller");
+}
+
+static int
+check_chain (struct qimport *q, struct error *err)
+{
+  struct image_spec spec;
+
+  import_image_spec (q, false, &spec);
+  return image_check_chain (&q->image, &spec, err);
+}
+
 static int
 tell_image (struct qimport *q, const char *url, const struct qimport_options *options,
             struct teller *t, struct error *err)
 {
-  const struct map_sink sink = { tell_extent, NULL, t, false };
+  struct map_sink sink = { tell_extent, NULL, t, .depths = true };
+  const struct map_layer *lowest;
 
   if (open_described (q, url, options, err) == -1)
     return -1;
-  t->depth = q->image.n_layers - 1;
-  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1)
+  lowest = &q->image.layers[q->image.n_layers - 1];
+  t->partial = sink.keep_holes = !lowest->raw && lowest->header.has_backing;
+  if (!options->allow_partial && check_chain (q, err) == -1)
     return -1;
-  return tell_last (t, err);
+  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1
+      || tell_last (t, err) == -1)
+    return -1;
+  return t->told ? 0 : tell_nothing (t, err);
 }
 
 int
@@ -213,10 +251,13 @@ print_snapshot (void *ctx, const struct qcow2_snapshot *s, struct error *err)
   json_string (p->out, s->name);
   fprintf (p->out,
            ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %" PRId64
-           ", \"vm-clock-sec\": %" PRIu64 ", \"vm-clock-nsec\": %" PRIu64
-           ", \"virtual-size\": %" PRIu64 " }",
-           s->vm_state_size, s->date_s, s->vm_clock_ns / 1000000000,
+           ", \"date-nsec\": %" PRIu32 ", \"vm-clock-sec\": %" PRIu64
+           ", \"vm-clock-nsec\": %" PRIu64 ", \"virtual-size\": %" PRIu64,
+           s->vm_state_size, s->date_s, s->date_ns, s->vm_clock_ns / 1000000000,
            s->vm_clock_ns % 1000000000, s->disk.virtual_size);
+  if (s->icount != UINT64_MAX)
+    fprintf (p->out, ", \"icount\": %" PRIu64, s->icount);
+  fputs (" }", p->out);
   p->any = true;
   return 0;
 }
@@ -293,8 +334,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   struct snapshot_printer snapshots = { out, false };
   struct error why = { .code = ERR_NONE };
   struct sums sums = { 0 };
-  const struct map_sink sink = { sum_extent, sum_table, &sums, false };
-  struct image_spec spec;
+  const struct map_sink sink = { .extent = sum_extent, .table = sum_table, .ctx = &sums };
 
   fputs ("{\n    \"filename\": ", out);
   json_string (out, source_url (q->image.sources[0]));
@@ -307,8 +347,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
       return -1;
     fputs ("\n    ],\n", out);
   }
-  import_image_spec (q, false, &spec);
-  image_check_chain (&q->image, &spec, &why);
+  check_chain (q, &why);
   if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, &why) == -1
       && error_status (why.code) != QIMPORT_IMAGE) {
     *err = why;

@@ -57,6 +57,11 @@ print_row (void *ctx, const struct qimport_extent *e)
   struct printer *p = ctx;
 
   print_head (p);
+  if (e->flags == 0 && e->length > 0) {
+    out ("%#-16" PRIx64 "%#-16" PRIx64 "%-16sa backing file that was not given\n", e->start,
+         e->length, "unknown");
+    return 0;
+  }
   if (!(e->flags & QIMPORT_DATA))
     return 0;
   out ("%#-16" PRIx64 "%#-16" PRIx64, e->start, e->length);

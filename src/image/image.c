@@ -306,6 +306,18 @@ look_at_wrapper (struct image *i, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
+/* A server has no range of it to give, so that it looks like one that honours none. */
+static int
+refuse_empty (const struct image *i, unsigned k, struct error *err)
+{
+  uint8_t none = 0;
+  size_t need;
+
+  if (qcow2_header_need (&none, 0, 0, &need, err) == 0)
+    fail (err, ERR_INTERNAL, "an empty file has a header");
+  return image_name_error (i, k, err);
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -329,6 +341,8 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
     return -1;
   if (!found.ranges || spec->stream || (recorded && spec->was_stream)
       || i->wrapper != WRAPPER_NONE) {
+    if (found.length == 0)
+      return refuse_empty (i, k, err);
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
                    "%s: a backing file must come from a server that honours ranges",

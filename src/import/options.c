@@ -111,6 +111,8 @@ static const struct option_row rows[] = {
        "zero", FRESH, 0, TYPE_CHOICE, unallocated_keep, DEFINES, 0, 0),
   ROW ("target-is-zero", NULL, "you promise that the device reads as zeros", NULL, FRESH, 0,
        TYPE_SWITCH, target_is_zero, PROMISES, 0, 0),
+  ROW ("allow-partial", NULL, "a map without its backing file: what it has is not known", NULL,
+       QIMPORT_FOR_INFO, 0, TYPE_SWITCH, allow_partial, ONE_RUN, 0, 0),
   ROW ("preallocate", NULL, "reserve the space of a file target first", NULL, FRESH, 0,
        TYPE_SWITCH, preallocate, CHANGES, 0, 0),
   ROW ("verify", NULL, "audit before the import is called complete", NULL, COPY, 0, TYPE_SWITCH,

@@ -39,7 +39,7 @@ struct qimport_options {
       *spool_dir;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer, no_keep;
+      verify, force, repair, newer, no_keep, allow_partial;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 
