@@ -35,12 +35,6 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
         err, ERR_IMAGE_UNSUPPORTED,
         "%s: is wrapped (%s), so that its tables cannot be read alone; unpack it first",
         source_url (q->image.sources[0]), wrapper_name (q->image.wrapper));
-  if (q->image.stream)
-    return fail (
-        err, ERR_SOURCE_FAILED,
-        "%s: the server does not honour ranges, so that its tables cannot be read alone; "
-        "fetch the image first",
-        source_url (q->image.sources[0]));
   return 0;
 }
 
@@ -285,8 +279,11 @@ print_format (FILE *out, const struct qcow2_header *h)
 {
   fprintf (out,
            "    \"format\": \"qcow2\",\n"
-           "    \"virtual-size\": %" PRIu64 ",\n"
-           "    \"actual-size\": %" PRIu64 ",\n"
+           "    \"virtual-size\": %" PRIu64 ",\n",
+           h->virtual_size);
+  if (h->file_len != QCOW2_LEN_UNKNOWN)
+    fprintf (out, "    \"actual-size\": %" PRIu64 ",\n", h->file_len);
+  fprintf (out,
            "    \"cluster-size\": %" PRIu64 ",\n"
            "    \"dirty-flag\": %s,\n"
            "    \"encrypted\": false,\n"
@@ -301,7 +298,7 @@ print_format (FILE *out, const struct qcow2_header *h)
            "            \"extended-l2\": %s\n"
            "        }\n"
            "    },\n",
-           h->virtual_size, h->file_len, h->cluster_size, json_bool (h->dirty),
+           h->cluster_size, json_bool (h->dirty),
            h->version == 2 ? "0.10" : "1.1", h->compression == QCOW2_ZSTD ? "zstd" : "zlib",
            json_bool (h->compatible & 1), 1u << h->refcount_order, json_bool (h->extended_l2));
 }

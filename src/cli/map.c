@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/imports.h"
@@ -86,7 +87,7 @@ copy_info (void *ctx, const struct qimport_info *info)
 static bool
 is_address (const char *word)
 {
-  return strstr (word, "://") != NULL || strcmp (word, "-") == 0;
+  return strstr (word, "://") != NULL || url_descriptor (word, NULL);
 }
 
 /* WORD is an import of the journal; *J stays open then, for the caller. */

@@ -142,7 +142,7 @@ read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *
 int
 stream_find_disk (struct stream *s, struct error *err)
 {
-  struct image_reader r = { read_for_snapshot, s, horizon (s) };
+  struct image_reader r = { read_for_snapshot, s, horizon (s), 64 << 10 };
   int rc = image_snapshots_go_on (&s->snapshots, &r, &s->header, image_search_snapshot,
                                   &s->search, err);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -51,7 +52,7 @@ image_absolute_url (const char *url, char **out, struct error *err)
 {
   OWN_MEM char *cwd = NULL;
 
-  if (strcmp (url, "-") == 0 || url[0] == '/' || strstr (url, "://") != NULL) {
+  if (url_descriptor (url, NULL) || url[0] == '/' || strstr (url, "://") != NULL) {
     *out = strdup (url);
     return *out == NULL ? fail_memory (err, "the URL") : 0;
   }
@@ -339,10 +340,10 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
           == -1
       || look_at_wrapper (i, k, head, len, err) == -1)
     return -1;
-  if (!found.ranges || spec->stream || (recorded && spec->was_stream)
+  if (!found.ranges && found.length == 0)
+    return refuse_empty (i, k, err);
+  if ((!found.ranges && !spec->describe) || spec->stream || (recorded && spec->was_stream)
       || i->wrapper != WRAPPER_NONE) {
-    if (found.length == 0)
-      return refuse_empty (i, k, err);
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
                    "%s: a backing file must come from a server that honours ranges",
@@ -396,7 +397,7 @@ check_scheme (const char *url, const char *absolute, struct error *err)
   OWN_MEM char *meant = NULL;
   char shown[512];
 
-  if (rest == NULL || access (absolute, F_OK) == 0)
+  if (rest == NULL || url_descriptor (url, NULL) || access (absolute, F_OK) == 0)
     return 0;
   if (asprintf (&meant, "https://%s", rest) == -1) {
     meant = NULL;

@@ -17,6 +17,7 @@ librooms_la_SOURCES += \
 	src/source/rate.h \
 	src/source/read_forward.c \
 	src/source/read_ranges.c \
+	src/source/recall.c \
 	src/source/request.c \
 	src/source/response.c \
 	src/source/response.h \
