@@ -298,9 +298,9 @@ print_format (FILE *out, const struct qcow2_header *h)
            "            \"extended-l2\": %s\n"
            "        }\n"
            "    },\n",
-           h->cluster_size, json_bool (h->dirty),
-           h->version == 2 ? "0.10" : "1.1", h->compression == QCOW2_ZSTD ? "zstd" : "zlib",
-           json_bool (h->compatible & 1), 1u << h->refcount_order, json_bool (h->extended_l2));
+           h->cluster_size, json_bool (h->dirty), h->version == 2 ? "0.10" : "1.1",
+           h->compression == QCOW2_ZSTD ? "zstd" : "zlib", json_bool (h->compatible & 1),
+           1u << h->refcount_order, json_bool (h->extended_l2));
 }
 
 /* Whether start would take it, as far as the image says; WHY as start would put it. */
