@@ -39,8 +39,8 @@ forward_found (const struct forward *f, uint64_t *guest, uint64_t *data)
 
   if (s == NULL || s->copy == NULL || s->spec.imp->sealed)
     return false;
-  *guest = s->guest_found;
-  *data = s->data_found;
+  *guest = s->tables.guest_found;
+  *data = s->tables.data_found;
   return true;
 }
 

@@ -46,8 +46,8 @@ stream_warn (const struct stream *s, const char *fmt, ...)
 static int
 read_more (struct stream *s, size_t *got, struct error *err)
 {
-  uint8_t *to = s->buf + s->have;
-  size_t room = (size_t)(2 * s->piece - s->have);
+  uint8_t *to = s->window.buf + s->window.have;
+  size_t room = (size_t)(2 * s->piece - s->window.have);
 
   if (s->wrapped != NULL)
     return wrapped_read (s->wrapped, to, room, got, err);
@@ -61,8 +61,8 @@ tell_fetched (struct stream *s)
   uint64_t bytes = source_fetched (s->spec.image->sources[0]), kept;
 
   kept = s->wrapped != NULL ? wrapped_recalled (s->wrapped) : 0;
-  if (kept > s->fetched_before)
-    bytes += kept - s->fetched_before;
+  if (kept > s->supply.fetched_before)
+    bytes += kept - s->supply.fetched_before;
   copy_submit_fetched (s->copy, bytes);
 }
 
@@ -70,19 +70,19 @@ tell_fetched (struct stream *s)
 static int
 fill (struct stream *s, struct error *err)
 {
-  while (!s->ended && s->have < 2 * s->piece) {
+  while (!s->supply.ended && s->window.have < 2 * s->piece) {
     size_t got;
 
     if (read_more (s, &got, err) == -1)
       return -1;
     if (got == 0) {
-      s->ended = true;
-      memset (s->buf + s->have, 0, BUFFER - s->have);
+      s->supply.ended = true;
+      memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
     }
     if (s->spec.hashes && s->wrapped == NULL)
-      hash_update (&s->hash, s->buf + s->have, got);
-    s->have += got;
-    s->pos += got;
+      hash_update (&s->supply.hash, s->window.buf + s->window.have, got);
+    s->window.have += got;
+    s->supply.pos += got;
     if (s->copy != NULL)
       tell_fetched (s);
   }
@@ -92,26 +92,27 @@ fill (struct stream *s, struct error *err)
 int
 stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err)
 {
-  size_t before = at.v < s->at ? (size_t)min_u64 (len, s->at - at.v) : 0;
+  size_t before = at.v < s->window.at ? (size_t)min_u64 (len, s->window.at - at.v) : 0;
 
   if (before > 0 && spool_read (s->spool, at, buf, before, err) == -1)
     return -1;
   if (len > before)
-    memcpy ((uint8_t *)buf + before, s->buf + (at.v + before - s->at), len - before);
+    memcpy ((uint8_t *)buf + before, s->window.buf + (at.v + before - s->window.at),
+            len - before);
   return 0;
 }
 
 static void
 next_piece (struct stream *s)
 {
-  uint64_t gone = min_u64 (s->piece, s->have);
+  uint64_t gone = min_u64 (s->piece, s->window.have);
 
-  memmove (s->buf, s->buf + gone, (size_t)(s->have - gone));
-  s->at += s->piece;
-  s->have -= gone;
-  s->looked = false;
-  if (s->ended)
-    memset (s->buf + s->have, 0, BUFFER - s->have);
+  memmove (s->window.buf, s->window.buf + gone, (size_t)(s->window.have - gone));
+  s->window.at += s->piece;
+  s->window.have -= gone;
+  s->window.looked = false;
+  if (s->supply.ended)
+    memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
 }
 
 /* ---- The end ------------------------------------------------------------------------------
@@ -126,23 +127,23 @@ ended_early (const struct stream *s, struct error *err)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image in the %s file is truncated: its tables or clusters lie beyond "
                  "its %" PRIu64 " bytes; publish it again, whole",
-                 stream_url (s), wrapper_name (s->spec.image->wrapper), s->pos);
-  if (!s->pipe)
+                 stream_url (s), wrapper_name (s->spec.image->wrapper), s->supply.pos);
+  if (!s->supply.pipe)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
                  " bytes; publish it again, whole",
-                 stream_url (s), s->pos);
+                 stream_url (s), s->supply.pos);
   if (!s->spec.begun)
     return fail (err, ERR_SOURCE_ENDED,
                  "the pipe ended after %" PRIu64 " bytes, before the image did; start again "
                  "with the whole image on standard input",
-                 s->pos);
+                 s->supply.pos);
   return fail (
       err, ERR_SOURCE_ENDED,
       "the pipe ended after %" PRIu64
       " bytes, before the image did, and all of them are needed again; `qimport resume` "
       "goes on",
-      s->pos);
+      s->supply.pos);
 }
 
 /* Is all there that the header, the tables and the clusters need? */
@@ -152,19 +153,22 @@ check_end (struct stream *s, struct error *err)
   struct qcow2_header again;
   struct error why;
 
-  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->pos
-      || s->data_end > s->pos || s->compressed_end >= s->pos + SECTOR)
+  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->supply.pos
+      || s->places.data_end > s->supply.pos
+      || s->places.compressed_end >= s->supply.pos + SECTOR)
     return ended_early (s, err);
-  if (s->pipe
-      && qcow2_header_parse (&again, s->head, s->head_len, s->pos, UINT64_MAX, &why) == -1)
+  if (s->supply.pipe
+      && qcow2_header_parse (&again, s->head.bytes, s->head.len, s->supply.pos, UINT64_MAX,
+                             &why)
+             == -1)
     return ended_early (s, err);
-  if (s->known_len == UINT64_MAX || s->known_len == s->pos)
+  if (s->supply.known_len == UINT64_MAX || s->supply.known_len == s->supply.pos)
     return 0;
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: has %" PRIu64 " bytes, not the %" PRIu64
                " that the import began with; give "
                "the same image, or begin anew with `qimport resume --restart %.8s`",
-               stream_url (s), s->pos, s->known_len, s->spec.imp->id);
+               stream_url (s), s->supply.pos, s->supply.known_len, s->spec.imp->id);
 }
 
 static void
@@ -186,21 +190,21 @@ finish_stream (struct stream *s, struct error *err)
   struct checksum sum;
 
   if (s->spec.hashes) {
-    hash_peek (&s->hash, &sum);
+    hash_peek (&s->supply.hash, &sum);
     checksum_text (s->result->checksum, &sum);
   }
   /* of a wrapped image it is the file's, by which that is known again */
-  record->length = s->wrapped == NULL ? s->pos : wrapped_taken (s->wrapped);
+  record->length = s->wrapped == NULL ? s->supply.pos : wrapped_taken (s->wrapped);
   journal_map_stop_when (s->map, s->spec.seal_stop);
   if (journal_put_layer (s->spec.journal, imp->no, 0, record, err) == -1
       || journal_map_seal (s->map, imp, err) == -1)
     return -1;
-  if (imp->segments != s->segments)
+  if (imp->segments != s->places.segments)
     return fail (err, ERR_INTERNAL,
                  "of %" PRIu64 " segments of a stream %" PRIu64
                  " were handed on: please report "
                  "this",
-                 imp->segments, s->segments);
+                 imp->segments, s->places.segments);
   tell_spooled (s);
   copy_submit_end (s->copy);
   return 0;
@@ -221,7 +225,7 @@ refuse_other (const struct stream *s, struct error *err)
 static uint64_t
 image_len (const struct stream *s)
 {
-  return s->pipe ? QCOW2_LEN_UNKNOWN : s->spec.image->records[0].length;
+  return s->supply.pipe ? QCOW2_LEN_UNKNOWN : s->spec.image->records[0].length;
 }
 
 /* The first bytes, of which the header is parsed, and parsed again at the end; the same as
@@ -231,29 +235,31 @@ take_head (struct stream *s, struct error *err)
 {
   struct journal_layer *record = &s->spec.image->records[0];
   uint8_t digest[DIGEST_SIZE];
-  uint64_t len = s->ended && s->have < QCOW2_HEADER_MIN ? s->have : image_len (s);
+  uint64_t len
+      = s->supply.ended && s->window.have < QCOW2_HEADER_MIN ? s->window.have : image_len (s);
   struct digest d;
   size_t need;
 
-  if (qcow2_header_need (s->buf, (size_t)s->have, len, &need, err) == -1) {
+  if (qcow2_header_need (s->window.buf, (size_t)s->window.have, len, &need, err) == -1) {
     if (!s->spec.begun)
       return -1;
-    return s->pipe && len == s->have ? ended_early (s, err) : refuse_other (s, err);
+    return s->supply.pipe && len == s->window.have ? ended_early (s, err)
+                                                   : refuse_other (s, err);
   }
-  if (need > s->have)
+  if (need > s->window.have)
     return ended_early (s, err);
   digest_init (&d);
-  digest_update (&d, s->buf, need);
+  digest_update (&d, s->window.buf, need);
   digest_peek (&d, digest);
   if (s->spec.begun && !s->spec.restart
       && memcmp (digest, record->head_digest, DIGEST_SIZE) != 0)
     return refuse_other (s, err);
   memcpy (record->head_digest, digest, DIGEST_SIZE);
-  s->head = malloc (need);
-  if (s->head == NULL)
+  s->head.bytes = malloc (need);
+  if (s->head.bytes == NULL)
     return fail_memory (err, "the image's header");
-  memcpy (s->head, s->buf, need);
-  s->head_len = need;
+  memcpy (s->head.bytes, s->window.buf, need);
+  s->head.len = need;
   return 0;
 }
 
@@ -292,8 +298,8 @@ begin_stream (struct stream *s, struct error *err)
   struct journal_import *imp = s->spec.imp;
 
   if (stream_check_unwrapped (s, err) == -1 || take_head (s, err) == -1
-      || qcow2_header_parse (&s->header, s->head, s->head_len, image_len (s), s->spec.max_size,
-                             err)
+      || qcow2_header_parse (&s->header, s->head.bytes, s->head.len, image_len (s),
+                             s->spec.max_size, err)
              == -1
       || check_layers (s, err) == -1)
     return -1;
@@ -302,9 +308,9 @@ begin_stream (struct stream *s, struct error *err)
   s->search.name = s->spec.snapshot;
   s->search.max_size = s->spec.max_size;
   s->piece = max_u64 (PIECE_LEAST, 2 * s->header.cluster_size);
-  s->unit = unit_size (s);
-  s->table_buf = malloc (s->header.cluster_size);
-  if (s->table_buf == NULL)
+  s->places.unit = unit_size (s);
+  s->tables.buf = malloc (s->header.cluster_size);
+  if (s->tables.buf == NULL)
     return fail_memory (err, "an L2 table");
   image->layers[0].header = s->header;
   image->formats[0].compression = s->header.compression;
@@ -347,15 +353,15 @@ run_stream (struct stream *s, struct error *err)
 static int
 look (struct stream *s, struct error *err)
 {
-  bool ended = s->ended;
+  bool ended = s->supply.ended;
 
   if (fill (s, err) == -1 || (!s->have_header && begin_stream (s, err) == -1)
       || fill (s, err) == -1 || stream_find_disk (s, err) == -1
       || (s->have_disk && s->copy == NULL && run_stream (s, err) == -1)
       || (s->copy != NULL && stream_parse_tables (s, err) == -1))
     return -1;
-  s->looked = true;
-  return s->ended && !ended ? check_end (s, err) : 0;
+  s->window.looked = true;
+  return s->supply.ended && !ended ? check_end (s, err) : 0;
 }
 
 int
@@ -365,14 +371,14 @@ stream_step (struct stream *s, struct error *err)
 
   if (s->spec.verbs->check (s->spec.ctx, err) == -1)
     return -1;
-  if (!s->looked)
+  if (!s->window.looked)
     return look (s, err) == -1 ? -1 : 1;
   rc = s->copy != NULL ? stream_place_late (s, err) : 0;
   if (rc != 0)
     return rc;
   if (stream_place_piece (s, err) == -1)
     return -1;
-  if (s->ended && s->have <= s->piece)
+  if (s->supply.ended && s->window.have <= s->piece)
     return finish_stream (s, err);
   next_piece (s);
   return 1;
@@ -384,7 +390,7 @@ recall_length (struct stream *s, struct error *err)
 {
   OWN_MEM struct journal_layer *layer = NULL;
 
-  s->known_len = UINT64_MAX;
+  s->supply.known_len = UINT64_MAX;
   if (s->wrapped != NULL || !s->spec.begun || s->spec.restart)
     return 0;
   layer = malloc (sizeof *layer);
@@ -392,7 +398,7 @@ recall_length (struct stream *s, struct error *err)
     return fail_memory (err, "the stream");
   if (journal_get_layer (s->spec.journal, s->spec.imp->no, 0, layer, err) == -1)
     return -1;
-  s->known_len = layer->length;
+  s->supply.known_len = layer->length;
   return 0;
 }
 
@@ -407,12 +413,12 @@ stream_open (struct stream **out, const struct forward_spec *spec,
     return fail_memory (err, "the stream");
   s->spec = *spec;
   s->result = result;
-  s->fetched_before = imp->now.fetched;
+  s->supply.fetched_before = imp->now.fetched;
   s->piece = PIECE_LEAST; /* until the header is known */
-  s->pipe = spec->image->records[0].length == UINT64_MAX;
-  s->buf = malloc (BUFFER);
-  hash_init (&s->hash, checksum_text_algorithm (spec->checksum));
-  if (s->buf == NULL)
+  s->supply.pipe = spec->image->records[0].length == UINT64_MAX;
+  s->window.buf = malloc (BUFFER);
+  hash_init (&s->supply.hash, checksum_text_algorithm (spec->checksum));
+  if (s->window.buf == NULL)
     return fail_memory (err, "the stream");
   if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1
       || spool_open (&s->spool, imp->target, strcmp (imp->target_kind, "file") != 0,
@@ -433,11 +439,11 @@ stream_close (struct stream *s)
   journal_reader_close (s->reader);
   spool_close (s->spool);
   wrapped_close (s->wrapped);
-  free (s->head);
-  free (s->tables);
-  free (s->table_buf);
-  free (s->dropped.byte);
-  free (s->late.byte);
-  free (s->buf);
+  free (s->head.bytes);
+  free (s->tables.table);
+  free (s->tables.buf);
+  free (s->places.dropped.byte);
+  free (s->places.late.byte);
+  free (s->window.buf);
   free (s);
 }

@@ -111,7 +111,7 @@ stream_open_wrapped (struct stream *s, struct error *err)
                 .threads = o->threads },
     .length = s->spec.image->records[0].length,
     .most = o->max_size + o->max_size / 16 + BESIDE_DISK,
-    .hash = s->spec.hashes ? &s->hash : NULL,
+    .hash = s->spec.hashes ? &s->supply.hash : NULL,
     .lost = on_lost,
     .ctx = s,
   };
@@ -123,7 +123,7 @@ stream_open_wrapped (struct stream *s, struct error *err)
   tell_cost (s);
   warn_room (s);
   spec.kept = s->result->kept;
-  s->pipe = true;
+  s->supply.pipe = true;
   return wrapped_open (&s->wrapped, &spec, err);
 }
 
@@ -133,7 +133,7 @@ stream_check_unwrapped (const struct stream *s, struct error *err)
   enum wrapper kind = WRAPPER_NONE;
 
   if (s->wrapped != NULL)
-    kind = unwrap_recognise (s->buf, (size_t)s->have);
+    kind = unwrap_recognise (s->window.buf, (size_t)s->window.have);
   if (kind == WRAPPER_NONE)
     return 0;
   unwrap_refuse (kind, s->spec.image->wrapper, err);
