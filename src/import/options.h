@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options.c); the command line, the manual's test, completions and the journal
+ * of one table (options_table.c); the command line, the manual's test, completions and the journal
  * (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
@@ -25,7 +25,7 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
-  bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
+  bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
 struct qimport_options {

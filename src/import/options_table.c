@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options: see options.h.  A new option is a row of the table here, a field in options.h, and
- * its paragraph in the manual, which a test misses otherwise.
+ * options_table: see options.h.  A new option is a row of the table here, a field in options.h,
+ * and its paragraph in the manual, which a test misses otherwise.
  */
-#include "import/options.h"
+#include "import/options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "import/memo.h"
-#include "import/options_inner.h"
 #include "qimport.h"
 
 enum {
