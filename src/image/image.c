@@ -438,6 +438,7 @@ image_open (struct image *i, const struct image_spec *spec, struct error *err)
   for (k = 0; k < i->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)spec->mirrors : NULL;
     so.credentials_url = i->urls[0];
+    so.length = k == 0 ? spec->source.length : 0;
     if (open_layer (i, spec, k, &so, err) == -1)
       return -1;
   }

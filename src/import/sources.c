@@ -126,7 +126,8 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .event = on_event,
                 .event_ctx = q,
                 .forward = o->stream,
-                .recall = q->standing.describes },
+                .recall = q->standing.describes,
+                .length = o->length },
   };
   import_source_options (q, &spec->source);
 }

@@ -48,6 +48,9 @@ struct journal_map {
   bool was_sealed;
   uint64_t taken, taken_extents; /* segments so far in this run */
   uint64_t recorded;             /* segments of earlier runs */
+  struct {
+    uint64_t guest, zeros, stored;
+  } totals, handed; /* as far as the tables tell; what was taken */
 
   struct rows rows; /* extents to be stored */
 };
