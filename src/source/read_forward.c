@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-enum { PIPE_HEAD = 512, HEAD_WAIT_MS = 1000 };
+enum { MAGIC = 8, PIPE_HEAD = 512, HEAD_WAIT_MS = 1000 };
 
 int
 stream_alloc (struct source *s, size_t head_max, struct error *err)
@@ -143,15 +143,28 @@ stream_fill (struct source *s, size_t len, int wait_ms, struct error *err)
   return 0;
 }
 
+/* A pipe may stay open behind something small: what tells what it is, and what else comes soon.
+ */
+static int
+fill_pipe (struct source *s, size_t most, struct error *err)
+{
+  size_t head = min_u64 (most, PIPE_HEAD);
+
+  if (s->options.recall)
+    return stream_fill (s, head, -1, err);
+  return stream_fill (s, min_u64 (most, MAGIC), -1, err) == -1
+                 || stream_fill (s, most, HEAD_WAIT_MS, err) == -1
+             ? -1
+             : 0;
+}
+
 int
 stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
              struct error *err)
 {
-  /* A pipe may stay open behind a small image: what tells what it is, and what else comes. */
-  size_t least = s->kind == SOURCE_PIPE ? min_u64 (head_max, PIPE_HEAD) : head_max;
-
-  if (stream_fill (s, least, -1, err) == -1
-      || (!s->options.recall && stream_fill (s, head_max, HEAD_WAIT_MS, err) == -1))
+  if ((s->kind == SOURCE_PIPE ? fill_pipe (s, head_max, err)
+                              : stream_fill (s, head_max, -1, err))
+      == -1)
     return -1;
   *head_len = (size_t)min_u64 (head_max, s->stream.fill);
   stream_copy (&s->stream, head, *head_len);

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """feed: play whoever hands over an open descriptor and what comes through it.
 
-    feed.py KIND [--stay] [--reset] [--nonblock] [--chunk N] [--pause-at N] [--left FILE]
+    feed.py KIND [--stay] [--reset] [--nonblock] [--chunk N] [--rate N] [--left FILE]
             [--timeout S] IMAGE COMMAND...
 
 Runs COMMAND with IMAGE coming through a descriptor, whose number stands for each @ in its words
 and which is its standard input too.  KIND is pipe, fifo, socket (a pair of them), tcp or file.
 --stay leaves it open behind the last byte until COMMAND ends; --reset breaks a tcp connection
-off there; --chunk writes so many bytes at a time, 0 a random number; --left puts what was not
+off there; --chunk writes so many bytes at a time, 0 a random number, --rate so many a second; --left puts what was not
 read into FILE; --timeout kills COMMAND after so many seconds (exit status 124).  Else the exit
 status is COMMAND's.
 """
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 
 def arguments():
@@ -30,6 +31,7 @@ def arguments():
     p.add_argument("--reset", action="store_true")
     p.add_argument("--nonblock", action="store_true")
     p.add_argument("--chunk", type=int, default=1 << 16)
+    p.add_argument("--rate", type=int, default=0)
     p.add_argument("--left")
     p.add_argument("--timeout", type=float, default=60)
     p.add_argument("image")
@@ -69,6 +71,8 @@ def write_all(a, front):
                 data = f.read(a.chunk or chance.randrange(1, 5000))
                 if not data:
                     break
+                if a.rate:
+                    time.sleep(len(data) / a.rate)
                 while data:
                     data = data[os.write(front, data):]
     except (BrokenPipeError, ConnectionResetError):
