@@ -21,6 +21,7 @@ enum option_type {
   TYPE_CHECKSUM, /* char *, as checksum_text () writes it */
   TYPE_SHA256,   /* the same, of 64 hexadecimal digits: another name of the row before it */
   TYPE_LIST,     /* struct option_list, of URLs */
+  TYPE_WORD,     /* uint64_t: which of the words of the argument, from 0 */
   TYPE_CHOICE /* bool: true for the second word of the argument; with LEAST 1 for the first */
 };
 

@@ -8,6 +8,7 @@ librooms_la_SOURCES += \
 	src/source/failure.c \
 	src/source/fetch.c \
 	src/source/local_file.c \
+	src/source/login.c \
 	src/source/mirror.c \
 	src/source/open_source.c \
 	src/source/outcome.c \
@@ -19,6 +20,8 @@ librooms_la_SOURCES += \
 	src/source/read_forward.c \
 	src/source/read_ranges.c \
 	src/source/recall.c \
+	src/source/refusal.c \
+	src/source/refusal.h \
 	src/source/request.c \
 	src/source/response.c \
 	src/source/response.h \

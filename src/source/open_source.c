@@ -27,8 +27,9 @@ static char **
 option_string (struct source_options *o, size_t i)
 {
   const char **strings[]
-      = { &o->header_file, &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
-          &o->cert,        &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4 };
+      = { &o->header_file,    &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
+          &o->cert,           &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4,
+          &o->proxy_user_file };
 
   return i < sizeof strings / sizeof strings[0] ? (char **)strings[i] : NULL;
 }
@@ -197,7 +198,8 @@ open_all (struct source *s, const char *url, const struct source_options *option
           struct error *err)
 {
   if (options_copy (&s->options, options, err) == -1
-      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1)
+      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1
+      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
     return -1;
   s->options.credentials_url = NULL; /* the caller's */
   return needs_credentials (s) ? credentials_read (s, err) : 0;
@@ -282,6 +284,7 @@ source_close (struct source *s)
   if (s->recall.fd != -1)
     close (s->recall.fd);
   credentials_release (&s->credentials);
+  credentials_release (&s->for_proxy);
   options_release (&s->options);
   free (s->places);
   free (s->proof);

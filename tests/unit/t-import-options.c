@@ -38,6 +38,8 @@ some_value (const struct option_row *row)
     return "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
   case TYPE_LIST:
     return "http://h/a\\x41";
+  case TYPE_WORD:
+    return strrchr (row->info.argument, '|') + 1;
   case TYPE_CHOICE:
     return strcmp (row->info.fallback, "on") == 0 ? "off"
                                                   : strchr (row->info.argument, '|') + 1;
