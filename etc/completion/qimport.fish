@@ -80,6 +80,8 @@ complete -c qimport -n '__fish_seen_subcommand_from start resume ensure audit in
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure audit info map' -l aws-sigv4 -x -d 'sign requests, as curl\'s; needs --user-file'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l mirror -x -d 'another place that serves the same bytes'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l stream -d 'read forward from the start, without ranges'
+complete -c qimport -n '__fish_seen_subcommand_from start resume ensure info map' -l length -x -d 'of a pipe or socket: so many bytes are the image\'s'
+complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l once -d 'nothing of an import that does not complete stays'
 complete -c qimport -n '__fish_seen_subcommand_from info map' -l allow-partial -d 'a map without its backing file: what it has is not known'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l max-size -x -d 'refuse larger virtual disks'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l checksum -x -d 'what the image file\'s checksum must be'

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options_table.c); the command line, the manual's test, completions and the journal
- * (which remembers what holds at resume) read that table.
+ * of one table (options_table.c); the command line, the manual's test, completions and the
+ * journal (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
 #define QIMPORT_IMPORT_OPTIONS_H
