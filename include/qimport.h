@@ -284,6 +284,12 @@ int qimport_run (struct qimport *q, int (*progress) (void *ctx, const struct qim
 int qimport_info_json (const char *url, const struct qimport_options *options, char **json,
                        struct qimport_error *err);
 
+/* What must be known before its data come: JSON with virtual_size, cluster_bits, and
+ * data_clusters, [first, last] for each run of the disk's clusters that are stored in the image
+ * itself, backing files left out. */
+int qimport_headers_json (const char *url, const struct qimport_options *options, char **json,
+                          struct qimport_error *err);
+
 /* Bytes of the disk that are alike, in the words of `qemu-img map`. */
 enum qimport_extent_flag {
   QIMPORT_PRESENT = 1,    /* a layer says what they are; no flag at all: the backing file that

@@ -393,9 +393,63 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   return 0;
 }
 
-int
-qimport_info_json (const char *url, const struct qimport_options *options, char **json,
-                   struct qimport_error *error)
+/* ---- headers ------------------------------------------------------------------------------
+ */
+
+struct cluster_run {
+  FILE *out;
+  uint64_t size; /* of a cluster */
+  uint64_t first, end;
+  bool any;
+};
+
+static void
+print_run (struct cluster_run *r)
+{
+  if (r->end > r->first)
+    fprintf (r->out, "%s[%" PRIu64 ", %" PRIu64 "]", r->any ? ", " : "", r->first, r->end - 1);
+  r->any |= r->end > r->first;
+}
+
+/* Guest clusters of which some bytes are stored in the image itself. */
+static int
+add_clusters (void *ctx, const struct extent *e, struct error *err)
+{
+  struct cluster_run *r = ctx;
+  uint64_t first = e->guest.v / r->size, end = (extent_guest_end (e) - 1) / r->size + 1;
+
+  (void)err;
+  if (e->layer > 0 || (e->kind != EXTENT_DATA && e->kind != EXTENT_COMPRESSED))
+    return 0;
+  if (first > r->end || r->end == 0) {
+    print_run (r);
+    r->first = first;
+  }
+  r->end = end;
+  return 0;
+}
+
+static int
+print_headers (struct qimport *q, FILE *out, struct error *err)
+{
+  unsigned bits = q->image.formats[0].cluster_bits;
+  struct cluster_run run = { .out = out, .size = UINT64_C (1) << bits };
+  const struct map_sink sink = { .extent = add_clusters, .ctx = &run };
+
+  fprintf (out, "{\"virtual_size\": %" PRIu64 ", \"cluster_bits\": %u, \"data_clusters\": [",
+           q->imp.virtual_size, bits);
+  if (map_walk (q->image.layers, 1, q->imp.virtual_size, &sink, err) == -1)
+    return -1;
+  print_run (&run);
+  fputs ("]}\n", out);
+  return 0;
+}
+
+typedef int (*image_print) (struct qimport *q, FILE *out, struct error *err);
+
+static int
+describe (const char *url, const struct qimport_options *options, image_print print,
+          char **json, struct qimport_error *error)
 {
   struct qimport *q = calloc (1, sizeof *q);
   struct error err;
@@ -411,8 +465,22 @@ qimport_info_json (const char *url, const struct qimport_options *options, char 
   }
   rc = open_described (q, url, options, &err);
   if (rc == 0)
-    rc = print_info (q, out, &err);
+    rc = print (q, out, &err);
   rc = end_document (out, json, rc, &err);
   qimport_close (q);
   return rc == -1 ? publish_error (error, &err) : 0;
+}
+
+int
+qimport_info_json (const char *url, const struct qimport_options *options, char **json,
+                   struct qimport_error *error)
+{
+  return describe (url, options, print_info, json, error);
+}
+
+int
+qimport_headers_json (const char *url, const struct qimport_options *options, char **json,
+                      struct qimport_error *error)
+{
+  return describe (url, options, print_headers, json, error);
 }
