@@ -28,6 +28,7 @@ struct option_memo {
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
+/* A member for each row of the table in options_table.c. */
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 

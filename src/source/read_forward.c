@@ -17,7 +17,7 @@ enum { MAGIC = 8, PIPE_HEAD = 512, HEAD_WAIT_MS = 1000 };
 int
 stream_alloc (struct source *s, size_t head_max, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
 
   if (st->buf != NULL)
     return 0;
@@ -34,7 +34,7 @@ stream_room (const struct source *s, size_t len)
 }
 
 static void
-stream_put (struct stream *st, const uint8_t *data, size_t len)
+stream_put (struct inflow *st, const uint8_t *data, size_t len)
 {
   size_t end = (st->start + st->fill) % st->cap;
   size_t first = (size_t)min_u64 (len, st->cap - end);
@@ -45,7 +45,7 @@ stream_put (struct stream *st, const uint8_t *data, size_t len)
 }
 
 static void
-stream_copy (const struct stream *st, uint8_t *out, size_t len)
+stream_copy (const struct inflow *st, uint8_t *out, size_t len)
 {
   size_t first = (size_t)min_u64 (len, st->cap - st->start);
 
@@ -54,7 +54,7 @@ stream_copy (const struct stream *st, uint8_t *out, size_t len)
 }
 
 static size_t
-stream_take (struct stream *st, uint8_t *out, size_t max)
+stream_take (struct inflow *st, uint8_t *out, size_t max)
 {
   size_t len = (size_t)min_u64 (max, st->fill);
 
@@ -73,7 +73,7 @@ take_bytes (void *ctx, host_off at, const uint8_t *data, size_t len, struct erro
 
   (void)at;
   (void)err;
-  if (s->reference->id.trust != SOURCE_TRUST_STRONG)
+  if (s->places.reference->image.id.trust != SOURCE_TRUST_STRONG)
     digest_update (&s->stream.seen, data, len);
   stream_put (&s->stream, data, len);
   return 0;
@@ -92,7 +92,7 @@ stream_adopt (struct job *job, uint64_t total, struct error *err)
   job->tail_len = 0;
   job->sink = take_bytes;
   job->ctx = s;
-  job->answer.skip = 0;
+  job->answer.bytes.skip = 0;
   s->stream.begun = true;
   s->stream.job = job;
   return 0;
@@ -112,7 +112,7 @@ stream_begin (struct source *s, struct error *err)
   s->stream.job = job_new (s, JOB_STREAM, range, take_bytes, s);
   if (s->stream.job == NULL)
     return fail (err, ERR_INTERNAL, "%s: no room for the stream", s->shown);
-  s->stream.job->bound = s->reference;
+  s->stream.job->bound = s->places.reference;
   return 0;
 }
 
@@ -121,7 +121,7 @@ static int
 stream_fill (struct source *s, size_t len, int wait_ms, struct error *err)
 {
   int64_t until = monotonic_ms () + wait_ms;
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
   size_t got;
   int rc;
 
@@ -207,7 +207,7 @@ static int
 read_pipe (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
            struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
   int rc = 0;
 
   *got = 0;
@@ -230,7 +230,7 @@ static int
 read_http (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
            struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
   int r = 0;
 
   if (!st->begun && stream_begin (s, err) == -1)
@@ -253,7 +253,7 @@ read_http (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
 int
 source_stream_poll (struct source *s, void *buf, size_t max, size_t *got, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
 
   *got = 0;
   if (s->kind != SOURCE_HTTP || (st->job == NULL && st->fill == 0))
