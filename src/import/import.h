@@ -59,6 +59,8 @@ struct standing {
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
   bool renews;     /* over an older image that this program imported: what is the same stays */
   bool describes;  /* only looks: has neither journal nor target */
+  bool began;      /* its target was made by this run, too: it can be taken back (--once) */
+  char replaces[37]; /* an import of the same target that nobody can resume; "" */
 };
 
 /* Events from before the import was in the journal. */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/descriptor.h"
+
 int
 import_not_asked (struct qimport *q, struct error *err)
 {
@@ -108,7 +110,7 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   int rc;
 
   (void)timeout_ms;
-  if (strcmp (q->given.url, "-") == 0)
+  if (url_descriptor (q->given.url, NULL))
     return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
   q->options = options_copy (given);
   q->doubt.ask_source = true; /* that URL, and no mirror */
