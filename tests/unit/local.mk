@@ -6,6 +6,7 @@ unit_tests =
 unit_tests += tests/unit/t-base-hash
 unit_tests += tests/unit/t-base-url
 unit_tests += tests/unit/t-copy-committer
+unit_tests += tests/unit/t-copy-hash-pair
 unit_tests += tests/unit/t-copy-image-hash
 unit_tests += tests/unit/t-copy-pool
 unit_tests += tests/unit/t-copy-requests
