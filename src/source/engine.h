@@ -213,6 +213,12 @@ struct job {
   struct answer answer;
 };
 
+/* What was read of a stream, for metadata (recall.c). */
+struct recall {
+  int fd; /* -1: nothing was yet */
+  uint64_t have;
+};
+
 struct inflow {
   uint8_t *buf;
   size_t start, fill;
@@ -222,12 +228,7 @@ struct inflow {
   size_t cap;
   bool broke;         /* reset by the other side */
   struct digest seen; /* of all that was put into buf */
-};
-
-/* What was read of a stream, for metadata (recall.c). */
-struct recall {
-  int fd; /* -1: nothing was yet */
-  uint64_t have;
+  struct recall recall;
 };
 
 struct credentials {
@@ -309,7 +310,6 @@ struct source {
   uint32_t random;
   struct inflow stream;
   struct local local;
-  struct recall recall;
 };
 
 /* credentials.c: fill what S knows from the files of the options */

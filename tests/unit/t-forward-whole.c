@@ -128,6 +128,7 @@ a_wrapped_image_is_kept_and_known_again (void **state)
 {
   struct scene *sc = *state;
 
+  scene_needs_gzip ();
   write_image (sc, "--layout interleaved --mix data=3,compressed=1,hole=1");
   scene_must_sh (sc, "gzip -kf i");
   scene_ends (sc, scene_do (sc, "start", "~/i.gz", "~/disk", "memory=256M"), 0, "");
@@ -151,6 +152,7 @@ a_wrapped_image_is_kept_and_known_again (void **state)
 static void
 a_checksum_is_of_all_that_came (void **state)
 {
+  scene_needs_gzip ();
   struct scene *sc = *state;
   char words[128] = "stream checksum=sha256:";
   FILE *sum;
@@ -179,5 +181,5 @@ main (void)
     T (a_checksum_is_of_all_that_came),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -114,6 +114,7 @@ what_was_fetched_of_a_wrapped_file_is_kept (void **state)
 {
   struct scene *sc = *state;
 
+  scene_needs_gzip ();
   scene_must_sh (sc, "head -c 6000000 /dev/urandom >raw; truncate -s 16M raw;"
                      "qemu-img convert -f raw -O qcow2 raw i; gzip i");
   scene_serve (sc, "i.gz");
@@ -149,5 +150,5 @@ main (void)
     T (what_was_fetched_of_a_wrapped_file_is_kept),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

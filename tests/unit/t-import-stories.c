@@ -328,5 +328,5 @@ main (void)
     T (what_is_asked_of_the_journal),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }
