@@ -196,6 +196,14 @@ check_raw (struct image *i, unsigned k, struct error *err)
   return 0;
 }
 
+/* Nothing of it has to be decoded. */
+static void
+take_as_file (struct layer_format *f)
+{
+  f->raw = true;
+  f->cluster_bits = 16;
+}
+
 static int
 parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t **head,
              size_t *len, struct error *err)
@@ -213,6 +221,8 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
   l->raw = i->formats[k].raw = false;
   i->formats[k].compression = l->header.compression;
   i->formats[k].cluster_bits = l->header.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   if (k == 0)
     return find_snapshot (i, spec, err);
   qcow2_active_disk (&l->header, &l->disk);
@@ -222,7 +232,8 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
 /* The map is sealed: of the header only what decoding needs, once it is known to be the same.
  */
 static int
-glance_layer (struct image *i, unsigned k, const uint8_t *head, size_t len, struct error *err)
+glance_layer (struct image *i, const struct image_spec *spec, unsigned k, const uint8_t *head,
+              size_t len, struct error *err)
 {
   struct qcow2_glance glance;
 
@@ -233,6 +244,8 @@ glance_layer (struct image *i, unsigned k, const uint8_t *head, size_t len, stru
     return -1;
   i->formats[k].compression = glance.compression;
   i->formats[k].cluster_bits = glance.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   return 0;
 }
 
@@ -346,7 +359,7 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
   record_identity (i->sources[k], &found, r);
   if (i->stream)
     return 0;
-  if (sealed && glance_layer (i, k, head, len, err) == -1)
+  if (sealed && glance_layer (i, spec, k, head, len, err) == -1)
     return error_blames_image (err->code) ? head_changed (i, spec, k, err) : -1;
   if (!sealed && parse_layer (i, spec, k, &head, &len, err) == -1)
     return image_name_error (i, k, err);
@@ -368,10 +381,11 @@ image_record_format (struct image *i, char *features, size_t size)
     r->segment_size = max_u64 (r->cluster_size, 1 << 20);
   }
   snprintf (features, size,
-            "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
+            "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s%s",
             h->version, (unsigned long long)h->cluster_size,
             h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
-            wrapped ? " wrapper=" : "", wrapped ? wrapper_name (i->wrapper) : "");
+            i->formats[0].raw && !i->layers[0].raw ? " kept=1" : "", wrapped ? " wrapper=" : "",
+            wrapped ? wrapper_name (i->wrapper) : "");
 }
 
 /* A path that is not there and looks like a URL that lost its beginning. */

@@ -20,6 +20,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   memset (spec, 0, sizeof *spec);
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
+  spec->file_size = o->keep_format ? q->image.layers[0].file_len : 0;
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
   spec->known
@@ -136,6 +137,7 @@ import_begin (struct qimport *q, struct error *err)
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
   q->standing.in_journal = q->standing.fresh = true;
+  import_warn_name (q);
   return import_tell_early (q, err);
 }
 
@@ -143,8 +145,8 @@ int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
-      || import_open_image (q, false, err) == -1)
+  if (import_check_keeping (q, err) == -1 || check_target (q, false, err) == -1
+      || import_checksums (q, err) == -1 || import_open_image (q, false, err) == -1)
     return -1;
   if (q->image.stream)
     return PHASE_STREAM;

@@ -10,6 +10,7 @@ librooms_la_SOURCES += \
 	src/import/events.c \
 	src/import/finish.c \
 	src/import/import.h \
+	src/import/keep_format.c \
 	src/import/mapping.c \
 	src/import/memo.c \
 	src/import/memo.h \

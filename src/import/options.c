@@ -101,6 +101,8 @@ static const struct option_row rows[] = {
        COPY, 0, TYPE_FILE, spool_dir, CHANGES, 0, 0),
   ROW ("no-keep", NULL, "keep nothing of a wrapped file for a resume", NULL, COPY, 0,
        TYPE_SWITCH, no_keep, CHANGES, 0, 0),
+  ROW ("keep-format", NULL, "TARGET is the image itself, as it is, checked", NULL, FRESH, 0,
+       TYPE_SWITCH, keep_format, DEFINES, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,

@@ -25,6 +25,7 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
+  char *tables;                        /* of a kept image: the digest of its map; NULL: none */
   bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
 };
 
@@ -39,7 +40,7 @@ struct qimport_options {
       *spool_dir;
   struct option_list mirror, backing;
   bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer, no_keep;
+      verify, force, repair, newer, no_keep, keep_format;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -68,6 +68,7 @@ struct target {
   struct target_place place;
   struct target_identity id;
   uint64_t virtual_size;
+  uint64_t file_size;     /* of a file, what it has; of it no byte beyond is read or written */
   struct nbd_export *nbd; /* NULL: there is a descriptor */
   int fd;                 /* the locks hang on its open file description */
   int raw_fd;             /* for reading; -1: fd */
@@ -76,7 +77,7 @@ struct target {
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */
   bool in_its_place; /* a part file that has been renamed */
-  bool reads_zero, preallocated, same_stays;
+  bool reads_zero, preallocated, same_stays, may_grow;
   enum target_stands stands;
   bool marked;      /* carries our marker: may be written */
   bool repairing;   /* a finished one that --repair may write */
@@ -106,6 +107,12 @@ int target_place_refuse_sources (const struct target_place *p, const struct targ
                                  struct error *err);
 
 /* part_file.c */
+static inline uint64_t
+target_file_size (const struct target_spec *spec)
+{
+  return spec->file_size > 0 ? spec->file_size : spec->virtual_size;
+}
+
 int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
                            struct error *err);
 int target_file_create (struct target *t, const struct target_spec *spec, struct error *err);
@@ -218,6 +225,16 @@ int target_usable (struct target *t, struct error *err);
 int target_flush (struct target *t, bool metadata, struct error *err);
 /* Zeros onto the disk itself, also where it is held back. */
 int target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err);
+
+/* How many of LEN bytes at AT are there: of a file that is shorter than the disk the last ones
+ * are not, and read as zeros. */
+static inline uint64_t
+target_there (const struct target *t, uint64_t at, uint64_t len)
+{
+  if (t->place.kind != TARGET_FILE || at + len <= t->file_size)
+    return len;
+  return at < t->file_size ? t->file_size - at : 0;
+}
 
 /* read.c */
 int target_read_disk (struct target *t, uint64_t at, void *buf, size_t len, struct error *err);

@@ -111,8 +111,11 @@ target_read_disk (struct target *t, uint64_t at, void *to, size_t len, struct er
   OWN_MEM void *bounce = NULL;
   size_t most = BOUNCE_MAX - 2 * (size_t)t->direct_align;
   size_t room = (size_t)align_up (min_u64 (len, most), t->direct_align) + t->direct_align;
+  uint64_t there = target_there (t, at, len);
   int r = 0;
 
+  memset (buf + there, 0, len - there);
+  len = (size_t)there;
   if (t->nbd != NULL) {
     r = export_read (t->nbd, at, buf, len);
     return r == 0 ? 0 : fail_read (t, r, at, err);

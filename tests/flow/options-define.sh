@@ -41,7 +41,7 @@ begun () {
   fresh
   url=$1
   shift
-  case $* in *keep*) truncate -s 12M "$disk" ;; esac
+  case $* in *' keep'*) truncate -s 12M "$disk" ;; esac
   "$QIMPORT" start -q --limit-rate 4M --commit-interval 0.1 "$@" "$url" "$disk" 2>err &
   pid=$!
   for _ in $(seq 100); do
@@ -108,6 +108,8 @@ defines unallocated image.qcow2 active.raw '--unallocated keep' '--unallocated z
 defines unallocated image.qcow2 active.raw '' '--unallocated keep'
 defines backing top.qcow2 over.raw '--backing base.raw' '--backing other.raw'
 defines backing top.qcow2 over.raw '--backing base.raw' '--backing base.raw --backing other.raw'
+defines keep-format image.qcow2 active.raw '' '--keep-format'
+defines keep-format image.qcow2 image.qcow2 '--keep-format' '--keep-format --snapshot a'
 defines target-is-zero image.qcow2 active.raw '' '--target-is-zero'
 
 table=$(awk 'BEGIN { RS = "ROW \\(\"" } NR > 2 && /, (DEFINES|LAYERS|PROMISES),/ { sub (/".*/, ""); print }' \
