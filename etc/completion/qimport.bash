@@ -11,7 +11,7 @@ _qimport_options () {
     --pinnedpubkey --insecure --proxy --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --keep-format --digest --snapshot --unallocated \
+  local fresh="-f --max-size --checksums --signed-by --signature --keep-format --size --digest --snapshot --unallocated \
     --target-is-zero --preallocate"
   case $1 in
     start) echo "$net $copy $fresh" ;;

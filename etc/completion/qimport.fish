@@ -86,6 +86,7 @@ complete -c qimport -n '__fish_seen_subcommand_from ensure' -l newer -d 'ask whe
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l signature -r -F -d 'where the signature is'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l spool-dir -r -F -d 'where what has no place yet, or is kept for a resume, waits'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l keep-format -d 'TARGET is the image itself, as it is, checked'
+complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l size -x -d 'make the target at least this large, the disk at its start'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l no-keep -d 'keep nothing of a wrapped file for a resume'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l digest -x -a 'on off' -d 'SHA-256 of every segment written, for audit'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l snapshot -x -d 'import that internal snapshot'

@@ -22,6 +22,8 @@ contradiction (const struct qimport_options *o)
     return "--backing";
   if (o->unallocated_keep)
     return "--unallocated keep";
+  if (o->size > 0)
+    return "--size";
   return NULL;
 }
 

@@ -103,6 +103,8 @@ static const struct option_row rows[] = {
        TYPE_SWITCH, no_keep, CHANGES, 0, 0),
   ROW ("keep-format", NULL, "TARGET is the image itself, as it is, checked", NULL, FRESH, 0,
        TYPE_SWITCH, keep_format, DEFINES, 0, 0),
+  ROW ("size", "BYTES", "make the target at least this large, the disk at its start", NULL,
+       FRESH, 0, TYPE_SIZE, size, DEFINES, 512, UINT64_C (1) << 62),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,

@@ -33,7 +33,7 @@ struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size;
+      connect_timeout_s, max_size, size;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot,

@@ -94,6 +94,13 @@ struct target {
   struct behind behind;
 };
 
+/* What a target that is written in place has at least. */
+static inline uint64_t
+target_least (const struct target_spec *spec)
+{
+  return spec->file_size > spec->virtual_size ? spec->file_size : spec->virtual_size;
+}
+
 /* place.c */
 int target_place_find (struct target_place *p, const char *path, struct error *err);
 void target_place_release (struct target_place *p);
