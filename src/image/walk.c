@@ -311,8 +311,7 @@ static int
 walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err)
 {
   struct map_layer *l = w->windows[depth].layer;
-  uint64_t size = l->raw ? align_up (l->file_len, SECTOR) : l->disk.virtual_size,
-           end = r.at.v + r.len;
+  uint64_t size = l->disk.virtual_size, end = r.at.v + r.len;
   uint64_t span = l->raw ? 0 : qcow2_l1_span (&l->header);
   uint64_t idx;
 

@@ -31,6 +31,9 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->key = o->key;
   so->pinnedpubkey = o->pinnedpubkey;
   so->proxy = o->proxy;
+  so->proxy_user_file = o->proxy_user_file;
+  so->digest_auth = o->digest_auth;
+  so->proxy_digest = o->proxy_digest;
   so->aws_sigv4 = o->aws_sigv4;
   so->insecure = o->insecure;
 }
@@ -110,6 +113,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .backing = o->backing.item,
     .mirrors = q->doubt.ask_source ? NULL : o->mirror.item, /* asked is that URL alone */
     .snapshot = o->snapshot,
+    .format = (enum image_format)o->format,
     .max_size = o->max_size,
     .accept_new_validator = may_have_changed (q),
     .stream = o->stream,
@@ -151,7 +155,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
     return 0;
   import_record_format (q);
   q->imp.virtual_size = import_disk_size (q);
-  q->imp.cluster_size = q->image.layers[0].header.cluster_size;
+  q->imp.cluster_size = UINT64_C (1) << q->image.formats[0].cluster_bits;
   q->imp.layers = q->image.n_layers;
   return 0;
 }

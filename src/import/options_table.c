@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options: see options.h.  A new option is a row of the table here, a field in options.h, and
- * its paragraph in the manual, which a test misses otherwise.
+ * options_table: see options.h.  A new option is a row of the table here, a field in options.h,
+ * and its paragraph in the manual, which a test misses otherwise.
  */
-#include "import/options.h"
+#include "import/options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "import/memo.h"
-#include "import/options_inner.h"
 #include "qimport.h"
 
 enum {
@@ -61,6 +60,8 @@ static const struct option_row rows[] = {
        CHANGES, 0, 0),
   ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE,
        bearer_file, CHANGES, 0, 0),
+  ROW ("digest-auth", NULL, "give the server its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, digest_auth, CHANGES, 0, 0),
   ROW ("cacert", "FILE", "trust these certificate authorities", NULL, NET, 0, TYPE_FILE, cacert,
        CHANGES, 0, 0),
   ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, CHANGES, 0,
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
   ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET,
        0, TYPE_SWITCH, insecure, ONE_RUN, 0, 0),
   ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_URL, proxy, CHANGES, 0, 0),
+  ROW ("proxy-user-file", "FILE", "a file with user:password for the proxy", NULL, NET, 0,
+       TYPE_FILE, proxy_user_file, CHANGES, 0, 0),
+  ROW ("proxy-digest", NULL, "give the proxy its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, proxy_digest, CHANGES, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
        TYPE_TEXT, aws_sigv4, CHANGES, 0, 0),
   ROW ("mirror", "URL", "another place that serves the same bytes", NULL, COPY, 1, TYPE_LIST,
@@ -107,6 +112,8 @@ static const struct option_row rows[] = {
        FRESH, 0, TYPE_SIZE, size, DEFINES, 512, UINT64_C (1) << 62),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
+  ROW ("format", "auto|qcow2|raw", "what the image is; auto: by its first bytes", "auto",
+       FRESH | QIMPORT_FOR_INFO, 0, TYPE_WORD, format, DEFINES, 0, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
        TYPE_TEXT, snapshot, DEFINES, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
@@ -252,6 +259,27 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
   return 0;
 }
 
+/* VALUE is one of the words of ARGUMENT, "first|second|...". */
+static int
+set_word (uint64_t *field, const struct option_row *row, const char *value, struct error *err)
+{
+  const char *word = row->info.argument;
+  size_t len = strlen (value);
+  uint64_t i = 0;
+
+  for (;; word++, i++) {
+    size_t n = strcspn (word, "|");
+
+    if (n == len && strncmp (word, value, n) == 0)
+      break;
+    word += n;
+    if (*word == '\0')
+      return fail (err, ERR_USAGE, "--%s: must be %s", row->info.name, row->info.argument);
+  }
+  *field = i;
+  return 0;
+}
+
 static int
 set_checksum (char **field, const struct option_row *row, const char *value, struct error *err)
 {
@@ -296,6 +324,8 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return set_checksum (field, row, value, err);
   case TYPE_LIST:
     return add_item (field, row, value, err);
+  case TYPE_WORD:
+    return set_word (field, row, value, err);
   case TYPE_CHOICE:
     return set_choice (field, row, value, err);
   }
@@ -397,6 +427,7 @@ copy_row (struct qimport_options *to, const struct qimport_options *from,
   case TYPE_SIZE:
   case TYPE_SECONDS:
   case TYPE_MS:
+  case TYPE_WORD:
     *(uint64_t *)option_field (to, row) = *(uint64_t *)option_field (from, row);
     return 0;
   case TYPE_TEXT:
