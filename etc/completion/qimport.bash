@@ -11,7 +11,7 @@ _qimport_options () {
     --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --format --keep-format --size --digest \
+  local fresh="-f --max-size --checksums --signed-by --signature --format --keep-format --size --fix-gpt --digest \
     --snapshot --unallocated \
     --target-is-zero --preallocate"
   case $1 in

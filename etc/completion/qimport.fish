@@ -90,6 +90,7 @@ complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l signature -
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l spool-dir -r -F -d 'where what has no place yet, or is kept for a resume, waits'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l keep-format -d 'TARGET is the image itself, as it is, checked'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l size -x -d 'make the target at least this large, the disk at its start'
+complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l fix-gpt -d 'move the backup of a GPT to the end of a larger target'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l no-keep -d 'keep nothing of a wrapped file for a resume'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l digest -x -a 'on off' -d 'SHA-256 of every segment written, for audit'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l format -x -a 'auto qcow2 raw' -d 'what the image is; auto: by its first bytes'

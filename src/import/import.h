@@ -130,6 +130,12 @@ void import_close_image (struct qimport *q);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport *q, struct source_options *so);
 
+/* fix_gpt.c: all is written and q->target about to be finished: --fix-gpt, where it was given.
+ */
+int import_fix_gpt (struct qimport *q, struct error *err);
+/* What was changed so of q->target, which was opened again. */
+int import_recall_amends (struct qimport *q, bool finished, struct error *err);
+
 /* keep_format.c: TARGET is the image itself (--keep-format); without that option they say so,
  * and do nothing. */
 

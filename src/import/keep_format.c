@@ -24,6 +24,8 @@ contradiction (const struct qimport_options *o)
     return "--unallocated keep";
   if (o->size > 0)
     return "--size";
+  if (o->fix_gpt)
+    return "--fix-gpt";
   return NULL;
 }
 

@@ -110,6 +110,8 @@ static const struct option_row rows[] = {
        TYPE_SWITCH, keep_format, DEFINES, 0, 0),
   ROW ("size", "BYTES", "make the target at least this large, the disk at its start", NULL,
        FRESH, 0, TYPE_SIZE, size, DEFINES, 512, UINT64_C (1) << 62),
+  ROW ("fix-gpt", NULL, "move the backup of a GPT to the end of a larger target", NULL, FRESH,
+       0, TYPE_SWITCH, fix_gpt, DEFINES, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
   ROW ("format", "auto|qcow2|raw", "what the image is; auto: by its first bytes", "auto",

@@ -76,7 +76,7 @@ import_restore_held (struct qimport *q, struct error *err)
     if (rc == -1)
       return -1;
   }
-  return 0;
+  return import_recall_amends (q, false, err);
 }
 
 /* The journal is older than the target, which a guest may have used since (J9). */

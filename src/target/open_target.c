@@ -58,6 +58,7 @@ target_close (struct target *t)
     export_close (t->nbd);
   target_place_release (&t->place);
   target_head_close (t->head);
+  free (t->amends);
   pthread_mutex_destroy (&t->behind.lock);
   free (t);
 }

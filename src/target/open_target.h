@@ -3,15 +3,19 @@
  * open_target: what the files of this room share: the open target, the place it is named by,
  * and the few functions that pass between them.  Nobody outside src/target includes this.
  *
- *   open_target.c  opening, closing, syncing, finishing: the order of things
- *   place.c     from the user's path to a place, and what is refused there
- *   part_file.c the part file: create, lock, rename
- *   lock.c      the lock, and who else holds one
- *   device.c    the block device: refuse, open, lock, partition table
- *   export.c    the export of an NBD server: refuse, open;  nbd_export.c, nbd_connect.c  its
- * bytes identity.c  which disk it is claim.c     the marker on the disk (J9);  marker.c  what
- * it says head.c      what is written last, held back write.c     write, zero;  behind.c  what
- * is written leaves the page cache read.c      read uncached, holes
+ *   open_target.c   opening, closing, syncing, finishing: the order of things
+ *   place.c         from the user's path to a place, and what is refused there
+ *   part_file.c     the part file: create, lock, rename
+ *   lock.c          the lock, and who else holds one
+ *   device.c        the block device: refuse, open, lock, partition table
+ *   export.c        the export of an NBD server: refuse, open
+ *   nbd_export.c    its bytes;  nbd_connect.c  the way there
+ *   identity.c      which disk it is
+ *   claim.c         the marker on the disk (J9);  marker.c  what it says
+ *   head.c          what is written last, held back
+ *   amend.c         what is not as the image has it;  gpt.c  its partition table, moved
+ *   write.c         write, zero;  behind.c  what is written leaves the page cache
+ *   read.c          read uncached, holes
  */
 #ifndef QIMPORT_TARGET_OPEN_TARGET_H
 #define QIMPORT_TARGET_OPEN_TARGET_H
@@ -42,6 +46,7 @@ struct target_place {
 };
 
 struct head;
+struct amends;
 
 /* What was written last, and is still in the page cache. */
 enum { BEHIND_MAX = 1024 };
@@ -90,6 +95,7 @@ struct target {
   atomic_int zero_method;       /* the kernel's ways before this one do not work here */
   struct head *head;            /* NULL: nothing is held back */
   struct behind behind;
+  struct amends *amends; /* NULL: none */
 };
 
 /* What a target that is written in place has at least. */
@@ -221,6 +227,15 @@ int target_head_settle (struct target *t, struct error *err);
 /* behind.c */
 /* LEN bytes at AT were written through the page cache. */
 void target_behind (struct target *t, uint64_t at, uint64_t len);
+
+/* amend.c */
+/* One of them as it is stored, to OUT, if that is not NULL.  Returns its length. */
+size_t target_amend_put (uint8_t *out, uint64_t at, const uint8_t *was, const uint8_t *is,
+                         uint32_t len);
+/* What was read of the disk, as whoever reads the target is told. */
+void target_amend_read (const struct target *t, uint64_t at, uint8_t *buf, size_t len);
+/* After a repair wrote there what the image has. */
+int target_amend_again (struct target *t, uint64_t at, uint64_t len, struct error *err);
 
 /* write.c */
 int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,

@@ -151,7 +151,8 @@ check_readable (const struct target *t, guest_off at, uint64_t len, struct error
 int
 target_read (struct target *t, guest_off at, void *buf, size_t len, struct error *err)
 {
-  uint64_t head = target_holds_back (t);
+  uint64_t head = target_holds_back (t), from = at.v;
+  size_t all = len;
   uint8_t *p = buf;
 
   if (check_readable (t, at, len, err) == -1)
@@ -164,7 +165,10 @@ target_read (struct target *t, guest_off at, void *buf, size_t len, struct error
     p += kept;
     len -= kept;
   }
-  return len == 0 ? 0 : target_read_disk (t, at.v, p, len, err);
+  if (len > 0 && target_read_disk (t, at.v, p, len, err) == -1)
+    return -1;
+  target_amend_read (t, from, buf, all);
+  return 0;
 }
 
 int

@@ -306,7 +306,7 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
     if (errnum != 0)
       return fail_at (t, errnum, "write", pos, err);
   }
-  return 0;
+  return target_amend_again (t, at.v, pos - at.v, err);
 }
 
 static int
@@ -410,7 +410,7 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
       return -1;
     pos += n;
   }
-  return 0;
+  return target_amend_again (t, at.v, len, err);
 }
 
 /* As fdatasync. */

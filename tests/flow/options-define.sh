@@ -116,6 +116,7 @@ defines keep-format image.qcow2 active.raw '' '--keep-format'
 defines keep-format image.qcow2 image.qcow2 '--keep-format' '--keep-format --snapshot a'
 defines size image.qcow2 larger.raw '--size 13M' '--size 14M'
 defines size image.qcow2 active.raw '' '--size 14M'
+defines fix-gpt image.qcow2 active.raw '' '--fix-gpt'
 defines target-is-zero image.qcow2 active.raw '' '--target-is-zero'
 
 table=$(awk 'BEGIN { RS = "ROW \\(\"" } NR > 2 && /, (DEFINES|LAYERS|PROMISES),/ { sub (/".*/, ""); print }' \
