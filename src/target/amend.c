@@ -110,7 +110,7 @@ target_amend_again (struct target *t, uint64_t at, uint64_t len, struct error *e
   struct amend a;
   size_t pos = 0;
 
-  if (t->amends == NULL || !t->repairing)
+  if (t->amends == NULL || !t->claim.repairing)
     return 0;
   while (next_amend (t->amends->stored, t->amends->len, &pos, &a))
     if (a.at < at + len && at < a.at + a.len && target_pwrite (t, a.at, a.is, a.len, err) == -1)

@@ -142,7 +142,7 @@ leave (struct gpt_move *m, bool amiss, const char *fmt, ...)
 static int
 whole_size (const struct target *t, uint64_t *size, struct error *err)
 {
-  *size = t->file_size;
+  *size = t->file.size;
   if (t->nbd != NULL)
     *size = export_facts (t->nbd)->size;
   else if (t->place.kind == TARGET_BLOCK && ioctl (t->fd, BLKGETSIZE64, size) == -1)

@@ -111,8 +111,8 @@ identify_file (struct target *t, struct error *err)
   }
   add_number (id, "size", (uint64_t)st.st_size);
   add_device_number (id, st.st_dev);
-  snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over_ino, t->over_gen);
-  if (t->over_ino != 0)
+  snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over.ino, t->over.gen);
+  if (t->over.ino != 0)
     add (id, "over", over);
   return 0;
 }
@@ -284,7 +284,7 @@ target_identify (struct target *t, struct error *err)
     r = identify_export (t);
     break;
   }
-  add (&t->id, "first", t->first);
+  add (&t->id, "first", t->claim.first);
   return r;
 }
 
@@ -391,7 +391,7 @@ has_grown (const struct target *t, const char *was, const char *is)
 {
   char before[VALUE_MAX], now[VALUE_MAX];
 
-  return t->may_grow && t->place.kind == TARGET_FILE
+  return t->file.may_grow && t->place.kind == TARGET_FILE
          && target_identity_value (was, "size", before, sizeof before)
          && target_identity_value (is, "size", now, sizeof now)
          && strtoull (now, NULL, 10) > strtoull (before, NULL, 10);
