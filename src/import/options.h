@@ -41,8 +41,7 @@ struct qimport_options {
       *snapshot, *spool_dir;
   struct option_list mirror, backing;
   bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream, restart,
-      target_is_zero, preallocate, verify, force, repair, newer, no_keep,
-      keep_format, fix_gpt;
+      target_is_zero, preallocate, verify, force, repair, newer, no_keep, keep_format, fix_gpt;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 
