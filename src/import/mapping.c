@@ -86,7 +86,7 @@ static int
 read_tables (struct mapping *m, uint64_t size, struct error *err)
 {
   struct qimport *q = m->q;
-  const struct map_sink sink = { map_extent, map_table, m, q->imp.keep_holes };
+  const struct map_sink sink = { map_extent, map_table, m, .keep_holes = q->imp.keep_holes };
 
   return map_walk (q->image.layers, q->image.n_layers, size, &sink, err);
 }
@@ -128,7 +128,7 @@ check_kept_tables (struct qimport *q, struct error *err)
 static int
 read_map (struct mapping *m, struct error *err)
 {
-  const struct map_sink sink = { map_extent, NULL, m, false };
+  const struct map_sink sink = { .extent = map_extent, .ctx = m };
   struct qimport *q = m->q;
   struct map_layer file = q->image.layers[0];
 

@@ -41,7 +41,7 @@ target_new (const struct target_spec *spec, struct error *err)
   pthread_mutex_init (&t->behind.lock, NULL);
   t->virtual_size = spec->virtual_size;
   t->file.size = target_file_size (spec);
-  t->file.may_grow = spec->may_grow;
+  t->file.may_grow = spec->file.may_grow;
   return t;
 }
 

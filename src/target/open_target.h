@@ -117,7 +117,7 @@ struct target {
 static inline uint64_t
 target_least (const struct target_spec *spec)
 {
-  return spec->file_size > spec->virtual_size ? spec->file_size : spec->virtual_size;
+  return spec->file.size > spec->virtual_size ? spec->file.size : spec->virtual_size;
 }
 
 /* place.c */
@@ -136,7 +136,7 @@ int target_place_refuse_sources (const struct target_place *p, const struct targ
 static inline uint64_t
 target_file_size (const struct target_spec *spec)
 {
-  return spec->file_size > 0 ? spec->file_size : spec->virtual_size;
+  return spec->file.size > 0 ? spec->file.size : spec->virtual_size;
 }
 
 int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
@@ -209,6 +209,8 @@ int target_refuse_marked (const char *shown, const struct marker *m, struct erro
 /* ERR_TARGET_CHANGED: it has no marker, and should have ours. */
 int target_refuse_unmarked (const struct target *t, struct error *err);
 bool target_is_ours (const struct target_spec *spec, const struct marker *m);
+/* Or its import's that this one takes the place of. */
+bool target_gives_way (const struct target_spec *spec, const struct marker *m);
 uint32_t target_new_run (void);
 /* Of a target that the journal has: sets t->stands.  RECORDED: its identity's text. */
 int target_recognise (struct target *t, const struct target_spec *spec, const char *recorded,

@@ -452,7 +452,7 @@ test_file_shorter_than_its_disk (void **state)
   bool hole;
 
   (void)state;
-  s.file_size = LEN;
+  s.file.size = LEN;
   must (begin (&t, &s, &err));
   id = *target_identity (t);
   put (t, SIZE - 1024, 1024);
@@ -463,7 +463,7 @@ test_file_shorter_than_its_disk (void **state)
   assert_int_equal (length_of (part), LEN);
   s.known = target_mark (t);
   target_close (t);
-  s.file_size = 0; /* what was recorded counts */
+  s.file.size = 0; /* what was recorded counts */
   must (again (&t, &s, &id, NULL, &err));
   put (t, SIZE - 1024, 1024);
   must (target_read (t, guest (SIZE - 1024), tail, 1024, &err));
@@ -476,7 +476,7 @@ test_file_shorter_than_its_disk (void **state)
   target_close (t);
   assert_int_equal (truncate (path, SIZE), 0);
   must_fail (target_open_finished (&t, &s, &id, false, &err), ERR_TARGET_CHANGED, "grown");
-  s.may_grow = true;
+  s.file.may_grow = true;
   must (target_open_finished (&t, &s, &id, false, &err));
   target_close (t);
 }
@@ -491,7 +491,7 @@ test_file_longer_than_its_disk (void **state)
   uint8_t sector[512];
 
   (void)state;
-  s.file_size = 2 * SIZE;
+  s.file.size = 2 * SIZE;
   must (begin (&t, &s, &err));
   id = *target_identity (t);
   put (t, SIZE - 512, 512);
@@ -500,7 +500,7 @@ test_file_longer_than_its_disk (void **state)
   target_close (t);
   assert_int_equal (length_of (path), 2 * SIZE);
   assert_true (holds (path, SIZE, SIZE, 0));
-  s.file_size = 0;
+  s.file.size = 0;
   must (target_open_finished (&t, &s, &id, false, &err));
   target_close (t);
 }
