@@ -159,6 +159,14 @@ keep --stream "$made/plain.qcow2"
 exits 2 "nor what is read as a stream"
 is "$(ls "$disk"* 2>/dev/null)" "" "  and none of them left anything"
 
+# ---- a raw image, which is its own disk
+
+head -c 100001 "$guest" >"$made/odd.img"
+keep --format raw "$made/odd.img"
+exits 0 "a raw image is kept, too"
+assert_identical "$disk" "$made/odd.img" "  without what a disk of whole sectors would have more"
+fresh
+
 # ---- a name that says another thing
 
 run qimport start --progress none "$made/plain.qcow2" "$disk"
