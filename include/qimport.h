@@ -141,7 +141,7 @@ struct qimport_info {
   char url[4096];              /* without secrets */
   char target[4096];           /* path */
   char target_kind[8];         /* "file", "block", "nbd", or "" */
-  uint64_t virtual_size;       /* of the disk */
+  uint64_t virtual_size;       /* of the disk; of a kept image, of its file */
   uint64_t cluster_size;       /* of the image */
   uint64_t guest_total;        /* bytes to be made of the disk */
   uint64_t guest_committed;    /* of them durable, and recorded */

@@ -374,6 +374,13 @@ int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *h
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
 
+/* What of the target was changed on purpose, after its finish too (target/amend.h): a piece
+ * that stays when the import is complete, of any length. */
+enum { JOURNAL_AMENDS = 128 };
+/* The caller frees *BYTES.  1: there is none. */
+int journal_amends (struct journal *j, int64_t no, void **bytes, size_t *len,
+                    struct error *err);
+
 /* A held piece, of SIZE bytes, into OUT.  1: there is none. */
 int journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
                   struct error *err);

@@ -213,12 +213,6 @@ struct job {
   struct answer answer;
 };
 
-/* What was read of a stream, for metadata (recall.c). */
-struct recall {
-  int fd; /* -1: nothing was yet */
-  uint64_t have;
-};
-
 struct inflow {
   uint8_t *buf;
   size_t start, fill;
@@ -228,7 +222,12 @@ struct inflow {
   size_t cap;
   bool broke;         /* reset by the other side */
   struct digest seen; /* of all that was put into buf */
-  struct recall recall;
+};
+
+/* What was read of a stream, for metadata (recall.c). */
+struct recall {
+  int fd; /* -1: nothing was yet */
+  uint64_t have;
 };
 
 struct credentials {
@@ -287,6 +286,7 @@ struct local {
   int fd;
   struct stat st;
   uint8_t *buf; /* file: what is read at a time */
+  struct recall recall;
 };
 
 struct source {

@@ -219,8 +219,8 @@ scene_run (struct scene *sc, struct qimport *q, uint64_t until)
 
 /* VERB: start, ensure (of URL onto TARGET), resume, audit (of TARGET).  Its exit status. */
 static inline int
-scene_do_until (struct scene *sc, const char *verb, const char *url, const char *target,
-                const char *words, uint64_t until)
+scene_once (struct scene *sc, const char *verb, const char *url, const char *target,
+            const char *words, uint64_t until)
 {
   struct qimport_options *o = scene_options (sc, words);
   char *from = scene_words (sc, url), *to = scene_words (sc, target);
@@ -239,6 +239,20 @@ scene_do_until (struct scene *sc, const char *verb, const char *url, const char 
   free (from);
   free (to);
   return rc == -1 ? (int)sc->err.status : scene_run (sc, q, until);
+}
+
+/* What is to be interrupted is begun again, and slower, where it was over before that. */
+static inline int
+scene_do_until (struct scene *sc, const char *verb, const char *url, const char *target,
+                const char *words, uint64_t until)
+{
+  int rc = scene_once (sc, verb, url, target, words, until);
+  char slower[1024];
+
+  if (rc != 0 || until == 0 || strcmp (verb, "start") != 0)
+    return rc;
+  snprintf (slower, sizeof slower, "%s force limit-rate=300K", words);
+  return scene_once (sc, verb, url, target, slower, until);
 }
 
 #define scene_do(sc, verb, url, target, words) scene_do_until (sc, verb, url, target, words, 0)
