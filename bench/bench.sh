@@ -3,7 +3,7 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, sparse, keep, far,
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, pipe, sparse, keep, far,
 #                                    answers, journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
@@ -58,6 +58,12 @@ contestant () {
       set -- "$QIMPORT" start -q --keep-format --digest off "$url" "$out" ;;
     "curl, qimport -")
       set -- sh -c 'curl -sSf "$1" | "$2" start -q - "$3"' - "$url" "$QIMPORT" "$out" ;;
+    "cat, qimport -") set -- sh -c 'cat "$1" | "$2" start -q - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, qimport - --digest off")
+      set -- sh -c 'cat "$1" | "$2" start -q --digest off - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, convert -W")
+      set -- sh -c 'cat "$1" >"$2" && qemu-img convert -f qcow2 -O raw -W "$2" "$3" &&
+        sync -d "$3"' - "$image" "$file" "$out" ;;
     "curl, convert -W") set -- sh -c "$plain_curl" - "$url" "$file" "$out" ;;
     "curl, convert -W, sha256sum")
       set -- sh -c "$plain_curl"' && sha256sum "$3" >"$2.sum"' - "$url" "$file" "$out" ;;
@@ -148,6 +154,20 @@ bench_tables_first () {
   table "tables-first: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
 }
 
+# What a daemon does without qimport: the image is written to a file, and converted from there.
+bench_pipe () {
+  image=$cache/pipe.qcow2
+  if [ ! -s "$image" ]; then
+    head -c 2G /dev/urandom >"$scratch/noise"
+    python bench/tables-first.py "$scratch/noise" "$image.new"
+    rm "$scratch/noise"
+    mv "$image.new" "$image"
+  fi
+  rounds the_pipe "cat, qimport - --digest off" "cat, qimport -" "cat, convert -W"
+  table "pipe: image $(mib_of "$image") MiB, tables first"
+}
+the_pipe () { qemu-img compare -q -f qcow2 -F raw "$image" "$out"; }
+
 # 200,000 clusters scattered over 15 TiB.
 scatter="--size $((15 << 40)) --clusters 200000"
 the_scatter () { python tests/tools/qcow2-scatter.py --verify $scatter "$out"; }
@@ -220,12 +240,12 @@ guest_make "$raw" "$mib"
 serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-[ $# != 0 ] || set -- plain deflate zstd tables-first sparse keep far answers journal
+[ $# != 0 ] || set -- plain deflate zstd tables-first pipe sparse keep far answers journal
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    sparse | keep | far | answers | journal) "bench_$subject" ;;
+    pipe | sparse | keep | far | answers | journal) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done

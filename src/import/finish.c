@@ -152,8 +152,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && vain
-      && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
+  if (q->standing.in_journal && vain && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);
