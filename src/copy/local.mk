@@ -10,6 +10,8 @@ librooms_la_SOURCES += \
 	src/copy/facts.h \
 	src/copy/image_hash.c \
 	src/copy/image_hash.h \
+	src/copy/outlets.c \
+	src/copy/outlets.h \
 	src/copy/pool.c \
 	src/copy/pool.h \
 	src/copy/progress.c \
