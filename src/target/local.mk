@@ -27,7 +27,8 @@ if HAVE_LIBNBD
 librooms_la_SOURCES += \
 	src/target/nbd.c \
 	src/target/nbd_connect.c \
-	src/target/nbd_inner.h
+	src/target/nbd_inner.h \
+	src/target/nbd_pump.c
 else
 librooms_la_SOURCES += src/target/nbd_none.c
 endif
