@@ -119,12 +119,18 @@ empty (struct nbd_export *x, struct bank *b)
   for (i = 0; i < b->n; i++) {
     const struct entry *e = &b->entry[i];
 
+#ifndef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
     assert (e->state == ENTRY_DONE);
+#endif
     if (e->at == 0 && e->len >= SECTOR && e->data != NULL)
       memcpy (x->first, e->data, SECTOR);
     else if (e->at == 0 && e->len >= SECTOR)
       memset (x->first, 0, SECTOR);
   }
+#ifdef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
+  while (b->undone > 0 && wait_change (x, true) == 0)
+    ;
+#endif
   b->n = b->next = 0;
   b->used = 0;
   x->lost_at = 0;
@@ -139,7 +145,11 @@ flush_bank (struct nbd_export *x, struct bank *b)
   int r;
 
   do {
+#ifdef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
+    r = 0;
+#else
     r = drain (x, b);
+#endif
     generation = x->generation;
     if (r == 0 && x->n_h == 0) /* the pump is about to try again */
       r = wait_renewed (x, generation);

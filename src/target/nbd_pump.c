@@ -16,7 +16,7 @@
 #include "base/clock.h"
 
 /* A server that answers nothing for so long is away, whatever TCP says. */
-enum { STALL_MS = 60000, GROW_BYTES = 4 << 20 };
+enum { STALL_MS = 60000, GROW_BYTES = 1 << 20 };
 
 int64_t
 nbd_idle_ms (const struct nbd_export *x)
