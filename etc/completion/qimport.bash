@@ -7,12 +7,12 @@ _qimport_everywhere="--journal --quiet --verbose --help --version -q -v -h -V"
 
 _qimport_options () {
   local net="--connections --limit-rate --retry-time --stall-time --connect-timeout \
-    --header-file --netrc --netrc-file --user-file --bearer-file --cacert --cert --key \
-    --pinnedpubkey --insecure --proxy --aws-sigv4"
+    --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
+    --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --digest --snapshot --unallocated \
-    --target-is-zero --preallocate"
+    --stream --length --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
+  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --keep-format --size \
+    --fix-gpt --snapshot --unallocated --target-is-zero --preallocate --once"
   case $1 in
     start) echo "$net $copy $fresh" ;;
     ensure) echo "$net $copy $fresh --newer" ;;
@@ -22,7 +22,7 @@ _qimport_options () {
     receipt) echo "--all" ;;
     report) echo "-o" ;;
     log) echo "--json" ;;
-    info|map) echo "$net --json --max-size --snapshot --backing" ;;
+    info|map) echo "$net --json --max-size --format --snapshot --backing --allow-partial --length" ;;
     forget) echo "--older-than" ;;
   esac
 }
@@ -72,9 +72,10 @@ _qimport_value () {
   case $1 in
     --progress) choices="auto bar plain json none" ;;
     --digest) choices="on off" ;;
+    --format) choices="auto qcow2 raw" ;;
     --unallocated) choices="zero keep" ;;
-    --journal|--header-file|--netrc-file|--user-file|--bearer-file|--cacert|--cert|--key|\
-    --checksums|--signed-by|--signature|--backing|-o|-f)
+    --journal|--header-file|--netrc-file|--user-file|--proxy-user-file|--bearer-file|--cacert|--cert|\
+    --key|    --checksums|--signed-by|--signature|--backing|-o|-f)
       _filedir
       return 0 ;;
     --jobs|--connections|--workers|--memory|--limit-rate|--max-time|--retry-time|--stall-time|\

@@ -28,7 +28,7 @@ static const struct command commands[] = {
     "Imports the qcow2 image at URL and writes the disk in it to TARGET, a file or a\n"
     "block device.  A file is written as TARGET.qimport-part and renamed when it is\n"
     "complete.  Interrupted at any instant, it goes on with: qimport resume.\n"
-    "URL is http, https, file, a plain path, or - for a pipe on standard input.\n"
+    "URL is http, https, file, a plain path, - for standard input, or fd:N.\n"
     "Several targets, 8 at most, are written from one fetch; each is an import of its\n"
     "own, and one that fails does not stop the others.\n",
     START, QIMPORT_FOR_START, 0, 1 + QIMPORT_TARGETS_MAX, run_start },

@@ -198,6 +198,8 @@ clip (struct extent *e, struct guest_range r)
   e->len = to - from;
   if (e->kind == EXTENT_COMPRESSED)
     e->skip += (uint32_t)cut;
+  if (e->kind == EXTENT_ZERO && e->host.v != 0)
+    e->host.v += cut;
   if (e->kind == EXTENT_DATA) {
     e->host.v += cut;
     e->stored = e->len;
@@ -218,6 +220,8 @@ take_extent (void *ctx, const struct extent *e, struct error *err)
   if (!clip (&part, w->clip))
     return 0;
   part.layer = part.kind == EXTENT_HOLE ? 0 : depth;
+  if (part.kind == EXTENT_HOLE && w->sink->depths)
+    part.layer = depth;
   if (part.kind != EXTENT_HOLE || depth + 1 == w->n)
     return w->sink->extent (w->sink->ctx, &part, err);
   rc = walk_range (w, depth + 1, (struct guest_range){ part.guest, part.len }, err);
@@ -226,13 +230,17 @@ take_extent (void *ctx, const struct extent *e, struct error *err)
   return rc;
 }
 
+/* All of it is one run; but of the last sector a file of odd length has not every byte. */
 static int
 walk_raw (struct walk *w, unsigned depth, struct error *err)
 {
-  struct extent e = { .kind = EXTENT_DATA, .len = w->windows[depth].layer->file_len };
+  uint64_t len = w->windows[depth].layer->file_len, whole = align_down (len, SECTOR);
+  struct extent e = { .kind = EXTENT_DATA, .len = whole, .stored = whole };
+  struct extent cut = raw_cut_sector (whole, len);
 
-  e.stored = e.len;
-  return e.len == 0 ? 0 : take_extent (w, &e, err);
+  if (whole > 0 && take_extent (w, &e, err) == -1)
+    return -1;
+  return cut.len == 0 ? 0 : take_extent (w, &cut, err);
 }
 
 /* The entries of the table of IDX that the walked range touches. */
@@ -295,6 +303,8 @@ walk_beyond (struct walk *w, unsigned depth, uint64_t size, uint64_t end, struct
   if (end <= size)
     return 0;
   e.len = end - size;
+  if (w->sink->depths && depth > 0)
+    e.layer = depth - 1;
   if (below && w->sink->keep_holes) {
     e.kind = EXTENT_ZERO;
     e.layer = depth;
@@ -307,7 +317,7 @@ static int
 walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err)
 {
   struct map_layer *l = w->windows[depth].layer;
-  uint64_t size = l->raw ? l->file_len : l->disk.virtual_size, end = r.at.v + r.len;
+  uint64_t size = l->disk.virtual_size, end = r.at.v + r.len;
   uint64_t span = l->raw ? 0 : qcow2_l1_span (&l->header);
   uint64_t idx;
 

@@ -16,13 +16,13 @@
 
 #include "base/error.h"
 #include "copy/copy.h"
+#include "forward/forward.h"
 #include "image/image.h"
 #include "import/options.h"
 #include "import/phase.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
-#include "target/kept.h"
 #include "target/target.h"
 #include "verify/checker.h"
 #include "verify/verify.h"
@@ -54,19 +54,14 @@ struct doubt {
   unsigned proofs; /* of this run (prove.c) */
 };
 
-/* An image that is read forward. */
-struct forward_state {
-  struct stream *stream;
-  struct kept *kept;        /* what was fetched of a wrapped image; NULL: nothing is kept */
-  char checksum[HASH_TEXT]; /* of all that came, when it has ended */
-};
-
 /* How the import stands to what was there before. */
 struct standing {
   bool in_journal; /* imp.no is valid, and held by us */
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
   bool renews;     /* over an older image that this program imported: what is the same stays */
   bool describes;  /* only looks: has neither journal nor target */
+  bool began;      /* its target was made by this run, too: it can be taken back (--once) */
+  char replaces[37]; /* an import of the same target that nobody can resume; "" */
 };
 
 /* Events from before the import was in the journal. */
@@ -113,7 +108,7 @@ struct qimport {
   struct given given;
   struct image image;
   struct doubt doubt;
-  struct forward_state forward;
+  struct forward forward; /* where the image is read forward */
   struct journal_import imp;
   struct standing standing;
   struct early early;
@@ -145,6 +140,35 @@ int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport *q, struct source_options *so);
+
+/* fix_gpt.c: all is written and q->target about to be finished: --fix-gpt, where it was given.
+ */
+int import_fix_gpt (struct qimport *q, struct error *err);
+/* What was changed so of q->target, which was opened again. */
+int import_recall_amends (struct qimport *q, bool finished, struct error *err);
+
+/* keep_format.c: TARGET is the image itself (--keep-format); without that option they say so,
+ * and do nothing. */
+
+/* Options that do not go with it: before anything is asked for. */
+int import_check_keeping (const struct qimport *q, struct error *err);
+/* Of sources that were opened: may the image be kept? */
+int import_check_kept (const struct qimport *q, struct error *err);
+/* Was IMP begun so?  Also where its options were not recalled. */
+bool import_is_kept (const struct journal_import *imp);
+/* How large the disk is that TARGET becomes. */
+uint64_t import_disk_size (const struct qimport *q);
+/* Remember by which DIGEST the tables in it are known again; or, where they are known, they
+ * must be of that one. */
+int import_remember_tables (struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                            struct error *err);
+int import_same_tables (const struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                        struct error *err);
+/* The name of TARGET says another format than will be in it. */
+void import_warn_name (struct qimport *q);
+
+/* resuming.c: into the journal. */
+int import_remember_options (struct qimport *q, struct error *err);
 
 /* events.c: an event for the journal, as soon as the import is there. */
 void import_event (struct qimport *q, const char *kind, const char *detail);
@@ -190,6 +214,8 @@ int import_recall_sources (struct qimport *q, struct error *err);
 int import_same_url (struct qimport *q, struct error *err);
 /* Q->IMP is complete: it is what the options ask for, or -1. */
 int import_same_disk (struct qimport *q, struct error *err);
+/* The tags that it began with tell also of another URL whether the image is the same. */
+int import_strong_tags (const struct qimport *q, struct error *err);
 /* Open the sources; they have the image that the import began with, as far as must be known. */
 int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */
@@ -216,6 +242,8 @@ int import_create_target (struct qimport *q, struct error *err);
 /* All but its target. */
 void import_copy_spec (const struct qimport *q, struct copy_spec *spec);
 int import_open_copy (struct qimport *q, struct error *err);
+/* Threads that decode, or unpack. */
+unsigned import_workers (const struct qimport *q);
 /* A --restart met an image that does not fit the target: -1. */
 int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
                        struct error *err);
@@ -224,15 +252,6 @@ int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
 int import_claim_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
-void import_close_stream (struct qimport *q);
-/* Guest bytes that are known of so far, and how many of them are no zeros; not while a map is
- * sealed already. False: no stream is being read. */
-bool import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data);
-/* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
-uint64_t import_stream_taken (const struct qimport *q);
-/* Where what was fetched is kept, or would be; the caller frees. */
-char *import_kept_path (const struct journal_import *imp, const char *spool_dir,
-                        const struct journal *j);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);

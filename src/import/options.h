@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options.c); the command line, the manual's test, completions and the journal
- * (which remembers what holds at resume) read that table.
+ * of one table (options_table.c); the command line, the manual's test, completions and the
+ * journal (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
 #define QIMPORT_IMPORT_OPTIONS_H
@@ -25,21 +25,24 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
-  bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
+  char *tables;                        /* of a kept image: the digest of its map; NULL: none */
+  bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
+/* A member for each row of the table in options_table.c. */
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size;
+      connect_timeout_s, max_size, size, length, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot,
-      *spool_dir;
+      *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
+      *snapshot, *spool_dir;
   struct option_list mirror, backing;
-  bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer, no_keep;
+  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream, restart,
+      target_is_zero, preallocate, verify, force, repair, newer, no_keep, allow_partial, once,
+      keep_format, fix_gpt;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

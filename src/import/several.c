@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "import/memo.h"
 
 /* ---- Members ----------------------------------------------------------------------------- */
 
@@ -211,6 +212,8 @@ phase_gather (struct qimport *q, int timeout_ms, struct error *err)
   unsigned i;
 
   (void)timeout_ms;
+  if (import_check_keeping (q, err) == -1)
+    return -1;
   check_members (s);
   if (check_alive (s, err) == -1 || import_checksums (q, err) == -1
       || import_open_image (q, false, err) == -1 || refuse_stream (q, err) == -1)
@@ -226,13 +229,26 @@ phase_gather (struct qimport *q, int timeout_ms, struct error *err)
 
 /* ---- Deal -------------------------------------------------------------------------------- */
 
+/* Of an image that is kept as it is, a digest of its tables is among the options. */
+static int
+deal_tables (const struct qimport *q, struct qimport *m, struct error *err)
+{
+  const char *tables = q->options->memo.tables;
+
+  if (tables == NULL)
+    return 0;
+  return memo_tables (&m->options->memo, tables, err) == -1 ? -1
+                                                            : import_remember_options (m, err);
+}
+
 static int
 deal_map (struct qimport *q, struct qimport *m, struct error *err)
 {
-  if (m->imp.no != q->imp.no)
-    return journal_map_copy (q->journal, &q->imp, &m->imp, &q->stops.asked, err);
-  m->imp = q->imp;
-  return 0;
+  if (m->imp.no == q->imp.no)
+    m->imp = q->imp;
+  else if (journal_map_copy (q->journal, &q->imp, &m->imp, &q->stops.asked, err) == -1)
+    return -1;
+  return deal_tables (q, m, err);
 }
 
 /* One export by two names: whoever claimed it last has it. */
@@ -259,8 +275,16 @@ each_target (struct several *s, int (*work) (struct qimport *m, struct error *er
   unsigned i;
 
   for (i = 0; i < s->n; i++)
-    if (lives (s->member[i]) && work (s->member[i], &why) == -1)
-      end_member (s->member[i], &why);
+    if (lives (s->member[i])) {
+      struct qimport *m = s->member[i];
+      int rc;
+
+      exchange_image (s->carrier, m); /* its length may say how large the target is */
+      rc = work (m, &why);
+      exchange_image (s->carrier, m);
+      if (rc == -1)
+        end_member (m, &why);
+    }
   return check_alive (s, err);
 }
 

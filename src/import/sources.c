@@ -21,18 +21,21 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
   so->stall_time_s = (unsigned)o->stall_time_s;
   so->connect_timeout_s = (unsigned)o->connect_timeout_s;
-  so->header_file = o->header_file;
-  so->netrc_file = o->netrc_file;
-  so->user_file = o->user_file;
-  so->bearer_file = o->bearer_file;
-  so->netrc = o->netrc;
-  so->cacert = o->cacert;
-  so->cert = o->cert;
-  so->key = o->key;
-  so->pinnedpubkey = o->pinnedpubkey;
+  so->login.header_file = o->header_file;
+  so->login.netrc_file = o->netrc_file;
+  so->login.user_file = o->user_file;
+  so->login.bearer_file = o->bearer_file;
+  so->login.netrc = o->netrc;
+  so->tls.cacert = o->cacert;
+  so->tls.cert = o->cert;
+  so->tls.key = o->key;
+  so->tls.pinnedpubkey = o->pinnedpubkey;
   so->proxy = o->proxy;
-  so->aws_sigv4 = o->aws_sigv4;
-  so->insecure = o->insecure;
+  so->login.proxy_user_file = o->proxy_user_file;
+  so->login.digest_auth = o->digest_auth;
+  so->login.proxy_digest = o->proxy_digest;
+  so->login.aws_sigv4 = o->aws_sigv4;
+  so->tls.insecure = o->insecure;
 }
 
 static void
@@ -110,11 +113,13 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .backing = o->backing.item,
     .mirrors = q->doubt.ask_source ? NULL : o->mirror.item, /* asked is that URL alone */
     .snapshot = o->snapshot,
+    .format = (enum image_format)o->format,
     .max_size = o->max_size,
     .accept_new_validator = may_have_changed (q),
     .stream = o->stream,
     .describe = q->standing.describes,
     .keep = o->unallocated_keep,
+    .as_file = o->keep_format,
     .recorded = recorded,
     .sealed = q->imp.sealed,
     .was_stream = q->imp.stream,
@@ -125,7 +130,9 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
                 .event_ctx = q,
-                .forward = o->stream },
+                .forward = o->stream,
+                .recall = q->standing.describes,
+                .length = o->length },
   };
   import_source_options (q, &spec->source);
 }
@@ -145,13 +152,13 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
   if (image_name (&q->image, &spec, err) == -1
       || (!q->standing.describes && !import_is_carrier (q)
           && import_refuse_sources (q, err) == -1)
-      || image_open (&q->image, &spec, err) == -1)
+      || image_open (&q->image, &spec, err) == -1 || import_check_kept (q, err) == -1)
     return -1;
   if (q->image.stream || (recorded && q->imp.sealed))
     return 0;
   import_record_format (q);
-  q->imp.virtual_size = q->image.layers[0].disk.virtual_size;
-  q->imp.cluster_size = q->image.layers[0].header.cluster_size;
+  q->imp.virtual_size = import_disk_size (q);
+  q->imp.cluster_size = UINT64_C (1) << q->image.formats[0].cluster_bits;
   q->imp.layers = q->image.n_layers;
   return 0;
 }

@@ -25,7 +25,7 @@ enum transport_failure {
 static enum transport_failure
 transport_failure (CURLcode code, long connect_status)
 {
-  if (connect_status == 407 || connect_status == 403 || connect_status == 401)
+  if (connect_status == 403 || connect_status == 401)
     return TRANSPORT_DENIED;
   switch ((int)code) {
   case CURLE_OUT_OF_MEMORY:
@@ -75,7 +75,7 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
   if (strstr (words, "alert") == NULL)
     return false;
   return strstr (words, "certificate") != NULL || strstr (words, "unknown ca") != NULL
-         || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
+         || (s->options.tls.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
 /* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
@@ -115,13 +115,13 @@ int
 failure_ended (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
-  const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
+  const char *words = a->said.words[0] != '\0' ? a->said.words : curl_easy_strerror (code);
   char why[320];
   long connect_status = 0, errnum = 0;
   int result;
 
   if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
-    place_barred (a->place, a->place->pinned, err);
+    place_barred (a->place, a->place->url.pinned, err);
     return place_failed (job, err);
   }
   escape_text (why, sizeof why, words, strlen (words));
@@ -132,6 +132,8 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
                             "too many open files; raise their limit (ulimit -n), or take fewer "
                             "--connections or --jobs",
                             err);
+  if (connect_status == 407)
+    return login_proxy_denied (job, err);
   if (is_client_refused (job->s, code, words))
     code = CURLE_SSL_CLIENTCERT;
   if (code == CURLE_OUT_OF_MEMORY && began (job))

@@ -3,7 +3,7 @@
  * nbd_connect: a connection to an NBD server: what its URI may say, reaching it, and what it
  * says of the export.  Waits for a server that is away, not for one that refuses.
  */
-#include "target/nbd_inner.h"
+#include "target/nbd_export.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,10 +112,10 @@ nbd_is_lost (const struct nbd_export *x)
 {
   unsigned i;
 
-  for (i = 0; i < x->n_h; i++)
-    if (is_lost (x->h[i]))
+  for (i = 0; i < x->link.n_h; i++)
+    if (is_lost (x->link.h[i]))
       return true;
-  return x->n_h == 0;
+  return x->link.n_h == 0;
 }
 
 int
@@ -146,10 +146,10 @@ close_handle (struct nbd_handle *h)
 void
 nbd_disconnect (struct nbd_export *x)
 {
-  while (x->n_h > 0)
-    close_handle (x->h[--x->n_h]);
-  x->grown = false;
-  x->generation++;
+  while (x->link.n_h > 0)
+    close_handle (x->link.h[--x->link.n_h]);
+  x->link.grown = false;
+  x->link.generation++;
 }
 
 /* NULL: ESTALE. */
@@ -213,7 +213,7 @@ ask_facts (struct nbd_export *x, struct nbd_handle *h)
                                  .read_only = nbd_is_read_only (h) != 0,
                                  .flushes = nbd_can_flush (h) == 1 };
   x->zeroes = nbd_can_zero (h) == 1;
-  x->shares = nbd_can_multi_conn (h) == 1;
+  x->link.shares = nbd_can_multi_conn (h) == 1;
   x->piece
       = max > 0 && max < PIECE_MAX ? (uint32_t)align_down ((uint64_t)max, SECTOR) : PIECE_MAX;
   return 0;
@@ -240,16 +240,16 @@ open_handle (struct nbd_export *x, struct nbd_handle **out, int64_t greeting_ms)
 int
 nbd_connect_once (struct nbd_export *x)
 {
-  int r = open_handle (x, &x->h[0], GREETING_MS);
+  int r = open_handle (x, &x->link.h[0], GREETING_MS);
 
   if (r != 0)
     return r;
-  x->n_h = 1;
-  r = ask_facts (x, x->h[0]);
+  x->link.n_h = 1;
+  r = ask_facts (x, x->link.h[0]);
   if (r != 0)
     nbd_disconnect (x);
   else
-    x->heard = monotonic_ms ();
+    x->link.heard = monotonic_ms ();
   return r;
 }
 
@@ -257,11 +257,12 @@ nbd_connect_once (struct nbd_export *x)
 void
 nbd_connect_more (struct nbd_export *x)
 {
-  while (x->n_h < CONNECTIONS && open_handle (x, &x->h[x->n_h], GREETING_MORE_MS) == 0) {
-    x->n_h++;
-    if (nbd_get_size (x->h[x->n_h - 1]) == (int64_t)x->facts.size)
+  while (x->link.n_h < CONNECTIONS
+         && open_handle (x, &x->link.h[x->link.n_h], GREETING_MORE_MS) == 0) {
+    x->link.n_h++;
+    if (nbd_get_size (x->link.h[x->link.n_h - 1]) == (int64_t)x->facts.size)
       continue;
-    close_handle (x->h[--x->n_h]);
+    close_handle (x->link.h[--x->link.n_h]);
     break;
   }
 }
@@ -313,9 +314,9 @@ prepare (struct nbd_export *x, const struct nbd_spec *spec, struct error *err)
   pthread_condattr_destroy (&attr);
   x->wake_fd = -1;
   x->uri = strdup (spec->uri);
-  x->bank[0].bytes = malloc (BANK_BYTES);
-  x->bank[1].bytes = malloc (BANK_BYTES);
-  if (x->uri == NULL || x->bank[0].bytes == NULL || x->bank[1].bytes == NULL)
+  x->log.bank[0].bytes = malloc (BANK_BYTES);
+  x->log.bank[1].bytes = malloc (BANK_BYTES);
+  if (x->uri == NULL || x->log.bank[0].bytes == NULL || x->log.bank[1].bytes == NULL)
     return fail_memory (err, "the connection to the NBD server");
   x->tls = strncasecmp (spec->uri, "nbds", 4) == 0;
   x->insecure = spec->insecure;
@@ -366,8 +367,8 @@ export_close (struct nbd_export *x)
   pthread_cond_destroy (&x->changed);
   pthread_mutex_destroy (&x->lock);
   free (x->uri);
-  free (x->bank[0].bytes);
-  free (x->bank[1].bytes);
+  free (x->log.bank[0].bytes);
+  free (x->log.bank[1].bytes);
   free (x);
 }
 

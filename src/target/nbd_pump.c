@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_pump: the thread that moves what is in the log to the server (nbd_inner.h): sends, takes
+ * nbd_pump: the thread that moves what is in the log to the server (nbd_export.h): sends, takes
  * answers, and opens connections anew when they are lost.  Knows no FLUSH and no read.
  */
-#include "target/nbd_inner.h"
+#include "target/nbd_export.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ enum { STALL_MS = 60000, GROW_BYTES = 1 << 20 };
 int64_t
 nbd_idle_ms (const struct nbd_export *x)
 {
-  return x->n_flying + x->asked == 0 ? 0 : monotonic_ms () - x->heard;
+  return x->log.n_flying + x->link.asked == 0 ? 0 : monotonic_ms () - x->link.heard;
 }
 
 /* ---- Sending ----------------------------------------------------------------------------- */
@@ -33,28 +33,28 @@ collect (struct nbd_export *x)
   unsigned i, kept = 0;
   int errnum = 0;
 
-  for (i = 0; i < x->n_flying; i++) {
-    struct flight f = x->flying[i];
-    struct bank *b = &x->bank[f.bank];
+  for (i = 0; i < x->log.n_flying; i++) {
+    struct flight f = x->log.flying[i];
+    struct bank *b = &x->log.bank[f.bank];
     struct entry *e = &b->entry[f.pos];
-    int r = nbd_aio_command_completed (x->h[e->conn], (uint64_t)e->cookie);
+    int r = nbd_aio_command_completed (x->link.h[e->conn], (uint64_t)e->cookie);
 
     if (r == 0) {
-      x->flying[kept++] = f;
+      x->log.flying[kept++] = f;
       continue;
     }
     assert (e->state == ENTRY_FLYING && b->undone > 0);
     e->state = r == 1 ? ENTRY_DONE : ENTRY_PENDING;
-    x->flying_on[e->conn]--;
+    x->link.flying_on[e->conn]--;
     b->undone -= r == 1;
     if (r == 1)
       continue;
     errnum = errnum != 0 ? errnum : nbd_error_now (x);
     b->next = b->next < f.pos ? b->next : f.pos;
   }
-  if (kept < x->n_flying)
+  if (kept < x->log.n_flying)
     pthread_cond_broadcast (&x->changed);
-  x->n_flying = kept;
+  x->log.n_flying = kept;
   return errnum;
 }
 
@@ -63,8 +63,8 @@ overlaps_flying (const struct nbd_export *x, const struct entry *e)
 {
   unsigned i;
 
-  for (i = 0; i < x->n_flying; i++) {
-    const struct entry *f = &x->bank[x->flying[i].bank].entry[x->flying[i].pos];
+  for (i = 0; i < x->log.n_flying; i++) {
+    const struct entry *f = &x->log.bank[x->log.flying[i].bank].entry[x->log.flying[i].pos];
 
     if (f->at < e->at + e->len && e->at < f->at + f->len)
       return true;
@@ -86,8 +86,8 @@ least_busy (const struct nbd_export *x)
 {
   unsigned i, least = 0;
 
-  for (i = 1; i < x->n_h; i++)
-    if (x->flying_on[i] < x->flying_on[least])
+  for (i = 1; i < x->link.n_h; i++)
+    if (x->link.flying_on[i] < x->link.flying_on[least])
       least = i;
   return least;
 }
@@ -96,18 +96,18 @@ static int
 send_entry (struct nbd_export *x, unsigned bank, struct entry *e, unsigned conn)
 {
   if (e->data != NULL)
-    e->cookie
-        = nbd_aio_pwrite (x->h[conn], e->data, (size_t)e->len, e->at, NBD_NULL_COMPLETION, 0);
+    e->cookie = nbd_aio_pwrite (x->link.h[conn], e->data, (size_t)e->len, e->at,
+                                NBD_NULL_COMPLETION, 0);
   else /* may be a hole: nothing asks for the space */
-    e->cookie = nbd_aio_zero (x->h[conn], e->len, e->at, NBD_NULL_COMPLETION, 0);
+    e->cookie = nbd_aio_zero (x->link.h[conn], e->len, e->at, NBD_NULL_COMPLETION, 0);
   if (e->cookie == -1)
     return nbd_error_now (x);
-  if (x->n_flying + x->asked == 0)
-    x->heard = monotonic_ms ();
+  if (x->log.n_flying + x->link.asked == 0)
+    x->link.heard = monotonic_ms ();
   e->state = ENTRY_FLYING;
   e->conn = conn;
-  x->flying_on[conn]++;
-  x->flying[x->n_flying++] = (struct flight){ bank, x->bank[bank].next };
+  x->link.flying_on[conn]++;
+  x->log.flying[x->log.n_flying++] = (struct flight){ bank, x->log.bank[bank].next };
   return 0;
 }
 
@@ -116,16 +116,16 @@ static int
 push (struct nbd_export *x)
 {
   unsigned k, bank;
-  int r = nbd_is_lost (x) || x->broken ? ENOTCONN : collect (x);
+  int r = nbd_is_lost (x) || x->link.broken ? ENOTCONN : collect (x);
 
   for (k = 0; k < 2 && r == 0; k++) {
     struct entry *e;
 
-    bank = k == 0 ? 1 - x->active : x->active;
-    while (r == 0 && (e = next_pending (&x->bank[bank])) != NULL) {
+    bank = k == 0 ? 1 - x->log.active : x->log.active;
+    while (r == 0 && (e = next_pending (&x->log.bank[bank])) != NULL) {
       unsigned conn = least_busy (x);
 
-      if (x->flying_on[conn] == IN_FLIGHT || overlaps_flying (x, e))
+      if (x->link.flying_on[conn] == IN_FLIGHT || overlaps_flying (x, e))
         return 0;
       r = send_entry (x, bank, e, conn);
     }
@@ -164,10 +164,10 @@ check_again (struct nbd_export *x, const struct nbd_facts *was)
     snprintf (x->why, sizeof x->why, "it is of another size or kind now");
     return ESTALE;
   }
-  if (x->facts.size >= SECTOR && nbd_pread (x->h[0], sector, SECTOR, 0, 0) == -1)
+  if (x->facts.size >= SECTOR && nbd_pread (x->link.h[0], sector, SECTOR, 0, 0) == -1)
     return nbd_error_now (x);
-  if (memcmp (sector, x->first, SECTOR) == 0 || may_begin_with (&x->bank[0], sector)
-      || may_begin_with (&x->bank[1], sector))
+  if (memcmp (sector, x->first, SECTOR) == 0 || may_begin_with (&x->log.bank[0], sector)
+      || may_begin_with (&x->log.bank[1], sector))
     return 0;
   snprintf (x->why, sizeof x->why, "it does not begin any more as it was left");
   return ESTALE;
@@ -180,15 +180,15 @@ forget_answers (struct nbd_export *x)
   unsigned k, i;
 
   for (k = 0; k < 2; k++) {
-    struct bank *b = &x->bank[k];
+    struct bank *b = &x->log.bank[k];
 
     for (i = 0; i < b->n; i++)
       b->entry[i].state = ENTRY_PENDING;
     b->undone = b->n;
     b->next = 0;
   }
-  x->n_flying = 0;
-  memset (x->flying_on, 0, sizeof x->flying_on);
+  x->log.n_flying = 0;
+  memset (x->link.flying_on, 0, sizeof x->link.flying_on);
 }
 
 static int
@@ -197,18 +197,18 @@ reconnect (struct nbd_export *x)
   struct nbd_facts was = x->facts;
   int r;
 
-  if (x->lost_at == 0)
-    x->lost_at = monotonic_ms ();
+  if (x->link.lost_at == 0)
+    x->link.lost_at = monotonic_ms ();
   do {
     nbd_disconnect (x);
     forget_answers (x);
-    r = nbd_connect_until (x, x->lost_at, x->retry_time_ms);
+    r = nbd_connect_until (x, x->link.lost_at, x->retry_time_ms);
     if (r == 0)
       r = check_again (x, &was);
     x->facts = was;
   } while (r == ENOTCONN && !nbd_stopped (x)
-           && monotonic_ms () - x->lost_at < x->retry_time_ms);
-  x->broken = r != 0;
+           && monotonic_ms () - x->link.lost_at < x->retry_time_ms);
+  x->link.broken = r != 0;
   return r;
 }
 
@@ -234,7 +234,7 @@ notify (struct nbd_export *x, struct nbd_handle *h, short events)
     r = nbd_aio_notify_read (h);
   else if ((wanted & POLLOUT) != 0 && (events & (POLLOUT | POLLHUP | POLLERR)) != 0)
     r = nbd_aio_notify_write (h);
-  x->heard = monotonic_ms ();
+  x->link.heard = monotonic_ms ();
   return r == -1 ? nbd_error_now (x) : 0;
 }
 
@@ -243,21 +243,22 @@ static int
 wait_for_work (struct nbd_export *x)
 {
   struct pollfd fds[CONNECTIONS + 1] = { { .fd = x->wake_fd, .events = POLLIN } };
-  unsigned i, n = x->error == 0 && x->failed == 0 ? x->n_h : 0, generation = x->generation;
+  unsigned i, n = x->error == 0 && x->failed == 0 ? x->link.n_h : 0,
+              generation = x->link.generation;
   uint64_t wakes;
   int r = 0;
 
   for (i = 0; i < n; i++)
-    fds[i + 1]
-        = (struct pollfd){ .fd = nbd_aio_get_fd (x->h[i]), .events = events_of (x->h[i]) };
+    fds[i + 1] = (struct pollfd){ .fd = nbd_aio_get_fd (x->link.h[i]),
+                                  .events = events_of (x->link.h[i]) };
   pthread_mutex_unlock (&x->lock);
   if (poll (fds, n + 1, POLL_MS) > 0 && fds[0].revents != 0
       && read (x->wake_fd, &wakes, sizeof wakes) == -1)
     assert (errno == EAGAIN || errno == EINTR);
   pthread_mutex_lock (&x->lock);
-  for (i = 0; i < n && r == 0 && generation == x->generation; i++)
+  for (i = 0; i < n && r == 0 && generation == x->link.generation; i++)
     if (fds[i + 1].revents != 0)
-      r = notify (x, x->h[i], fds[i + 1].revents);
+      r = notify (x, x->link.h[i], fds[i + 1].revents);
   return r;
 }
 
@@ -274,10 +275,10 @@ check_idle (struct nbd_export *x)
 static void
 grow (struct nbd_export *x)
 {
-  if (x->grown || !x->shares || x->bank[x->active].used < GROW_BYTES)
+  if (x->link.grown || !x->link.shares || x->log.bank[x->log.active].used < GROW_BYTES)
     return;
   nbd_connect_more (x);
-  x->grown = true;
+  x->link.grown = true;
 }
 
 /* Answers are for others to look at, too. */
@@ -296,7 +297,7 @@ turn (struct nbd_export *x, int r)
     x->error = r;
   else
     x->failed = r; /* T3 */
-  if (r != 0 || x->asked > 0)
+  if (r != 0 || x->link.asked > 0)
     pthread_cond_broadcast (&x->changed);
 }
 

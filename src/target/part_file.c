@@ -76,18 +76,18 @@ target_file_refuse_locked (const struct target_place *p, struct error *err)
 
 /* The signal that comes with this error would end the process: no try. */
 static int
-refuse_limit (const struct target_place *p, uint64_t virtual_size, struct error *err)
+refuse_limit (const struct target_place *p, uint64_t size, struct error *err)
 {
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_FSIZE, &limit) == -1 || limit.rlim_cur == RLIM_INFINITY
-      || limit.rlim_cur >= virtual_size)
+      || limit.rlim_cur >= size)
     return 0;
   return fail (err, ERR_TARGET_REFUSED,
                "%s: the disk has %" PRIu64
                " bytes, and this process may write files of %" PRIu64
                " at most; raise the limit (ulimit -f)",
-               p->shown, virtual_size, (uint64_t)limit.rlim_cur);
+               p->shown, size, (uint64_t)limit.rlim_cur);
 }
 
 static int
@@ -131,10 +131,10 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
 {
   struct stat st;
 
-  if (refuse_limit (p, spec->virtual_size, err) == -1)
+  if (refuse_limit (p, target_file_size (spec), err) == -1)
     return -1;
   if (spec->in_place) {
-    if (check_in_place (p, spec->virtual_size, err) == -1
+    if (check_in_place (p, target_file_size (spec), err) == -1
         || check_access (p, p->name, R_OK | W_OK, err) == -1)
       return -1;
     return target_file_refuse_locked (p, err);
@@ -143,7 +143,8 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
     return refuse_exists (p, err);
   if (p->exists && target_file_refuse_locked (p, err) == -1)
     return -1;
-  if (!spec->force && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
+  if (!spec->force && spec->replaces == NULL
+      && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return refuse_part (p, err);
   return check_access (p, ".", W_OK | X_OK, err);
 }
@@ -201,7 +202,7 @@ reserve (struct target *t, struct error *err)
   int r;
 
   do
-    r = fallocate (t->fd, 0, 0, (off_t)t->virtual_size);
+    r = fallocate (t->fd, 0, 0, (off_t)t->file.size);
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 0;
@@ -212,7 +213,7 @@ reserve (struct target *t, struct error *err)
   return fail_errno (err,
                      errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED,
                      errno, "%s: %" PRIu64 " bytes cannot be reserved; make room there",
-                     t->place.shown, t->virtual_size);
+                     t->place.shown, t->file.size);
 }
 
 static int
@@ -220,19 +221,19 @@ size_part (struct target *t, const struct target_spec *spec, struct error *err)
 {
   int r;
 
-  if (t->virtual_size > INT64_MAX)
+  if (t->file.size > INT64_MAX)
     return fail (err, ERR_TARGET_REFUSED, "%s: no file can have %" PRIu64 " bytes",
-                 t->place.shown, t->virtual_size);
+                 t->place.shown, t->file.size);
   do
-    r = ftruncate (t->fd, (off_t)t->virtual_size);
+    r = ftruncate (t->fd, (off_t)t->file.size);
   while (r == -1 && errno == EINTR);
   if (r == -1)
     return fail_errno (
         err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
         "%s: the file system there cannot hold a file of %" PRIu64 " bytes; choose another",
-        t->place.shown, t->virtual_size);
+        t->place.shown, t->file.size);
   t->preallocated = spec->preallocate;
-  return spec->preallocate && t->virtual_size > 0 ? reserve (t, err) : 0;
+  return spec->preallocate && t->file.size > 0 ? reserve (t, err) : 0;
 }
 
 /* Best effort: without extended attributes inode and generation identify it. */
@@ -252,11 +253,11 @@ remember_replaced (struct target *t)
 
   if (!t->place.exists)
     return;
-  t->over_ino = t->place.st.st_ino;
+  t->over.ino = t->place.st.st_ino;
   fd = target_open_at (t->place.dir_fd, t->place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd == -1)
     return;
-  t->over_gen = target_generation (fd);
+  t->over.gen = target_generation (fd);
   close (fd);
 }
 
@@ -265,7 +266,7 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
 {
   struct target_place *p = &t->place;
 
-  if (check_in_place (p, t->virtual_size, err) == -1)
+  if (check_in_place (p, t->file.size, err) == -1)
     return -1;
   t->in_place = true;
   t->fd = target_open_at (p->dir_fd, p->name, PART_FLAGS, 0);
@@ -290,9 +291,10 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
     target_marker_new (t, spec);
     if (target_marker_write (t, err) == -1)
       return -1;
-    t->marked = true;
-    t->stands = STANDS_MARKED;
-    snprintf (t->first, sizeof t->first, "marked"); /* so that it is none of an older version */
+    t->claim.marked = true;
+    t->claim.stands = STANDS_MARKED;
+    snprintf (t->claim.first, sizeof t->claim.first,
+              "marked"); /* so that it is none of an older version */
   }
   if (target_flush (t, true, err) == -1)
     return -1;
@@ -302,7 +304,7 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
 int
 target_file_create (struct target *t, const struct target_spec *spec, struct error *err)
 {
-  if (refuse_limit (&t->place, t->virtual_size, err) == -1)
+  if (refuse_limit (&t->place, t->file.size, err) == -1)
     return -1;
   if (spec->in_place)
     return open_in_place (t, spec, err);
@@ -312,7 +314,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
@@ -343,12 +345,12 @@ target_file_check (struct target *t, struct error *err)
   if (!S_ISREG (mine.st_mode))
     return fail (err, ERR_TARGET_CHANGED, "%s is no regular file any more; put it back",
                  t->place.shown);
-  if ((uint64_t)mine.st_size != t->virtual_size)
+  if ((uint64_t)mine.st_size != t->file.size)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s has %" PRIu64 " bytes instead of %" PRIu64
                  ": it was cut or grown by someone else; give it back its size, or begin anew: "
                  "resume --restart, or start --force where it was complete",
-                 t->place.shown, (uint64_t)mine.st_size, t->virtual_size);
+                 t->place.shown, (uint64_t)mine.st_size, t->file.size);
   return 0;
 }
 
@@ -387,7 +389,7 @@ recall_replaced (struct target *t, const struct target_spec *spec, const char *r
   if (spec->force)
     remember_replaced (t);
   else if (target_identity_value (recorded, "over", over, sizeof over))
-    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over_ino, &t->over_gen);
+    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over.ino, &t->over.gen);
 }
 
 /* After the rename and before the journal knew: the target is the recorded part file. */
@@ -404,7 +406,7 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
       && target_identity_check (t, recorded, &ignored) == 0
       && !target_marker_look (t->fd, &m)) {
     t->in_its_place = true;
-    t->stands = STANDS_FINISHED;
+    t->claim.stands = STANDS_FINISHED;
     return target_lock (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
@@ -421,7 +423,7 @@ reopen_known (struct target *t, const struct target_spec *spec,
 {
   if (target_file_check (t, err) == -1 || target_recognise (t, spec, recorded->text, err) == -1)
     return -1;
-  if (t->marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
+  if (t->claim.marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
     return -1;
   return 0;
 }
@@ -437,7 +439,7 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   t->in_place = spec->in_place;
   t->reads_zero = !spec->in_place;
   t->preallocated = spec->preallocate;
-  if (refuse_limit (p, t->virtual_size, err) == -1)
+  if (refuse_limit (p, t->file.size, err) == -1)
     return -1;
   recall_replaced (t, spec, known ? recorded->text : "");
   t->fd = target_open_at (p->dir_fd, name, PART_FLAGS, 0);
@@ -454,6 +456,8 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
     return reopen_known (t, spec, recorded, err);
   if (spec->in_place)
     return target_look_before (t, spec, err) == -1 ? -1 : target_file_check (t, err);
+  if (p->exists && !spec->force) /* what --force allowed was not recorded; the end refuses it */
+    return refuse_exists (p, err);
   if (adopt_part (t, spec, err) == -1 || size_part (t, spec, err) == -1
       || settle_part (t, spec, err) == -1)
     return -1;
@@ -482,7 +486,7 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
 int
 target_file_finish (struct target *t, struct error *err)
 {
-  if (target_file_check (t, err) == -1 || (t->marked && target_head_flush (t, err) == -1))
+  if (target_file_check (t, err) == -1 || (t->claim.marked && target_head_flush (t, err) == -1))
     return -1;
   if (t->in_place || t->in_its_place) {
     if (target_flush (t, true, err) == -1 || target_head_settle (t, err) == -1)

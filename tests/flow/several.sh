@@ -57,6 +57,28 @@ run qimport start -q --sha256 "$(echo no | sha256sum | cut -d' ' -f1)" "$url" a/
 exits 4 "where the checksum differs"
 check "  none of them is put in place" [ ! -e a/disk -a ! -e b/disk ]
 
+# ---- what else an import may be
+
+fresh
+"$QIMPORT" start -q --keep-format --limit-rate 4M --commit-interval 0.3 "$url" a/disk b/disk 2>/dev/null &
+pid=$!
+background
+check "an import of the image as it is is under way" copying $pid a/disk
+kill -9 $pid
+wait $pid 2>/dev/null
+for t in a b; do
+  run qimport resume -q --limit-rate 1G $t/disk
+  exits 0 "  killed, $t is resumed alone"
+  assert_identical $t/disk "$image" "  and is the image"
+done
+fresh
+run qimport start -q --size $((size + 1048576)) --fix-gpt "$expected" a/disk b/disk
+exits 0 "a raw image onto larger files, with its backup GPT moved"
+is "$(size_of b/disk)" $((size + 1048576)) "  they are as large as that"
+assert_identical a/disk b/disk "  and the same"
+run qimport audit -q b/disk
+exits 0 "  and audit finds the second right"
+
 # ---- one fails
 
 fresh

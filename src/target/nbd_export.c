@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd: see nbd.h.  What is called from outside: puts into the log, waits for what the pump does
- * with it, and sends FLUSH and reads itself (nbd_inner.h has the whole).
+ * nbd_export: see nbd.h.  What is called from outside: puts into the log, waits for what the
+ * pump does with it, and sends FLUSH and reads itself (nbd_export.h has the whole).
  */
-#include "target/nbd_inner.h"
+#include "target/nbd_export.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -71,11 +71,11 @@ wait_renewed (struct nbd_export *x, unsigned generation)
 {
   int r = 0;
 
-  if (x->generation == generation) {
-    x->broken = true;
+  if (x->link.generation == generation) {
+    x->link.broken = true;
     nbd_pump_wake (x);
   }
-  while (r == 0 && x->generation == generation)
+  while (r == 0 && x->link.generation == generation)
     r = wait_change (x, false);
   return r == 0 ? EAGAIN : r;
 }
@@ -90,20 +90,20 @@ await (struct nbd_export *x, int64_t cookie, unsigned generation, bool patient)
 
   if (cookie == -1)
     r = nbd_error_now (x);
-  else if (x->n_flying + x->asked == 0)
-    x->heard = monotonic_ms ();
-  x->asked++;
+  else if (x->log.n_flying + x->link.asked == 0)
+    x->link.heard = monotonic_ms ();
+  x->link.asked++;
   nbd_pump_wake (x);
   while (r == 0 && done == 0) {
-    if (x->generation != generation)
+    if (x->link.generation != generation)
       r = EAGAIN;
-    else if ((done = nbd_aio_command_completed (x->h[0], (uint64_t)cookie)) == -1)
+    else if ((done = nbd_aio_command_completed (x->link.h[0], (uint64_t)cookie)) == -1)
       r = nbd_error_now (x);
     else if (done == 0)
       r = wait_change (x, patient);
   }
-  x->asked--;
-  if (!patient && r != 0 && done == 0 && x->generation == generation)
+  x->link.asked--;
+  if (!patient && r != 0 && done == 0 && x->link.generation == generation)
     nbd_disconnect (x);
   return r == ENOTCONN && x->failed == 0 && x->error == 0 ? wait_renewed (x, generation) : r;
 }
@@ -133,7 +133,7 @@ empty (struct nbd_export *x, struct bank *b)
 #endif
   b->n = b->next = 0;
   b->used = 0;
-  x->lost_at = 0;
+  x->link.lost_at = 0;
 }
 
 /* J1: sent when all of the bank had been answered, on whichever connection, since the
@@ -150,11 +150,11 @@ flush_bank (struct nbd_export *x, struct bank *b)
 #else
     r = drain (x, b);
 #endif
-    generation = x->generation;
-    if (r == 0 && x->n_h == 0) /* the pump is about to try again */
+    generation = x->link.generation;
+    if (r == 0 && x->link.n_h == 0) /* the pump is about to try again */
       r = wait_renewed (x, generation);
     else if (r == 0) {
-      r = await (x, nbd_aio_flush (x->h[0], NBD_NULL_COMPLETION, 0), generation, true);
+      r = await (x, nbd_aio_flush (x->link.h[0], NBD_NULL_COMPLETION, 0), generation, true);
       if (r != 0 && r != EAGAIN && r != ECANCELED && x->error == 0)
         x->failed = r; /* the server may have dropped what it could not keep */
     }
@@ -171,20 +171,20 @@ flush (struct nbd_export *x)
   struct bank *old;
   int r = 0;
 
-  while (r == 0 && x->flushing)
+  while (r == 0 && x->log.flushing)
     r = wait_change (x, true);
   if (r != 0)
     return r;
-  x->flushing = true;
-  old = &x->bank[1 - x->active];
+  x->log.flushing = true;
+  old = &x->log.bank[1 - x->log.active];
   if (old->n > 0) /* an earlier flush failed */
     r = flush_bank (x, old);
   if (r == 0) {
-    x->active = 1 - x->active;
+    x->log.active = 1 - x->log.active;
     pthread_cond_broadcast (&x->changed); /* there is room */
-    r = flush_bank (x, &x->bank[1 - x->active]);
+    r = flush_bank (x, &x->log.bank[1 - x->log.active]);
   }
-  x->flushing = false;
+  x->log.flushing = false;
   pthread_cond_broadcast (&x->changed);
   return r;
 }
@@ -213,11 +213,11 @@ append (struct nbd_export *x, uint64_t at, const uint8_t *data, uint64_t len)
   struct entry *e;
   int r = 0;
 
-  while (r == 0 && !has_room (&x->bank[x->active], data != NULL ? len : 0))
-    r = x->flushing ? wait_change (x, false) : flush (x);
+  while (r == 0 && !has_room (&x->log.bank[x->log.active], data != NULL ? len : 0))
+    r = x->log.flushing ? wait_change (x, false) : flush (x);
   if (r != 0)
     return r;
-  b = &x->bank[x->active];
+  b = &x->log.bank[x->log.active];
   e = &b->entry[b->n++];
   *e = (struct entry){ .at = at, .len = len, .state = ENTRY_PENDING };
   if (data != NULL) {
@@ -289,18 +289,18 @@ read_piece (struct nbd_export *x, uint64_t at, void *buf, size_t len)
   int r;
 
   do {
-    r = drain (x, &x->bank[0]);
+    r = drain (x, &x->log.bank[0]);
     if (r == 0)
-      r = drain (x, &x->bank[1]);
-    generation = x->generation;
-    if (r == 0 && x->n_h == 0)
+      r = drain (x, &x->log.bank[1]);
+    generation = x->link.generation;
+    if (r == 0 && x->link.n_h == 0)
       r = wait_renewed (x, generation);
     else if (r == 0)
-      r = await (x, nbd_aio_pread (x->h[0], buf, len, at, NBD_NULL_COMPLETION, 0), generation,
-                 false);
+      r = await (x, nbd_aio_pread (x->link.h[0], buf, len, at, NBD_NULL_COMPLETION, 0),
+                 generation, false);
   } while (r == EAGAIN);
-  if (r == 0 && x->bank[0].n + x->bank[1].n == 0)
-    x->lost_at = 0;
+  if (r == 0 && x->log.bank[0].n + x->log.bank[1].n == 0)
+    x->link.lost_at = 0;
   return r;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_inner: what nbd.c, nbd_pump.c and nbd_connect.c share: the open export.
+ * nbd_export: what nbd_export.c, nbd_pump.c and nbd_connect.c share: the open export.
  *
  * What is written goes into a bank of the log, and from there to the server by a thread of its
  * own, the pump, so that the connections are never idle while those who write do something
@@ -15,8 +15,8 @@
  *
  * Several connections only where the server says that a FLUSH on one covers the others.
  */
-#ifndef QIMPORT_TARGET_NBD_INNER_H
-#define QIMPORT_TARGET_NBD_INNER_H
+#ifndef QIMPORT_TARGET_NBD_EXPORT_H
+#define QIMPORT_TARGET_NBD_EXPORT_H
 
 #include <libnbd.h>
 #include <pthread.h>
@@ -50,6 +50,31 @@ struct bank {
   size_t used;
 };
 
+/* What was written since the last flush. */
+struct nbd_log {
+  struct bank bank[2];
+  unsigned active; /* is filled */
+  bool flushing;   /* somebody flushes the other one */
+  struct flight {
+    unsigned bank, pos;
+  } flying[CONNECTIONS * IN_FLIGHT];
+  unsigned n_flying;
+};
+
+/* The way to the server. */
+struct nbd_link {
+  struct nbd_handle *h[CONNECTIONS];
+  unsigned n_h; /* 0: not connected */
+  unsigned flying_on[CONNECTIONS];
+  unsigned asked;      /* commands in flight that are no entries */
+  unsigned generation; /* changes with the connections */
+  bool shares;         /* the server takes several connections */
+  bool grown;          /* all that are to be had are there */
+  bool broken;         /* they are to be opened anew */
+  int64_t lost_at;     /* monotonic; 0: it is not */
+  int64_t heard;       /* when the server last answered */
+};
+
 struct nbd_export {
   /* What never changes. */
   char *uri;
@@ -63,32 +88,15 @@ struct nbd_export {
   pthread_mutex_t lock; /* of everything below */
   pthread_cond_t changed;
   bool quit;
-
-  struct nbd_handle *h[CONNECTIONS];
-  unsigned n_h; /* 0: not connected */
-  unsigned flying_on[CONNECTIONS];
-  bool shares;         /* the server takes several connections */
-  bool grown;          /* all that are to be had are there */
-  bool broken;         /* they are to be opened anew */
-  unsigned generation; /* of the connections */
-  unsigned asked;      /* commands in flight that are no entries */
+  struct nbd_link link;
+  struct nbd_log log;
   struct nbd_facts facts;
   uint32_t piece;        /* the longest write */
   bool zeroes;           /* the server knows WRITE_ZEROES */
-  int64_t lost_at;       /* monotonic; 0: it is not */
-  int64_t heard;         /* when the server last answered */
   int error;             /* errno that the pump waits over; the next call tries again */
   int failed;            /* errno of the failure that ended it */
   uint8_t first[SECTOR]; /* what stood at 0 with the last flush, or when it was opened */
   char why[EXPORT_WHY];
-
-  struct bank bank[2];
-  unsigned active; /* is filled */
-  bool flushing;   /* somebody flushes the other one */
-  struct flight {
-    unsigned bank, pos;
-  } flying[CONNECTIONS * IN_FLIGHT];
-  unsigned n_flying;
 };
 
 /* nbd_connect.c */

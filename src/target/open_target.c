@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * target: opening, finishing and closing, for all kinds alike; which of them it is
+ * open_target: opening, finishing and closing, for all kinds alike; which of them it is
  * matters only here and in what is called from here.
  */
 #include "target/open_target.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -36,9 +37,11 @@ target_new (const struct target_spec *spec, struct error *err)
     fail_memory (err, "the target");
     return NULL;
   }
-  t->fd = t->raw_fd = t->place.dir_fd = -1;
+  t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
   t->virtual_size = spec->virtual_size;
+  t->file.size = target_file_size (spec);
+  t->file.may_grow = spec->file.may_grow;
   return t;
 }
 
@@ -47,14 +50,15 @@ target_close (struct target *t)
 {
   if (t == NULL)
     return;
-  if (t->raw_fd != -1)
-    close (t->raw_fd);
+  if (t->raw.fd != -1)
+    close (t->raw.fd);
   if (t->fd != -1)
     close (t->fd);
   if (t->nbd != NULL)
     export_close (t->nbd);
   target_place_release (&t->place);
   target_head_close (t->head);
+  free (t->amends);
   pthread_mutex_destroy (&t->behind.lock);
   free (t);
 }
@@ -112,7 +116,7 @@ ready (struct target *t, const struct target_spec *spec, struct error *err)
   if (target_identify (t, err) == -1)
     return -1;
   target_open_raw (t);
-  if (t->marker.epoch == 0)
+  if (t->claim.marker.epoch == 0)
     target_marker_new (t, spec);
   if (t->in_its_place && spec->known.epoch == 0) /* by a version that held nothing back */
     return 0;
@@ -132,7 +136,7 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
   if (target_recognise (t, spec, recorded->text, err) == -1
       || target_refuse_near (t, spec, err) == -1)
     return -1;
-  return t->marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
+  return t->claim.marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
 }
 
 int
@@ -163,6 +167,21 @@ is_recorded (const struct target_identity *recorded)
   return recorded != NULL && recorded->text[0] != '\0';
 }
 
+/* It is as large as it was made, whatever is asked for now. */
+static void
+recall_file_size (struct target *t, const struct target_identity *recorded)
+{
+  char text[24];
+  uint64_t size;
+
+  if (!is_recorded (recorded)
+      || !target_identity_value (recorded->text, "size", text, sizeof text)
+      || sscanf (text, "%" SCNu64, &size) != 1)
+    return;
+  if (size > t->virtual_size || t->virtual_size - size < SECTOR)
+    t->file.size = size;
+}
+
 /* A file where a device was, or the reverse: /dev/sdb gone, and a file made by a slip. */
 static int
 check_kind (const struct target *t, const struct target_identity *recorded, struct error *err)
@@ -190,6 +209,7 @@ reopen (struct target *t, const struct target_spec *spec,
   if (target_place_find (&t->place, spec->path, err) == -1
       || check_kind (t, recorded, err) == -1)
     return -1;
+  recall_file_size (t, recorded);
   if (t->place.kind == TARGET_FILE)
     return target_file_reopen (t, spec, recorded, err);
   if (!is_recorded (recorded))
@@ -242,6 +262,7 @@ target_open_finished (struct target **out, const struct target_spec *spec,
   if (t == NULL || target_place_find (&t->place, spec->path, err) == -1
       || check_kind (t, recorded, err) == -1)
     return -1;
+  recall_file_size (t, recorded);
   if (t->place.kind != TARGET_FILE) {
     if (open_medium (t, spec, repair ? DEVICE_AGAIN : DEVICE_READ, err) == -1)
       return -1;
@@ -252,7 +273,7 @@ target_open_finished (struct target **out, const struct target_spec *spec,
       || refuse_in_progress (t, err) == -1)
     return -1;
   target_open_raw (t);
-  t->repairing = repair;
+  t->claim.repairing = repair;
   *out = t;
   t = NULL;
   return 0;
@@ -279,9 +300,9 @@ target_reads_zero (const struct target *t)
 void
 target_begin_anew (struct target *t)
 {
-  t->reads_zero = t->marked = false;
-  t->marker.n_runs = 0;
-  marker_begin_run (&t->marker, 0, target_new_run ());
+  t->reads_zero = t->claim.marked = false;
+  t->claim.marker.n_runs = 0;
+  marker_begin_run (&t->claim.marker, 0, target_new_run ());
 }
 
 int

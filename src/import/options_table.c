@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options: see options.h.  A new option is a row of the table here, a field in options.h, and
- * its paragraph in the manual, which a test misses otherwise.
+ * options_table: see options.h.  A new option is a row of the table here, a field in options.h,
+ * and its paragraph in the manual, which a test misses otherwise.
  */
-#include "import/options.h"
+#include "import/options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "import/memo.h"
-#include "import/options_inner.h"
 #include "qimport.h"
 
 enum {
@@ -61,6 +60,8 @@ static const struct option_row rows[] = {
        CHANGES, 0, 0),
   ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE,
        bearer_file, CHANGES, 0, 0),
+  ROW ("digest-auth", NULL, "give the server its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, digest_auth, CHANGES, 0, 0),
   ROW ("cacert", "FILE", "trust these certificate authorities", NULL, NET, 0, TYPE_FILE, cacert,
        CHANGES, 0, 0),
   ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, CHANGES, 0,
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
   ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET,
        0, TYPE_SWITCH, insecure, ONE_RUN, 0, 0),
   ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_URL, proxy, CHANGES, 0, 0),
+  ROW ("proxy-user-file", "FILE", "a file with user:password for the proxy", NULL, NET, 0,
+       TYPE_FILE, proxy_user_file, CHANGES, 0, 0),
+  ROW ("proxy-digest", NULL, "give the proxy its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, proxy_digest, CHANGES, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
        TYPE_TEXT, aws_sigv4, CHANGES, 0, 0),
   ROW ("mirror", "URL", "another place that serves the same bytes", NULL, COPY, 1, TYPE_LIST,
@@ -81,6 +86,10 @@ static const struct option_row rows[] = {
        NULL, QIMPORT_FOR_RESUME, 0, TYPE_SWITCH, accept_new_validator, ONE_RUN, 0, 0),
   ROW ("stream", NULL, "read forward from the start, without ranges", NULL, COPY, 0,
        TYPE_SWITCH, stream, ONE_RUN, 0, 0),
+  ROW ("length", "BYTES", "of a pipe or socket: so many bytes are the image's", NULL,
+       COPY | QIMPORT_FOR_INFO, 0, TYPE_SIZE, length, CHANGES, 1, INT64_MAX),
+  ROW ("once", NULL, "nothing of an import that does not complete stays", NULL, FRESH, 0,
+       TYPE_SWITCH, once, CHANGES, 0, 0),
   ROW ("restart", NULL, "forget what is committed and begin again", NULL, QIMPORT_FOR_RESUME, 0,
        TYPE_SWITCH, restart, ONE_RUN, 0, 0),
   ROW ("max-size", "BYTES", "refuse larger virtual disks", "64T", FRESH | QIMPORT_FOR_INFO, 0,
@@ -101,8 +110,16 @@ static const struct option_row rows[] = {
        COPY, 0, TYPE_FILE, spool_dir, CHANGES, 0, 0),
   ROW ("no-keep", NULL, "keep nothing of a wrapped file for a resume", NULL, COPY, 0,
        TYPE_SWITCH, no_keep, CHANGES, 0, 0),
+  ROW ("keep-format", NULL, "TARGET is the image itself, as it is, checked", NULL, FRESH, 0,
+       TYPE_SWITCH, keep_format, DEFINES, 0, 0),
+  ROW ("size", "BYTES", "make the target at least this large, the disk at its start", NULL,
+       FRESH, 0, TYPE_SIZE, size, DEFINES, 512, UINT64_C (1) << 62),
+  ROW ("fix-gpt", NULL, "move the backup of a GPT to the end of a larger target", NULL, FRESH,
+       0, TYPE_SWITCH, fix_gpt, DEFINES, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
+  ROW ("format", "auto|qcow2|raw", "what the image is; auto: by its first bytes", "auto",
+       FRESH | QIMPORT_FOR_INFO, 0, TYPE_WORD, format, DEFINES, 0, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
        TYPE_TEXT, snapshot, DEFINES, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
@@ -111,6 +128,8 @@ static const struct option_row rows[] = {
        "zero", FRESH, 0, TYPE_CHOICE, unallocated_keep, DEFINES, 0, 0),
   ROW ("target-is-zero", NULL, "you promise that the device reads as zeros", NULL, FRESH, 0,
        TYPE_SWITCH, target_is_zero, PROMISES, 0, 0),
+  ROW ("allow-partial", NULL, "a map without its backing file: what it has is not known", NULL,
+       QIMPORT_FOR_INFO, 0, TYPE_SWITCH, allow_partial, ONE_RUN, 0, 0),
   ROW ("preallocate", NULL, "reserve the space of a file target first", NULL, FRESH, 0,
        TYPE_SWITCH, preallocate, CHANGES, 0, 0),
   ROW ("verify", NULL, "audit before the import is called complete", NULL, COPY, 0, TYPE_SWITCH,
@@ -248,6 +267,27 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
   return 0;
 }
 
+/* VALUE is one of the words of ARGUMENT, "first|second|...". */
+static int
+set_word (uint64_t *field, const struct option_row *row, const char *value, struct error *err)
+{
+  const char *word = row->info.argument;
+  size_t len = strlen (value);
+  uint64_t i = 0;
+
+  for (;; word++, i++) {
+    size_t n = strcspn (word, "|");
+
+    if (n == len && strncmp (word, value, n) == 0)
+      break;
+    word += n;
+    if (*word == '\0')
+      return fail (err, ERR_USAGE, "--%s: must be %s", row->info.name, row->info.argument);
+  }
+  *field = i;
+  return 0;
+}
+
 static int
 set_checksum (char **field, const struct option_row *row, const char *value, struct error *err)
 {
@@ -292,6 +332,8 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return set_checksum (field, row, value, err);
   case TYPE_LIST:
     return add_item (field, row, value, err);
+  case TYPE_WORD:
+    return set_word (field, row, value, err);
   case TYPE_CHOICE:
     return set_choice (field, row, value, err);
   }
@@ -393,6 +435,7 @@ copy_row (struct qimport_options *to, const struct qimport_options *from,
   case TYPE_SIZE:
   case TYPE_SECONDS:
   case TYPE_MS:
+  case TYPE_WORD:
     *(uint64_t *)option_field (to, row) = *(uint64_t *)option_field (from, row);
     return 0;
   case TYPE_TEXT:
