@@ -230,6 +230,8 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
   struct error err = { .code = ERR_NONE };
   int rc;
 
+  if (q->machine.timeline.last == 0)
+    timeline_begin (&q->machine.timeline);
   if (q->machine.over)
     return q->machine.result == 0 ? 0 : publish_error (error, &q->machine.failure);
   rc = check_stop (q, &err);
@@ -253,6 +255,7 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
     import_leave (q, &err);
     q->machine.failure = err;
   }
+  timeline_mark (&q->machine.timeline, phase_word (q->machine.phase));
   if (rc != -1)
     q->machine.phase = (enum phase)rc;
   if (rc == -1 || rc == PHASE_OVER) {
@@ -263,6 +266,12 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
   if (rc == -1)
     return publish_error (error, &q->machine.failure);
   return rc == PHASE_OVER ? 0 : 1;
+}
+
+char *
+qimport_timeline (struct qimport *q)
+{
+  return timeline_text (&q->machine.timeline);
 }
 
 void
