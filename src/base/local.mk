@@ -4,6 +4,7 @@ librooms_la_SOURCES += \
 	src/base/clock.h \
 	src/base/digest.c \
 	src/base/digest.h \
+	src/base/descriptor.h \
 	src/base/error.c \
 	src/base/error.h \
 	src/base/extent.h \

@@ -129,7 +129,9 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
                 .event_ctx = q,
-                .forward = o->stream },
+                .forward = o->stream,
+                .recall = q->standing.describes,
+                .length = o->length },
   };
   import_source_options (q, &spec->source);
 }

@@ -186,6 +186,8 @@ int target_refuse_marked (const char *shown, const struct marker *m, struct erro
 /* ERR_TARGET_CHANGED: it has no marker, and should have ours. */
 int target_refuse_unmarked (const struct target *t, struct error *err);
 bool target_is_ours (const struct target_spec *spec, const struct marker *m);
+/* Or its import's that this one takes the place of. */
+bool target_gives_way (const struct target_spec *spec, const struct marker *m);
 uint32_t target_new_run (void);
 /* Of a target that the journal has: sets t->stands.  RECORDED: its identity's text. */
 int target_recognise (struct target *t, const struct target_spec *spec, const char *recorded,

@@ -143,7 +143,8 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
     return refuse_exists (p, err);
   if (p->exists && target_file_refuse_locked (p, err) == -1)
     return -1;
-  if (!spec->force && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
+  if (!spec->force && spec->replaces == NULL
+      && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return refuse_part (p, err);
   return check_access (p, ".", W_OK | X_OK, err);
 }
@@ -313,7 +314,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
