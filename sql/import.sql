@@ -83,6 +83,8 @@ UPDATE import
    SET segments = ?2 + 1, extents = extents + ?3, guest_total = guest_total + ?4,
        need_max = max (need_max, ?5), image_total = image_total + ?5, updated_at = ?6
  WHERE no = ?1 AND segments = ?2 AND NOT sealed;
+-- :import_resize  how large the disk is, was not known
+UPDATE import SET virtual_size = ?2 WHERE no = ?1 AND NOT sealed;
 -- :import_commit  new values; only while this process holds it
 UPDATE import
    SET segments_committed = ?2, guest_committed = ?3, fetched = ?4, zero_ord = ?5,

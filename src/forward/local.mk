@@ -6,6 +6,7 @@ librooms_la_SOURCES += \
 	src/forward/stream_check.h \
 	src/forward/stream_map.c \
 	src/forward/stream_place.c \
+	src/forward/stream_raw.c \
 	src/forward/stream_wrapped.c \
 	src/forward/wrapped.c \
 	src/forward/wrapped.h

@@ -133,10 +133,12 @@ check_end (struct stream *s, struct error *err)
   struct qcow2_header again;
   struct error why;
 
+  if (s->raw && stream_end_raw (s, err) == -1)
+    return -1;
   if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->pos
       || s->data_end > s->pos || s->compressed_end >= s->pos + SECTOR)
     return ended_early (s, err);
-  if (s->pipe
+  if (s->pipe && !s->raw
       && qcow2_header_parse (&again, s->head, s->head_len, s->pos, UINT64_MAX, &why) == -1)
     return ended_early (s, err);
   if (s->known_len == UINT64_MAX || s->known_len == s->pos)
@@ -190,8 +192,8 @@ finish_stream (struct stream *s, struct error *err)
 /* ---- The beginning --------------------------------------------------------------------------
  */
 
-static int
-refuse_other (const struct stream *s, struct error *err)
+int
+stream_refuse_other (const struct stream *s, struct error *err)
 {
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: these are not the bytes that the import began with (the header differs); "
@@ -219,7 +221,7 @@ take_head (struct stream *s, struct error *err)
   if (qcow2_header_need (s->buf, (size_t)s->have, len, &need, err) == -1) {
     if (!q->standing.in_journal)
       return -1;
-    return s->pipe && len == s->have ? ended_early (s, err) : refuse_other (s, err);
+    return s->pipe && len == s->have ? ended_early (s, err) : stream_refuse_other (s, err);
   }
   if (need > s->have)
     return ended_early (s, err);
@@ -228,7 +230,7 @@ take_head (struct stream *s, struct error *err)
   digest_peek (&d, digest);
   if (q->standing.in_journal && !q->options->restart
       && memcmp (digest, q->image.records[0].head_digest, DIGEST_SIZE) != 0)
-    return refuse_other (s, err);
+    return stream_refuse_other (s, err);
   memcpy (q->image.records[0].head_digest, digest, DIGEST_SIZE);
   s->head = malloc (need);
   if (s->head == NULL)
@@ -269,11 +271,11 @@ unit_size (const struct stream *s)
 }
 
 static int
-begin_stream (struct stream *s, struct error *err)
+begin_qcow2 (struct stream *s, struct error *err)
 {
   struct qimport *q = s->q;
 
-  if (stream_check_unwrapped (s, err) == -1 || take_head (s, err) == -1
+  if (take_head (s, err) == -1
       || qcow2_header_parse (&s->header, s->head, s->head_len, image_len (s),
                              q->options->max_size, err)
              == -1
@@ -295,6 +297,14 @@ begin_stream (struct stream *s, struct error *err)
   import_record_format (q);
   q->image.records[0].segment_size = s->piece;
   return 0;
+}
+
+static int
+begin_stream (struct stream *s, struct error *err)
+{
+  if (stream_check_unwrapped (s, err) == -1 || stream_decide_format (s, err) == -1)
+    return -1;
+  return s->raw ? stream_begin_raw (s, err) : begin_qcow2 (s, err);
 }
 
 /* The disk is known: target, journal and copy can be made.  Until the first byte is handed to
@@ -338,12 +348,14 @@ look (struct stream *s, struct error *err)
   bool ended = s->ended;
 
   if (fill (s, err) == -1 || (!s->have_header && begin_stream (s, err) == -1)
-      || fill (s, err) == -1 || stream_find_disk (s, err) == -1
+      || fill (s, err) == -1 || (!s->raw && stream_find_disk (s, err) == -1)
+      || (s->raw && s->ended && !ended && check_end (s, err) == -1)
       || (s->have_disk && !s->running && run_stream (s, err) == -1)
+      || (s->raw && stream_add_raw (s, err) == -1)
       || (s->running && stream_parse_tables (s, err) == -1))
     return -1;
   s->looked = true;
-  return s->ended && !ended ? check_end (s, err) : 0;
+  return s->ended && !ended && !s->raw ? check_end (s, err) : 0;
 }
 
 static int

@@ -56,6 +56,8 @@ struct stream {
   size_t head_len;
   struct qcow2_header header;
   struct qcow2_disk disk;
+  bool raw;            /* the image is the disk: no header, no tables */
+  uint64_t disk_needs; /* of a raw one: how long it is at least, by its partition table */
   bool have_header, have_disk, have_l1;
   struct snapshot_walk snapshots; /* those that were not seen yet */
   struct snapshot_search search;
@@ -91,6 +93,23 @@ bool stream_all_parsed (const struct stream *s);
 
 /* The first parsed L2 table that ends behind AT, if it begins before END: its place. */
 bool stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table);
+
+/* ---- stream_raw.c -------------------------------------------------------------------------
+ */
+
+/* Seen the first bytes: S->raw. */
+int stream_decide_format (struct stream *s, struct error *err);
+int stream_begin_raw (struct stream *s, struct error *err);
+/* The piece at the start of the buffer is the disk's. */
+int stream_add_raw (struct stream *s, struct error *err);
+/* Can that have been all? */
+int stream_end_raw (const struct stream *s, struct error *err);
+
+/* ---- stream.c -----------------------------------------------------------------------------
+ */
+
+/* Not the first bytes that the import began with. */
+int stream_refuse_other (const struct stream *s, struct error *err);
 
 /* ---- stream_wrapped.c ---------------------------------------------------------------------
  */

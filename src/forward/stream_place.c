@@ -328,7 +328,8 @@ stream_place_piece (struct stream *s, struct error *err)
   if (s->running) {
     if (place_known (s, &m, err) == -1)
       return -1;
-    mark_tables (s, &m);
+    if (!s->raw)
+      mark_tables (s, &m);
   }
   return stream_all_parsed (s) ? 0 : spool_rest (s, &m, err);
 }

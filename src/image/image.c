@@ -24,8 +24,7 @@
 enum {
   IDENTITY_HEAD = 4096,
   IDENTITY_L1_MAX = 1 << 20,
-  L1_KEPT = 64 << 10,
-  RAW_CLUSTER_BITS = 16 /* of what has none: as finely as zeros are looked for */
+  L1_KEPT = 64 << 10
 };
 
 int

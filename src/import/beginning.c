@@ -20,6 +20,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   memset (spec, 0, sizeof *spec);
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
+  spec->grows = q->imp.stream && !q->imp.sealed && strncmp (q->imp.format_features, "raw", 3) == 0;
+  spec->least = q->imp.now.guest_committed;
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
   spec->known

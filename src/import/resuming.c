@@ -27,8 +27,8 @@ all_committed (const struct journal_import *imp)
          && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
-static int
-record_target (struct qimport *q, struct error *err)
+int
+import_record_target (struct qimport *q, struct error *err)
 {
   snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
             target_identity (q->target)->text);
@@ -54,7 +54,7 @@ import_claim_target (struct qimport *q, struct error *err)
 {
   if (target_is_claimed (q->target) && q->imp.target_identity[0] != '\0')
     return 0;
-  if (record_target (q, err) == -1 || store_held (q, err) == -1
+  if (import_record_target (q, err) == -1 || store_held (q, err) == -1
       || import_restore_held (q, err) == -1)
     return -1;
   return target_claim (q->target, err);

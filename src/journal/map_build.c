@@ -131,6 +131,21 @@ journal_map_keep (struct journal_map *m, size_t *n)
 }
 
 void
+journal_map_resize (struct journal_map *m, uint64_t virtual_size)
+{
+  m->virtual_size = virtual_size;
+  m->resized = true;
+}
+
+int
+map_put_size (struct journal_map *m, struct error *err)
+{
+  return m->resized ? sql_run (&m->j->sql, SQL_IMPORT_RESIZE, err, "ii", m->no,
+                               (int64_t)m->virtual_size)
+                    : 0;
+}
+
+void
 journal_map_stop_when (struct journal_map *m, const atomic_bool *stop)
 {
   m->stop = stop;

@@ -100,7 +100,8 @@ store (struct take *t, struct error *err)
   struct sql *s = &t->m->j->sql;
 
   t->m->rows.n = 0; /* of one that failed */
-  if (each_pending (t, store_row, err) == -1 || map_put_segment (t->m, &t->seg, err) == -1
+  if (map_put_size (t->m, err) == -1 || each_pending (t, store_row, err) == -1
+      || map_put_segment (t->m, &t->seg, err) == -1
       || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiii", t->m->no, (int64_t)t->seg.ord,
                   (int64_t)t->seg.extents, (int64_t)t->seg.guest_bytes,
                   (int64_t)t->seg.need.len, wall_ms ())

@@ -92,6 +92,9 @@ const char *qcow2_other_trailer (const uint8_t last[SECTOR]);
 /* The partition table or file system that shows that it is a raw disk, or NULL; all that is
  * looked at is in the first QCOW2_LOOK bytes. */
 const char *qcow2_raw_disk (const uint8_t *raw, size_t n);
+/* How many bytes that disk has at least, by the partition table in its first N bytes; 0: not
+ * known. */
+uint64_t qcow2_raw_needs (const uint8_t *raw, size_t n);
 /* What N bytes that are no qcow2 header look like, in words, never NULL. */
 const char *qcow2_looks_like (const uint8_t *raw, size_t n);
 /* Nothing shows that it is anything else. */

@@ -38,6 +38,7 @@ target_new (const struct target_spec *spec, struct error *err)
   }
   t->fd = t->raw_fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
+  pthread_mutex_init (&t->size_lock, NULL);
   t->virtual_size = spec->virtual_size;
   return t;
 }
@@ -56,6 +57,7 @@ target_close (struct target *t)
   target_place_release (&t->place);
   target_head_close (t->head);
   pthread_mutex_destroy (&t->behind.lock);
+  pthread_mutex_destroy (&t->size_lock);
   free (t);
 }
 
@@ -274,6 +276,27 @@ bool
 target_reads_zero (const struct target *t)
 {
   return t->reads_zero;
+}
+
+int
+target_resize (struct target *t, uint64_t size, struct error *err)
+{
+  switch (t->place.kind) {
+  case TARGET_FILE:
+    if (target_file_resize (t, size, err) == -1)
+      return -1;
+    return target_identify (t, err);
+  case TARGET_BLOCK:
+    if (target_device_fits (t, size, err) == -1)
+      return -1;
+    break;
+  case TARGET_NBD:
+    if (target_export_fits (t, size, err) == -1)
+      return -1;
+    break;
+  }
+  t->virtual_size = size;
+  return 0;
 }
 
 void

@@ -58,6 +58,8 @@ struct target_mark {
 struct target_spec {
   const char *path;         /* as the user gave it, or what target_preflight made of it */
   uint64_t virtual_size;    /* bytes */
+  bool grows;               /* that is how far it is known: see target_resize */
+  uint64_t least;           /* and a file that has fewer bytes than that was cut */
   const char *import_uuid;  /* whose it is: in the marker, and in an attribute of a file */
   int64_t begun_at;         /* ms since 1970, for the marker */
   struct target_mark known; /* of the last commit */
@@ -165,6 +167,10 @@ bool target_reads_zero (const struct target *t);
 /* --restart: the target holds what was written, so that no longer reads as zeros; and a journal
  * of before has nothing to go on with: target_claim comes again. */
 void target_begin_anew (struct target *t);
+
+/* How large the disk is, was not known: it has SIZE bytes, or at least these.  From the thread
+ * that opened it; others may write meanwhile.  Its identity changes with its size. */
+int target_resize (struct target *t, uint64_t size, struct error *err);
 
 /* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size.  Write-back
  * begins at once, and soon the page cache forgets what was written. */
