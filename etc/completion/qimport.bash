@@ -7,8 +7,8 @@ _qimport_everywhere="--journal --quiet --verbose --help --version -q -v -h -V"
 
 _qimport_options () {
   local net="--connections --limit-rate --retry-time --stall-time --connect-timeout \
-    --header-file --netrc --netrc-file --user-file --bearer-file --cacert --cert --key \
-    --pinnedpubkey --insecure --proxy --aws-sigv4"
+    --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
+    --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
   local fresh="-f --max-size --checksums --signed-by --signature --digest --format --snapshot --unallocated \
@@ -74,8 +74,8 @@ _qimport_value () {
     --digest) choices="on off" ;;
     --format) choices="auto qcow2 raw" ;;
     --unallocated) choices="zero keep" ;;
-    --journal|--header-file|--netrc-file|--user-file|--bearer-file|--cacert|--cert|--key|\
-    --checksums|--signed-by|--signature|--backing|-o|-f)
+    --journal|--header-file|--netrc-file|--user-file|--proxy-user-file|--bearer-file|--cacert|--cert|\
+    --key|    --checksums|--signed-by|--signature|--backing|-o|-f)
       _filedir
       return 0 ;;
     --jobs|--connections|--workers|--memory|--limit-rate|--max-time|--retry-time|--stall-time|\

@@ -15,91 +15,107 @@
 
 enum { IDENTITY_HEAD = 4096 };
 
+static struct raw_disk_ask
+ask_of (const struct stream *s)
+{
+  return (struct raw_disk_ask){ s->spec.format, s->spec.snapshot, s->spec.max_size,
+                                stream_url (s) };
+}
+
 /* What an earlier run found holds; else the first bytes tell, as they would of a file. */
 int
 stream_decide_format (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
-  const uint8_t *end = s->buf + s->have;
-  struct image_spec spec;
+  const struct stream_window *w = &s->window;
+  const uint8_t *end = w->buf + w->have;
+  struct raw_disk_ask ask = ask_of (s);
 
-  if (q->standing.in_journal && !q->options->restart) {
-    s->raw = strcmp (q->image.records[0].format, "raw") == 0;
+  if (s->spec.begun && !s->spec.restart) {
+    s->raw.is = strcmp (s->spec.image->records[0].format, "raw") == 0;
     return 0;
   }
-  import_image_spec (q, false, &spec);
-  return raw_disk_decide (&spec, source_url (q->image.sources[0]), s->buf, (size_t)s->have,
-                          s->ended && s->have >= SECTOR ? end - SECTOR : NULL, &s->raw, err);
+  return raw_disk_decide (&ask, w->buf, (size_t)w->have,
+                          s->supply.ended && w->have >= SECTOR ? end - SECTOR : NULL,
+                          &s->raw.is, err);
 }
 
 static int
 disk_size (const struct stream *s, uint64_t len, uint64_t *size, struct error *err)
 {
-  struct image_spec spec;
+  struct raw_disk_ask ask = ask_of (s);
 
-  import_image_spec (s->q, false, &spec);
-  return raw_disk_size (&spec, source_url (s->q->image.sources[0]), len, size, err);
+  return raw_disk_size (&ask, len, size, err);
 }
 
 /* The same first bytes as those of a resumed import. */
 static int
-take_raw_head (struct stream *s, struct error *err)
+take_head (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
+  struct journal_layer *record = &s->spec.image->records[0];
   uint8_t digest[DIGEST_SIZE];
   struct digest d;
 
   digest_init (&d);
-  digest_update (&d, s->buf, min_u64 (s->have, IDENTITY_HEAD));
+  digest_update (&d, s->window.buf, min_u64 (s->window.have, IDENTITY_HEAD));
   digest_peek (&d, digest);
-  if (q->standing.in_journal && !q->options->restart
-      && memcmp (digest, q->image.records[0].head_digest, DIGEST_SIZE) != 0)
+  if (s->spec.begun && !s->spec.restart
+      && memcmp (digest, record->head_digest, DIGEST_SIZE) != 0)
     return stream_refuse_other (s, err);
-  memcpy (q->image.records[0].head_digest, digest, DIGEST_SIZE);
-  s->disk_needs = qcow2_raw_needs (s->buf, (size_t)s->have);
+  memcpy (record->head_digest, digest, DIGEST_SIZE);
+  s->raw.least = qcow2_raw_needs (s->window.buf, (size_t)s->window.have);
+  return 0;
+}
+
+static int
+check_raw (const struct stream *s, struct error *err)
+{
+  if (s->spec.image->n_layers > 1)
+    return fail (err, ERR_IMAGE_UNSUPPORTED,
+                 "%s: has no backing file, but --backing gives one; leave it out",
+                 stream_url (s));
+  if (s->supply.pipe && s->spec.keep_holes)
+    return fail (err, ERR_USAGE,
+                 "%s: how large this raw disk is, is known at its end only, and --unallocated "
+                 "keep has to know before; leave it out (a raw disk leaves nothing as it is)",
+                 stream_url (s));
   return 0;
 }
 
 int
 stream_begin_raw (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
-  struct image_spec spec;
-  uint64_t known = s->pipe ? s->have : q->image.records[0].length;
+  struct image *image = s->spec.image;
+  struct journal_import *imp = s->spec.imp;
 
-  import_image_spec (q, false, &spec);
-  q->image.layers[0].raw = q->image.formats[0].raw = true;
-  if (take_raw_head (s, err) == -1 || image_check_chain (&q->image, &spec, err) == -1
-      || disk_size (s, known, &s->disk.virtual_size, err) == -1)
+  image->layers[0].raw = image->formats[0].raw = true;
+  if (check_raw (s, err) == -1 || take_head (s, err) == -1
+      || disk_size (s, s->supply.pipe ? s->window.have : image->records[0].length,
+                    &s->disk.virtual_size, err)
+             == -1)
     return -1;
-  if (s->pipe && q->standing.in_journal)
-    s->disk.virtual_size = q->imp.virtual_size;
-  if (s->pipe && q->options->unallocated_keep)
-    return fail (err, ERR_USAGE,
-                 "%s: how large this raw disk is, is known at its end only, and --unallocated "
-                 "keep has to know before; leave it out (a raw disk leaves nothing as it is)",
-                 source_url (q->image.sources[0]));
-  s->have_header = s->have_disk = s->have_l1 = true;
-  s->unit = s->piece;
-  q->image.formats[0].cluster_bits = RAW_CLUSTER_BITS;
-  q->imp.cluster_size = UINT64_C (1) << RAW_CLUSTER_BITS;
-  import_record_format (q);
-  q->image.records[0].segment_size = s->piece;
+  if (s->supply.pipe && s->spec.begun) { /* the target has it, and so has the journal */
+    s->disk.virtual_size = imp->virtual_size;
+    s->raw.known = s->spec.restart ? 0 : imp->virtual_size;
+  }
+  s->have_header = s->have_disk = s->tables.have_l1 = true;
+  s->places.unit = s->piece;
+  image->formats[0].cluster_bits = RAW_CLUSTER_BITS;
+  imp->cluster_size = UINT64_C (1) << RAW_CLUSTER_BITS;
+  image_record_format (image, imp->format_features, sizeof imp->format_features);
+  image->records[0].segment_size = s->piece;
   return 0;
 }
 
 /* The disk has SIZE bytes, as far as is known now. */
 static int
-resize (struct stream *s, uint64_t size, struct error *err)
+resize (struct stream *s, uint64_t size, bool last, struct error *err)
 {
-  struct qimport *q = s->q;
-
-  if (size == s->disk.virtual_size)
+  if (size == s->disk.virtual_size && !last)
     return 0;
-  if (target_resize (q->target, size, err) == -1)
+  if (s->spec.verbs->resize (s->spec.ctx, size, last, err) == -1)
     return -1;
   journal_map_resize (s->map, size);
-  s->disk.virtual_size = q->image.layers[0].disk.virtual_size = q->imp.virtual_size = size;
+  s->disk.virtual_size = s->spec.image->layers[0].disk.virtual_size = size;
   return 0;
 }
 
@@ -108,28 +124,26 @@ add (struct stream *s, const struct extent *e, struct error *err)
 {
   if (e->len == 0)
     return 0;
-  s->guest_found += e->len;
-  s->data_found += e->len;
-  s->data_end = extent_host_end (e);
+  s->tables.guest_found += e->len;
+  s->tables.data_found += e->len;
+  s->places.data_end = extent_host_end (e);
   return journal_map_add (s->map, e, err);
 }
 
 int
 stream_add_raw (struct stream *s, struct error *err)
 {
-  uint64_t end = s->at + min_u64 (s->have, s->piece), size;
-  uint64_t whole = s->ended ? align_down (end, SECTOR) : end;
-  bool last = s->ended && s->have <= s->piece;
-  struct extent e = { .kind = EXTENT_DATA, .guest = { s->at }, .host = { s->at } }, cut;
+  const struct stream_window *w = &s->window;
+  uint64_t end = w->at + min_u64 (w->have, s->piece), whole = align_down (end, SECTOR), size;
+  bool last = s->supply.ended && w->have <= s->piece;
+  struct extent e = { .kind = EXTENT_DATA, .guest = { w->at }, .host = { w->at } }, cut;
 
-  e.len = e.stored = whole - s->at;
+  e.len = e.stored = whole - w->at;
   cut = raw_cut_sector (whole, end);
   if (disk_size (s, end, &size, err) == -1)
     return -1;
-  if (s->pipe && (last || size > s->disk.virtual_size) && resize (s, size, err) == -1)
-    return -1;
-  /* by its size it will be known again */
-  if (s->pipe && last && import_record_target (s->q, err) == -1)
+  if (s->supply.pipe && (last || size > s->disk.virtual_size)
+      && resize (s, size, last, err) == -1)
     return -1;
   return add (s, &e, err) == -1 || add (s, &cut, err) == -1 ? -1 : 0;
 }
@@ -139,21 +153,19 @@ stream_add_raw (struct stream *s, struct error *err)
 int
 stream_end_raw (const struct stream *s, struct error *err)
 {
-  const struct qimport *q = s->q;
-  bool resumed = q->standing.in_journal && !q->options->restart && s->pipe;
-  bool tells = s->wrapped == NULL && s->pipe && q->options->checksum == NULL
-               && q->imp.expect_sha256[0] == '\0';
+  uint64_t pos = s->supply.pos;
+  bool may_break = s->wrapped == NULL && s->supply.pipe && s->spec.checksum[0] == '\0';
 
-  if (resumed && align_up (s->pos, SECTOR) < s->disk.virtual_size)
+  if (align_up (pos, SECTOR) < s->raw.known)
     return fail (err, ERR_SOURCE_ENDED,
                  "%s: ended after %" PRIu64 " bytes, and %" PRIu64
                  " came before; give it whole, and `qimport resume` goes on",
-                 source_url (q->image.sources[0]), s->pos, s->disk.virtual_size);
-  if (!tells || s->disk_needs <= s->pos)
+                 stream_url (s), pos, s->raw.known);
+  if (!may_break || s->raw.least <= pos)
     return 0;
   return fail (err, ERR_SOURCE_ENDED,
                "the pipe ended after %" PRIu64
                " bytes, and its partition table is of a disk of "
                "%" PRIu64 "; give it whole, or say with --sha256 that it is no longer",
-               s->pos, s->disk_needs);
+               pos, s->raw.least);
 }

@@ -9,6 +9,7 @@
 #ifndef QIMPORT_IMAGE_IMAGE_H
 #define QIMPORT_IMAGE_IMAGE_H
 
+#include "image/raw_disk.h"
 #include "image/walk.h"
 #include "journal/journal.h"
 #include "source/source.h"
@@ -20,9 +21,6 @@ enum {
   IMAGE_TABLES_MAX = 1 << 20,
   RAW_CLUSTER_BITS = 16 /* of what has no clusters: as finely as zeros are looked for */
 };
-
-/* What the user says that the image itself is. */
-enum image_format { FORMAT_AUTO, FORMAT_QCOW2, FORMAT_RAW };
 
 /* Names of what there may be besides; the lists end with NULL. */
 struct image_spec {

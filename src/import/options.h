@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options.c); the command line, the manual's test, completions and the journal
+ * of one table (options_table.c); the command line, the manual's test, completions and the journal
  * (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
@@ -25,7 +25,7 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
-  bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
+  bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
 struct qimport_options {
@@ -35,11 +35,11 @@ struct qimport_options {
       connect_timeout_s, max_size, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
-      *proxy, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature, *snapshot,
-      *spool_dir;
+      *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
+      *snapshot, *spool_dir;
   struct option_list mirror, backing;
-  bool netrc, insecure, accept_new_validator, stream, restart, target_is_zero, preallocate,
-      verify, force, repair, newer, no_keep;
+  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream,
+      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

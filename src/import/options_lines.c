@@ -3,7 +3,7 @@
  * options_lines: options as the journal remembers them, NAME=VALUE lines, and whether those
  * that are given again say the same.  Writes no secret (J8).
  */
-#include "import/options_inner.h"
+#include "import/options_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -31,6 +31,9 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->key = o->key;
   so->pinnedpubkey = o->pinnedpubkey;
   so->proxy = o->proxy;
+  so->proxy_user_file = o->proxy_user_file;
+  so->digest_auth = o->digest_auth;
+  so->proxy_digest = o->proxy_digest;
   so->aws_sigv4 = o->aws_sigv4;
   so->insecure = o->insecure;
 }

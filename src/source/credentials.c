@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * credentials: reads the files that hold secrets (--header-file, --user-file, --bearer-file).
+ * credentials: reads the files that hold secrets (--header-file, --user-file, --bearer-file,
+ * --proxy-user-file).
  * What stands in them is never shown (J8); of an error only file and line.
  */
 #include "source/engine.h"
@@ -198,7 +199,7 @@ parse_bearer (struct credentials *c, const char *path, char *text, struct error 
 }
 
 static int
-read_one (struct source *s, const char *path,
+read_one (struct source *s, struct credentials *c, const char *path,
           int (*parse) (struct credentials *, const char *, char *, struct error *),
           struct error *err)
 {
@@ -209,7 +210,7 @@ read_one (struct source *s, const char *path,
     return 0;
   if (read_secrets (s, path, &text, err) == -1)
     return -1;
-  r = parse (&s->credentials, path, text, err);
+  r = parse (c, path, text, err);
   forget_secrets (text);
   return r;
 }
@@ -217,14 +218,22 @@ read_one (struct source *s, const char *path,
 int
 credentials_read (struct source *s, struct error *err)
 {
-  if (read_one (s, s->options.header_file, parse_headers, err) == -1
-      || read_one (s, s->options.user_file, parse_user, err) == -1
-      || read_one (s, s->options.bearer_file, parse_bearer, err) == -1)
+  struct credentials *c = &s->credentials;
+
+  if (read_one (s, c, s->options.header_file, parse_headers, err) == -1
+      || read_one (s, c, s->options.user_file, parse_user, err) == -1
+      || read_one (s, c, s->options.bearer_file, parse_bearer, err) == -1)
     return -1;
   if (s->options.aws_sigv4 != NULL
-      && add_header (&s->credentials, "x-amz-content-sha256: UNSIGNED-PAYLOAD", err) == -1)
+      && add_header (c, "x-amz-content-sha256: UNSIGNED-PAYLOAD", err) == -1)
     return -1;
   return 0;
+}
+
+int
+credentials_read_proxy (struct source *s, struct error *err)
+{
+  return read_one (s, &s->for_proxy, s->options.proxy_user_file, parse_user, err);
 }
 
 bool

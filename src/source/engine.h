@@ -23,6 +23,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "source/rate.h"
+#include "source/refusal.h"
 #include "source/response.h"
 #include "source/retry.h"
 #include "source/source.h"
@@ -34,6 +35,7 @@ enum {
   POLL_MS = 100,   /* the longest that the stop flag goes unseen */
   OVERLAP = 4096,  /* compared again where the identity is weak */
   STREAM_BUFFER = 1 << 20,
+  BODY_KEPT = 4096,
   SHOWN_MAX = 512
 };
 
@@ -52,6 +54,7 @@ struct place {
   bool home;        /* its origin is that of the source's URL */
   bool origin_ours; /* the origin is this machine or its link */
   bool settled, known, no_if_range;
+  bool digest; /* login.c's: it wants passwords so */
   bool vetted; /* serves the bytes the import belongs to */
   bool dead;
   unsigned resolved; /* again, since the last accepted answer, */
@@ -114,7 +117,8 @@ struct answer {
   bool http2;        /* was welcome */
   bool judged, accepted, paused, overlong;
   bool proxied;
-  bool barred; /* its redirect leads where it must not (A5) */
+  bool digest, proxy_digest; /* so passwords were given */
+  bool barred;               /* its redirect leads where it must not (A5) */
   const char
       *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or NULL */
   struct judgement j;
@@ -126,6 +130,9 @@ struct answer {
   struct curl_slist *headers;
   struct digest skipped; /* a stream read again: of its first bytes */
   char words[CURL_ERROR_SIZE];
+  char *body;      /* the first BODY_KEPT bytes of a refusal's, */
+  size_t body_len; /* so many of them; and what it says */
+  struct refusal refusal;
 };
 
 struct job {
@@ -168,6 +175,8 @@ struct source {
   enum source_kind kind;
   struct source_options options; /* its strings are copies */
   struct credentials credentials;
+  struct credentials for_proxy; /* no headers */
+  bool proxy_digest;            /* login.c's: it wants passwords so */
   char shown[SHOWN_MAX];
   char fingerprint[DIGEST_HEX];
   struct source_identity id; /* as found by the probe */
@@ -183,15 +192,8 @@ struct source {
   struct place *places;
   size_t n_places, next_place;
   struct place *reference; /* the place that was probed */
-  struct piece *proof;     /* share.c's */
-  bool http2;              /* it speaks it: small requests share a connection */
-  unsigned borne;          /* answers since it refused */
-  double window;           /* so many at a time; 0: as many as there are */
-  double per_s;            /* so many a second; likewise */
-  bool limit_found;        /* it refused at that rate */
-  double served;           /* lately */
-  int64_t next_ms, served_ms, refused_ms;
   /* mirror.c's */
+  struct piece *proof;
   size_t n_proof;
   bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
   bool failed;                     /* in a callback; error says how */
@@ -210,11 +212,20 @@ struct source {
   uint8_t *buf; /* file: what is read at a time */
 };
 
-/* credentials.c: fill C from the files of the options */
+/* credentials.c: fill what S knows from the files of the options */
 int credentials_read (struct source *s, struct error *err);
+int credentials_read_proxy (struct source *s, struct error *err);
 /* The files may say something else now.  False: they cannot be read; what was known stays. */
 bool credentials_read_again (struct source *s);
 void credentials_release (struct credentials *c);
+
+/* login.c: how passwords are given, and what becomes of a job to which they were no good */
+/* libcurl's words for it (CURLAUTH_*). */
+long login_scheme (const struct job *job);
+long login_proxy_scheme (const struct job *job);
+/* 401, 403, or of the proxy 407. */
+int login_denied (struct job *job, struct error *err);
+int login_proxy_denied (struct job *job, struct error *err);
 
 /* endpoint.c */
 int place_init (struct place *p, const char *url, struct error *err);

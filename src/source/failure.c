@@ -25,7 +25,7 @@ enum transport_failure {
 static enum transport_failure
 transport_failure (CURLcode code, long connect_status)
 {
-  if (connect_status == 407 || connect_status == 403 || connect_status == 401)
+  if (connect_status == 403 || connect_status == 401)
     return TRANSPORT_DENIED;
   switch ((int)code) {
   case CURLE_OUT_OF_MEMORY:
@@ -132,6 +132,8 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
                             "too many open files; raise their limit (ulimit -n), or take fewer "
                             "--connections or --jobs",
                             err);
+  if (connect_status == 407)
+    return login_proxy_denied (job, err);
   if (is_client_refused (job->s, code, words))
     code = CURLE_SSL_CLIENTCERT;
   if (code == CURLE_OUT_OF_MEMORY && began (job))

@@ -8,7 +8,9 @@ librooms_la_SOURCES += \
 	src/source/failure.c \
 	src/source/fetch.c \
 	src/source/local_file.c \
+	src/source/login.c \
 	src/source/mirror.c \
+	src/source/open_source.c \
 	src/source/outcome.c \
 	src/source/pace.c \
 	src/source/probe.c \
@@ -17,12 +19,13 @@ librooms_la_SOURCES += \
 	src/source/rate.h \
 	src/source/read_forward.c \
 	src/source/read_ranges.c \
+	src/source/refusal.c \
+	src/source/refusal.h \
 	src/source/request.c \
 	src/source/response.c \
 	src/source/response.h \
 	src/source/retry.c \
 	src/source/retry.h \
 	src/source/share.c \
-	src/source/source.c \
 	src/source/source.h \
 	src/source/transfer.c

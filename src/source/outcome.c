@@ -203,55 +203,11 @@ outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
   return true;
 }
 
-/* A token may have been renewed on disk since: the files are read again, once. */
-static bool
-may_know_now (struct job *job)
-{
-  struct source *s = job->s;
-  const struct answer *a = &job->answer;
-
-  if (!a->j.unknown_user || !a->place->own)
-    return false;
-  if (a->started_ms >= s->reread_ms) {
-    if (s->reread || !s->probed || !credentials_read_again (s))
-      return false;
-    s->reread = true;
-    s->reread_ms = monotonic_ms ();
-    source_tell (s, "retry", "%s: %s; the credential files are read again", job_shown (job),
-                 a->j.why);
-  }
-  job_again (job, monotonic_ms ());
-  return true;
-}
-
-static int
-denied (struct job *job, struct error *err)
-{
-  struct answer *a = &job->answer;
-  int result;
-
-  if (may_know_now (job))
-    return 0;
-  if (outcome_leads_elsewhere (job, err, &result))
-    return result;
-  if (job->s->probed)
-    fail (err, ERR_SOURCE_DENIED,
-          "%s at host offset %" PRIu64
-          ": %s: URL no longer authorised; `qimport resume --url NEW ID` keeps the progress "
-          "if the validators match",
-          job_shown (job), job_where (job), a->j.why);
-  else
-    fail (err, ERR_SOURCE_DENIED,
-          "%s: %s: not authorised; renew the URL (resume: --url NEW), or "
-          "give --header-file, --user-file, --bearer-file or --netrc again",
-          job_shown (job), a->j.why);
-  return place_failed (job, err);
-}
-
 static int
 not_found (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
+  const char *advice = refusal_advice (a->refusal.kind);
   int result;
 
   if (outcome_leads_elsewhere (job, err, &result))
@@ -263,9 +219,8 @@ not_found (struct job *job, struct error *err)
           "progress if the validators match",
           job_shown (job), job_where (job), a->j.why);
   else
-    fail (err, ERR_SOURCE_NOT_FOUND,
-          "%s: %s: nothing is there; check the URL (resume: --url NEW)", job_shown (job),
-          a->j.why);
+    fail (err, ERR_SOURCE_NOT_FOUND, "%s: %s: nothing is there; %s", job_shown (job), a->j.why,
+          advice != NULL ? advice : "check the URL (resume: --url NEW)");
   return place_failed (job, err);
 }
 
@@ -274,6 +229,7 @@ redirected (struct job *job, struct error *err)
 {
   struct source *s = job->s;
   struct place *p = job->answer.place;
+  const char *advice = refusal_advice (job->answer.refusal.kind);
   char *url = NULL;
   int result;
 
@@ -281,9 +237,8 @@ redirected (struct job *job, struct error *err)
     return result;
   curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
   if (url == NULL) {
-    fail (err, ERR_SOURCE_CONTRADICTS,
-          "%s: %s without a Location that can be followed; check the URL", job_shown (job),
-          job->answer.j.why);
+    fail (err, ERR_SOURCE_CONTRADICTS, "%s: %s without a Location that can be followed; %s",
+          job_shown (job), job->answer.j.why, advice != NULL ? advice : "check the URL");
     return place_failed (job, err);
   }
   if (place_redirect (p, url, err) == -1)
@@ -349,11 +304,24 @@ part_ended (struct job *job, CURLcode code, struct error *err)
 }
 
 static int
+status_failed (struct job *job, struct error *err)
+{
+  struct answer *a = &job->answer;
+  const char *advice = refusal_advice (a->refusal.kind);
+  int result;
+
+  if (outcome_leads_elsewhere (job, err, &result))
+    return result;
+  fail (err, ERR_SOURCE_FAILED, "%s at host offset %" PRIu64 ": %s; %s", job_shown (job),
+        job_where (job), a->j.why, advice != NULL ? advice : "check the URL");
+  return place_failed (job, err);
+}
+
+static int
 judged (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
   char why[SHOWN_MAX];
-  int result;
 
   switch (a->j.verdict) {
   case RESPONSE_PART:
@@ -371,15 +339,12 @@ judged (struct job *job, CURLcode code, struct error *err)
   case RESPONSE_REDIRECT:
     return redirected (job, err);
   case RESPONSE_DENIED:
-    return denied (job, err);
+    return a->j.proxy_refuses && a->proxied ? login_proxy_denied (job, err)
+                                            : login_denied (job, err);
   case RESPONSE_NOT_FOUND:
     return not_found (job, err);
   case RESPONSE_FAILED:
-    if (outcome_leads_elsewhere (job, err, &result))
-      return result;
-    fail (err, ERR_SOURCE_FAILED, "%s at host offset %" PRIu64 ": %s; check the URL",
-          job_shown (job), job_where (job), a->j.why);
-    return place_failed (job, err);
+    return status_failed (job, err);
   case RESPONSE_PASSING:
     if (a->j.busy)
       share_refused (job->s, a, monotonic_ms ());
@@ -416,6 +381,25 @@ note_http2 (struct job *job)
   p->http2_failed_ms = monotonic_ms ();
 }
 
+/* What its body says belongs to its status.  That a token is over is no fault of the request's,
+ * whatever status some say it with. */
+static void
+note_refusal (struct answer *a)
+{
+  struct judgement *j = &a->j;
+  size_t n = strlen (j->why);
+
+  refusal_read (&a->refusal, a->body, a->body_len);
+  if (a->refusal.words[0] == '\0' || j->verdict < RESPONSE_REDIRECT)
+    return;
+  snprintf (j->why + n, sizeof j->why - n, " (%s)", a->refusal.words);
+  if (a->refusal.kind != REFUSAL_EXPIRED
+      || (j->verdict != RESPONSE_FAILED && j->verdict != RESPONSE_DENIED))
+    return;
+  j->verdict = RESPONSE_DENIED;
+  j->unknown_user = true;
+}
+
 int
 outcome_ended (struct job *job, CURLcode code, struct error *err)
 {
@@ -435,6 +419,8 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
     return -1;
   }
   pace_ended (job);
+  if (a->judged && !a->accepted)
+    note_refusal (a);
   transfer_stop (job);
   return a->judged ? judged (job, code, err) : failure_ended (job, code, err);
 }
@@ -442,8 +428,11 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
 int
 outcome_stalled (struct job *job, struct error *err)
 {
+  const struct answer *a = &job->answer;
   char why[64];
 
+  if (a->judged && !a->accepted) /* its headers said it all */
+    return outcome_ended (job, CURLE_OPERATION_TIMEDOUT, err);
   snprintf (why, sizeof why, "slower than 1 KiB/s for %u s", job->s->options.stall_time_s);
   transfer_stop (job);
   return outcome_passing (job, 0, why, err);

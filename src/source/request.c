@@ -89,6 +89,9 @@ request_release (struct answer *a)
 {
   curl_slist_free_all (a->headers);
   a->headers = NULL;
+  free (a->body);
+  a->body = NULL;
+  a->body_len = 0;
 }
 
 /* Shared cookies are looked at by a handle that once had one of its own, which is over; the
@@ -189,8 +192,9 @@ set_signature (struct setter *t, const struct place *place, const char *provider
 
 /* A7: ~/.netrc only when asked; client certificates are credentials too. */
 static void
-set_credentials (struct setter *t, const struct source *s, const struct place *place)
+set_credentials (struct setter *t, struct job *job, const struct place *place)
 {
+  const struct source *s = job->s;
   const struct source_options *o = &s->options;
   bool from_url = place->user != NULL;
 
@@ -200,6 +204,10 @@ set_credentials (struct setter *t, const struct source *s, const struct place *p
          !from_url                 ? s->credentials.password
          : place->password != NULL ? place->password
                                    : "");
+  }
+  if (o->aws_sigv4 == NULL) {
+    SET (t, CURLOPT_HTTPAUTH, login_scheme (job));
+    job->answer.digest = login_scheme (job) == (long)CURLAUTH_DIGEST;
   }
   if (place->home && (o->netrc || o->netrc_file != NULL))
     SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
@@ -262,6 +270,12 @@ set_proxy (struct setter *t, struct job *job)
 
   job->answer.proxied = proxy[0] != '\0';
   SET (t, CURLOPT_PROXY, proxy);
+  SET (t, CURLOPT_PROXYAUTH, login_proxy_scheme (job));
+  job->answer.proxy_digest = login_proxy_scheme (job) == (long)CURLAUTH_DIGEST;
+  if (job->s->for_proxy.user != NULL) { /* what stands in its URL goes before */
+    SET (t, CURLOPT_PROXYUSERNAME, job->s->for_proxy.user);
+    SET (t, CURLOPT_PROXYPASSWORD, job->s->for_proxy.password);
+  }
   SET (t, CURLOPT_NOPROXY, "");
 }
 
@@ -350,7 +364,7 @@ request_set_up (struct job *job)
   set_proxy (&t, job);
   SET (&t, CURLOPT_URL, place->pinned);
   if (place_at_origin (place))
-    set_credentials (&t, job->s, place);
+    set_credentials (&t, job, place);
   SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
   SET (&t, CURLOPT_SHARE, job->s->cookies);
   SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);

@@ -524,6 +524,7 @@ response_check (const struct response *r, const struct request *q, struct judgem
   } else {
     judge (j, status_verdict (r->status), "HTTP %ld", r->status);
     j->unknown_user = r->status == 401;
+    j->proxy_refuses = r->status == 407;
     j->busy = r->status == 429 || r->status == 503;
     j->retry_after_s = retry_after_parse (r->retry_after, r->date);
   }

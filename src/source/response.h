@@ -63,11 +63,12 @@ struct judgement {
   uint64_t total;         /* PART, WHOLE: length of the image; LENGTH_UNKNOWN */
   unsigned retry_after_s; /* 0: not said */
   bool unknown_user;      /* DENIED: the credentials are not right, or not any more */
+  bool proxy_refuses;     /* DENIED: it is the proxy that wants credentials */
   bool busy;              /* PASSING: it is asked too much */
   bool proven;            /* its validators are those that are known, and strong */
   bool only_tag;          /* CHANGED: nothing but the ETag is another, */
   char etag[256];         /* which is this, escaped */
-  char why[160];          /* printable */
+  char why[400];          /* printable */
 };
 
 enum sameness { SAMENESS_NONE, SAMENESS_UNKNOWN, SAMENESS_PROVEN };

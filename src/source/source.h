@@ -37,8 +37,9 @@ struct source_options {
                           * looks like; 0: no other than retry_time_s */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
-  const char *header_file, *netrc_file, *user_file, *bearer_file;
-  bool netrc; /* ~/.netrc */
+  const char *header_file, *netrc_file, *user_file, *bearer_file, *proxy_user_file;
+  bool netrc;                     /* ~/.netrc */
+  bool digest_auth, proxy_digest; /* passwords are never given in another way */
   /* Whose these are (a netrc names its hosts itself): they are sent to the origin of this URL
    * and to no other; NULL: of the source's own.  Not kept. */
   const char *credentials_url;

@@ -14,7 +14,7 @@
 #include "base/text.h"
 
 /* Body of a refused answer that is read to its end, to keep the connection. */
-enum { REFUSED_BODY_MAX = 65536 };
+enum { REFUSED_BODY_MAX = 2 * BODY_KEPT };
 
 /* J5 holds because this is the only way from a socket to a sink. */
 static int
@@ -145,6 +145,19 @@ is_garbled (const struct answer *a)
   return a->j.verdict == RESPONSE_WRONG || a->j.verdict == RESPONSE_CHANGED;
 }
 
+/* What a refusal says; without memory it says nothing. */
+static void
+keep_body (struct answer *a, const char *data, size_t len)
+{
+  if (a->body == NULL)
+    a->body = malloc (BODY_KEPT);
+  if (a->body == NULL)
+    return;
+  len = (size_t)min_u64 (len, BODY_KEPT - a->body_len);
+  memcpy (a->body + a->body_len, data, len);
+  a->body_len += len;
+}
+
 static size_t
 on_body (char *data, size_t size, size_t n, void *ctx)
 {
@@ -165,6 +178,7 @@ on_body (char *data, size_t size, size_t n, void *ctx)
   a->place->bytes += len;
   rate_take (&s->rate, len);
   if (!a->accepted) {
+    keep_body (a, data, len);
     a->received += len;
     return is_garbled (a) || a->received > REFUSED_BODY_MAX ? CURL_WRITEFUNC_ERROR : len;
   }

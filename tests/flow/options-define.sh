@@ -113,7 +113,7 @@ defines backing top.qcow2 over.raw '--backing base.raw' '--backing base.raw --ba
 defines target-is-zero image.qcow2 active.raw '' '--target-is-zero'
 
 table=$(awk 'BEGIN { RS = "ROW \\(\"" } NR > 2 && /, (DEFINES|LAYERS|PROMISES),/ { sub (/".*/, ""); print }' \
-  "$top_srcdir/src/import/options.c" | sort | tr '\n' ' ')
+  "$top_srcdir/src/import/options_table.c" | sort | tr '\n' ' ')
 check "the table has options that define an import" [ -n "$table" ]
 is "$(echo $seen | tr ' ' '\n' | sort | tr '\n' ' ')" "$table" "and each of them has a case here"
 

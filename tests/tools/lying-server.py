@@ -53,6 +53,7 @@ this path, counted from 1: @3 the third, @3- from the third on, @2-4.
     at-once,N[,STATUS]  503 (STATUS) while N requests are being answered
     quota,N           N body bytes since the control file was written, then the connection
                       breaks, and 503
+    body,TEXT[,TYPE]  TEXT (of TYPE) is what such an answer says
     redirect,URL[,N]  status N (302) to URL; "%PORT%" in it is this server's port
     big-headers,N     N bytes of junk headers
     drop,NAME         none of those headers
@@ -351,7 +352,8 @@ class Answer:
         lies = self.lies
         status = self.too_much() or self.refused()
         if status:
-            return self.small(status)
+            wants = [("WWW-Authenticate", 'Basic realm="x"')] if status == 401 else []
+            return self.small(status, wants)
         if "quota" in lies and self.server.control_sent >= int(lies["quota"][0]):
             return self.small(503)
         if "status" in lies:
@@ -403,9 +405,11 @@ class Answer:
                   {"first": first, "last": end - 1, "len": end - first})
 
     def small(self, status, extra=()):
-        self.send(status, [("Content-Type", "text/plain"),
+        said = self.lies.get("body", ["status %d\n" % status])
+        kind = said[1] if len(said) > 1 else "text/plain"
+        self.send(status, [("Content-Type", kind),
                            ("Date", email.utils.formatdate(usegmt=True))] + list(extra),
-                  b"status %d\n" % status)
+                  said[0].encode("latin-1"))
 
     # ---- the bytes
 

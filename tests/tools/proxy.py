@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """proxy: an HTTP proxy, honest or not.
 
-    proxy.py [--auth USER:PASS] [--log LOG] [--control FILE]
+    proxy.py [--auth USER:PASS [--digest]] [--log LOG] [--control FILE]
 
 Prints its port, serves until SIGTERM. It forwards requests with an absolute URL, a connection
-for each, and makes tunnels (CONNECT). With --auth everything else is answered with 407. With
+for each, and makes tunnels (CONNECT). With --auth everything else is answered with 407,
+which asks for Basic, or with --digest for Digest. With
 --log a line of JSON a request: method, url, headers, status. The control file, read anew at each
 request:
 
     status N    that answer to everything
     page        200 and a page of its own to everything, a tunnel too
 """
-import argparse, asyncio, base64, json, signal, os
+import argparse, asyncio, base64, hashlib, json, re, signal, os
 
 from urllib.parse import urlsplit
 
@@ -40,13 +41,25 @@ class Proxy:
         except FileNotFoundError:
             return []
 
-    def verdict(self, headers):
+    def verdict(self, method, headers):
         said = self.control()
         if said[:1] == ["status"]:
             return int(said[1])
-        if self.auth and headers.get("proxy-authorization") != self.auth:
+        said = headers.get("proxy-authorization", "")
+        if self.auth and not (self.digest(method, said) if self.args.digest else said == self.auth):
             return 407
         return 200
+
+    def digest(self, method, said):
+        """Is it the answer to our question (RFC 7616, MD5, qop auth)?"""
+        def md5(*words):
+            return hashlib.md5(":".join(words).encode()).hexdigest()
+        v = {n: q or w for n, q, w in re.findall(r'(\w+)=(?:"([^"]*)"|([^ ,]+))', said)}
+        user, _, password = self.args.auth.partition(":")
+        if not said.startswith("Digest ") or v.get("nonce") != "n0nce" or v["username"] != user:
+            return False
+        return v["response"] == md5(md5(user, "p", password), v["nonce"], v["nc"], v["cnonce"],
+                                    v["qop"], md5(method, v["uri"]))
 
     async def serve(self, reader, writer):
         self.tasks.add(asyncio.current_task())  # nobody else keeps it
@@ -65,14 +78,16 @@ class Proxy:
         for line in head[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        status = self.verdict(headers)
+        status = self.verdict(method, headers)
         if self.args.log:
             with open(self.args.log, "a") as f:
                 f.write(json.dumps({"method": method, "url": url, "headers": headers,
                                     "status": status}) + "\n")
         if status != 200 or self.control() == ["page"]:
             page = b"<html>this is the proxy</html>"
-            more = b'Proxy-Authenticate: Basic realm="p"\r\n' if status == 407 else b""
+            wants = b'Digest realm="p", nonce="n0nce", qop="auth"' if self.args.digest \
+                else b'Basic realm="p"'
+            more = b"Proxy-Authenticate: %s\r\n" % wants if status == 407 else b""
             writer.write(b"HTTP/1.1 %d The proxy\r\nContent-Type: text/html\r\n"
                          b"Content-Length: %d\r\nConnection: close\r\n%s\r\n%s"
                          % (status, len(page), more, page))
@@ -104,6 +119,7 @@ class Proxy:
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
     p.add_argument("--auth")
+    p.add_argument("--digest", action="store_true")
     p.add_argument("--log")
     p.add_argument("--control")
     asyncio.run(Proxy(p.parse_args()).run())

@@ -3,7 +3,7 @@
  * What the journal remembers of options: every value that is no secret comes back as it was
  * given, and nothing that is one is written.
  */
-#include "import/options_inner.h"
+#include "import/options_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

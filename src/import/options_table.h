@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options_inner: the table of options as its own files see it: options.c has and sets it,
+ * options_table: the table of options as its own files see it: options_table.c has and sets it,
  * options_lines.c writes and compares.
  */
-#ifndef QIMPORT_IMPORT_OPTIONS_INNER_H
-#define QIMPORT_IMPORT_OPTIONS_INNER_H
+#ifndef QIMPORT_IMPORT_OPTIONS_TABLE_H
+#define QIMPORT_IMPORT_OPTIONS_TABLE_H
 
 #include "import/options.h"
 #include "qimport.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options: see options.h.  A new option is a row of the table here, a field in options.h, and
- * its paragraph in the manual, which a test misses otherwise.
+ * options_table: see options.h.  A new option is a row of the table here, a field in options.h,
+ * and its paragraph in the manual, which a test misses otherwise.
  */
-#include "import/options.h"
+#include "import/options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "import/memo.h"
-#include "import/options_inner.h"
 #include "qimport.h"
 
 enum {
@@ -61,6 +60,8 @@ static const struct option_row rows[] = {
        CHANGES, 0, 0),
   ROW ("bearer-file", "FILE", "a file with a bearer token", NULL, NET, 0, TYPE_FILE,
        bearer_file, CHANGES, 0, 0),
+  ROW ("digest-auth", NULL, "give the server its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, digest_auth, CHANGES, 0, 0),
   ROW ("cacert", "FILE", "trust these certificate authorities", NULL, NET, 0, TYPE_FILE, cacert,
        CHANGES, 0, 0),
   ROW ("cert", "FILE", "client certificate (PEM)", NULL, NET, 0, TYPE_FILE, cert, CHANGES, 0,
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
   ROW ("insecure", NULL, "do not check the server's certificate; never remembered", NULL, NET,
        0, TYPE_SWITCH, insecure, ONE_RUN, 0, 0),
   ROW ("proxy", "URL", "go through this proxy", NULL, NET, 0, TYPE_URL, proxy, CHANGES, 0, 0),
+  ROW ("proxy-user-file", "FILE", "a file with user:password for the proxy", NULL, NET, 0,
+       TYPE_FILE, proxy_user_file, CHANGES, 0, 0),
+  ROW ("proxy-digest", NULL, "give the proxy its password by Digest only", NULL, NET, 0,
+       TYPE_SWITCH, proxy_digest, CHANGES, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
        TYPE_TEXT, aws_sigv4, CHANGES, 0, 0),
   ROW ("mirror", "URL", "another place that serves the same bytes", NULL, COPY, 1, TYPE_LIST,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * source: opening and closing.  What kind of source a URL is, its options, and everything
+ * open_source: opening and closing.  What kind of source a URL is, its options, and everything
  * that lives as long as it does.  No request is made here.
  */
 #include "source/engine.h"
@@ -25,8 +25,9 @@ static char **
 option_string (struct source_options *o, size_t i)
 {
   const char **strings[]
-      = { &o->header_file, &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
-          &o->cert,        &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4 };
+      = { &o->header_file,    &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
+          &o->cert,           &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4,
+          &o->proxy_user_file };
 
   return i < sizeof strings / sizeof strings[0] ? (char **)strings[i] : NULL;
 }
@@ -189,7 +190,8 @@ open_all (struct source *s, const char *url, const struct source_options *option
           struct error *err)
 {
   if (options_copy (&s->options, options, err) == -1
-      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1)
+      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1
+      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
     return -1;
   s->options.credentials_url = NULL; /* the caller's */
   return needs_credentials (s) ? credentials_read (s, err) : 0;
@@ -272,6 +274,7 @@ source_close (struct source *s)
   if (s->fd != -1)
     close (s->fd);
   credentials_release (&s->credentials);
+  credentials_release (&s->for_proxy);
   options_release (&s->options);
   free (s->places);
   free (s->proof);
