@@ -395,8 +395,9 @@ journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r, c
   if (sqlite3_errcode (m->stage.db) % 256 != SQLITE_CONSTRAINT)
     return -1;
   return fail (err, ERR_IMAGE_MALFORMED,
-               "%.512s: two tables (one is the %s) share host offset %" PRIu64
-               "; the image is damaged: get a good copy of it",
+               "%.512s: two parts of the disk have one and the same %s, at host offset %" PRIu64
+               ": what a guest wrote to one of them changed the other; get a good copy of the "
+               "image, or, if it is right, write it anew with qemu-img convert -O qcow2",
                m->layer[layer].url, what, r.at.v);
 }
 
