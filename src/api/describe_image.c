@@ -301,6 +301,22 @@ print_format (FILE *out, const struct qcow2_header *h)
            json_bool (h->compatible & 1), 1u << h->refcount_order, json_bool (h->extended_l2));
 }
 
+/* What tells this image from another one at the same place; as status has them of an import. */
+static void
+print_validators (FILE *out, const struct journal_layer *record)
+{
+  if (record->etag[0] != '\0') {
+    fputs ("    \"etag\": ", out);
+    json_string (out, record->etag);
+    fputs (",\n", out);
+  }
+  if (record->last_modified[0] != '\0') {
+    fputs ("    \"last-modified\": ", out);
+    json_string (out, record->last_modified);
+    fputs (",\n", out);
+  }
+}
+
 /* Whether start would take it, as far as the image says; WHY as start would put it. */
 static void
 print_verdict (FILE *out, const struct sums *s, const struct error *why)
@@ -339,6 +355,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
     print_raw_format (out, &q->image.layers[0]);
   else
     print_format (out, h);
+  print_validators (out, &q->image.records[0]);
   print_backing (out, h);
   if (h->snapshots > 0) {
     fputs ("    \"snapshots\": [", out);

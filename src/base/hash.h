@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
+
 /* From the weakest to the strongest: name, word, title, bytes of a digest. */
 #define HASH_ALGORITHMS(X)            \
   X (MD5, "md5", "MD5", 16)           \
@@ -42,7 +44,7 @@ struct hash {
   union {
     struct md5_ctx md5;
     struct sha1_ctx sha1;
-    struct sha256_ctx sha256; /* SHA-224 too */
+    struct digest sha256;     /* SHA-224 too, but for how it begins and ends */
     struct sha512_ctx sha512; /* SHA-384 too */
   } ctx;
 };

@@ -11,6 +11,8 @@ librooms_la_SOURCES += \
 	src/base/hash.h \
 	src/base/mutex.h \
 	src/base/own.h \
+	src/base/sha256_blocks.c \
+	src/base/sha256_blocks.h \
 	src/base/text.c \
 	src/base/text.h \
 	src/base/url.c \

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "image/raw_disk.h"
 #include "image/snapshots.h"
 
 /* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
@@ -28,22 +28,6 @@ image_init (struct image *i, struct error *err)
   memset (i, 0, sizeof *i);
   i->records = calloc (IMAGE_LAYERS_MAX, sizeof *i->records);
   return i->records == NULL ? fail_memory (err, "an image") : 0;
-}
-
-void
-image_warn (const struct image_spec *spec, const char *fmt, ...)
-{
-  OWN_MEM char *line = NULL;
-  va_list ap;
-
-  if (spec->warn == NULL)
-    return;
-  va_start (ap, fmt);
-  if (vasprintf (&line, fmt, ap) == -1)
-    line = NULL;
-  va_end (ap);
-  if (line != NULL)
-    spec->warn (spec->ctx, line);
 }
 
 int
@@ -467,7 +451,7 @@ image_open (struct image *i, const struct image_spec *spec, struct error *err)
 
   for (k = 0; k < i->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)spec->mirrors : NULL;
-    so.credentials_url = i->urls[0];
+    so.login.credentials_url = i->urls[0];
     if (open_layer (i, spec, k, &so, err) == -1)
       return -1;
   }

@@ -9,7 +9,7 @@
 #ifndef QIMPORT_IMAGE_IMAGE_H
 #define QIMPORT_IMAGE_IMAGE_H
 
-#include "image/raw_disk.h"
+#include "image/image_spec.h"
 #include "image/walk.h"
 #include "journal/journal.h"
 #include "source/source.h"
@@ -20,27 +20,6 @@ enum {
   IMAGE_HEAD_MAX = 16 << 10, /* of the first request: headers end before it */
   IMAGE_TABLES_MAX = 1 << 20,
   RAW_CLUSTER_BITS = 16 /* of what has no clusters: as finely as zeros are looked for */
-};
-
-/* Names of what there may be besides; the lists end with NULL. */
-struct image_spec {
-  const char *url;
-  char *const *backing; /* top down */
-  char *const *mirrors; /* of the image itself */
-  const char *snapshot; /* NULL: the active disk */
-  enum image_format format;
-  uint64_t max_size; /* of the virtual disk */
-  bool accept_new_validator;
-  bool stream;   /* read forward, also where ranges are honoured */
-  bool describe; /* only looked at: a backing file may be missing */
-  bool keep;     /* onto what a target holds: the last backing file may be missing */
-
-  /* What the journal has; only with RECORDED is it held against the sources. */
-  bool recorded, sealed, was_stream;
-  const char *import_id;                       /* for what a message advises */
-  void (*warn) (void *ctx, const char *words); /* a line for the user */
-  void *ctx;
-  struct source_options source;
 };
 
 struct image {
@@ -96,6 +75,4 @@ int image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned
 /* Every backing file the chain needs was given, in this order, and no more. */
 int image_check_chain (struct image *i, const struct image_spec *spec, struct error *err);
 
-void image_warn (const struct image_spec *spec, const char *fmt, ...)
-    __attribute__ ((format (printf, 2, 3)));
 #endif

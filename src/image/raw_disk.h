@@ -6,14 +6,8 @@
 #ifndef QIMPORT_IMAGE_RAW_DISK_H
 #define QIMPORT_IMAGE_RAW_DISK_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/error.h"
+#include "image/image_spec.h"
 #include "qcow2/qcow2.h"
-
-/* What the user says that the image itself is. */
-enum image_format { FORMAT_AUTO, FORMAT_QCOW2, FORMAT_RAW };
 
 /* What is asked for. */
 struct raw_disk_ask {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options_table.c); the command line, the manual's test, completions and the journal
- * (which remembers what holds at resume) read that table.
+ * of one table (options_table.c); the command line, the manual's test, completions and the
+ * journal (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
 #define QIMPORT_IMPORT_OPTIONS_H
@@ -28,6 +28,7 @@ struct option_memo {
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
+/* A member for each row of the table in options_table.c. */
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
@@ -38,8 +39,8 @@ struct qimport_options {
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
       *snapshot, *spool_dir;
   struct option_list mirror, backing;
-  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream,
-      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep;
+  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream, restart,
+      target_is_zero, preallocate, verify, force, repair, newer, no_keep;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

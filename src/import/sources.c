@@ -21,21 +21,21 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
   so->stall_time_s = (unsigned)o->stall_time_s;
   so->connect_timeout_s = (unsigned)o->connect_timeout_s;
-  so->header_file = o->header_file;
-  so->netrc_file = o->netrc_file;
-  so->user_file = o->user_file;
-  so->bearer_file = o->bearer_file;
-  so->netrc = o->netrc;
-  so->cacert = o->cacert;
-  so->cert = o->cert;
-  so->key = o->key;
-  so->pinnedpubkey = o->pinnedpubkey;
+  so->login.header_file = o->header_file;
+  so->login.netrc_file = o->netrc_file;
+  so->login.user_file = o->user_file;
+  so->login.bearer_file = o->bearer_file;
+  so->login.netrc = o->netrc;
+  so->tls.cacert = o->cacert;
+  so->tls.cert = o->cert;
+  so->tls.key = o->key;
+  so->tls.pinnedpubkey = o->pinnedpubkey;
   so->proxy = o->proxy;
-  so->proxy_user_file = o->proxy_user_file;
-  so->digest_auth = o->digest_auth;
-  so->proxy_digest = o->proxy_digest;
-  so->aws_sigv4 = o->aws_sigv4;
-  so->insecure = o->insecure;
+  so->login.proxy_user_file = o->proxy_user_file;
+  so->login.digest_auth = o->digest_auth;
+  so->login.proxy_digest = o->proxy_digest;
+  so->login.aws_sigv4 = o->aws_sigv4;
+  so->tls.insecure = o->insecure;
 }
 
 static void

@@ -121,7 +121,7 @@ struct journal_status {
   char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
 };
 
-/* What an import is, and NOW how it stands. */
+/* What an import is, and NOW how it stands: a row of the table import. */
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];

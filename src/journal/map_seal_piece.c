@@ -47,7 +47,7 @@ find_piece (struct take *t, uint64_t end, struct error *err)
   map_read_extent (row, &e);
   sql_end (row);
   t->from = e.host.v;
-  map_start_segment (m, &t->seg, m->taken, m->taken_extents, &e);
+  map_start_segment (m, &t->seg, m->again.taken, m->again.taken_extents, &e);
   t->to = min_u64 (end, t->seg.at.v + m->layer[t->layer].segment_size);
   return 0;
 }
@@ -183,9 +183,9 @@ take_locked (struct take *t, struct error *err)
   struct journal *j = t->m->j;
   LOCKED (j);
 
-  if (t->m->taken < t->m->recorded)
+  if (t->m->again.taken < t->m->again.recorded)
     return compare (t, err);
-  if (t->m->was_sealed)
+  if (t->m->again.was_sealed)
     return changed (t->m, t->from, err);
   if (tx_begin_of (j, t->m->no, PROGRESS, err) == -1)
     return -1;
@@ -208,8 +208,8 @@ journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r,
     return found;
   if (take_locked (&t, err) == -1)
     return -1;
-  m->taken++;
-  m->taken_extents += t.seg.extents;
+  m->again.taken++;
+  m->again.taken_extents += t.seg.extents;
   *seg = t.seg;
   return sql_run (&m->stage, SQL_STAGE_TAKE, err, "iii", (int64_t)layer, (int64_t)t.from,
                   (int64_t)t.to);
@@ -229,5 +229,5 @@ map_take_rest (struct journal_map *m, struct error *err)
     if (r == -1)
       return -1;
   }
-  return m->taken < m->recorded ? changed (m, 0, err) : 0;
+  return m->again.taken < m->again.recorded ? changed (m, 0, err) : 0;
 }

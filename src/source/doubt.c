@@ -21,11 +21,11 @@ may_be_asked_again (struct job *job, int64_t now)
   struct place *p = a->place;
 
   job->wrong++;
-  if (a->started_ms >= p->wrong_ms) {
-    p->wrong++;
-    p->wrong_ms = now;
+  if (a->pace.started_ms >= p->health.wrong_ms) {
+    p->health.wrong++;
+    p->health.wrong_ms = now;
   }
-  return job->wrong < DOUBTS_MAX && p->wrong < DOUBTS_MAX;
+  return job->wrong < DOUBTS_MAX && p->health.wrong < DOUBTS_MAX;
 }
 
 /* Where a redirect led twice in a row to what is wrong, the original URL may lead elsewhere. */
@@ -36,15 +36,16 @@ ask_again (struct job *job, int64_t now, struct error *err)
   struct place *p = job->answer.place;
   int64_t wait = 0;
 
-  p->failures++;
-  s->retries++;
+  p->total.failures++;
+  s->seen.retries++;
   source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; asking again", job_shown (job),
                job_where (job), job->answer.j.why);
   if (job->wrong > 1 && !place_ready (s, job, p, now))
     wait = retry_backoff_ms (job->wrong - 2, source_random (s));
   job->avoid = p;
   job_again (job, now + wait);
-  if (p->hops == 0 || p->wrong < 2 || job->answer.generation != p->generation)
+  if (p->way.hops == 0 || p->health.wrong < 2
+      || job->answer.sent.generation != p->way.generation)
     return 0;
   return place_go_back (p, err);
 }
@@ -56,14 +57,14 @@ goes_forward (struct job *job)
   struct source *s = job->s;
   struct place *p = job->answer.place;
 
-  if (job->kind != JOB_PROBE || p->known || s->forward || s->n_places > 1)
+  if (job->kind != JOB_PROBE || p->image.known || s->forward || s->places.n > 1)
     return false;
   s->forward = true;
-  job->wrong = p->wrong = DOUBTS_MAX - 1; /* one answer more */
+  job->wrong = p->health.wrong = DOUBTS_MAX - 1; /* one answer more */
   source_tell (s, "warning",
                "%s: its answers to ranges are broken (%s); it is read from its start, as with "
                "--stream",
-               p->shown, job->answer.j.why);
+               p->url.shown, job->answer.j.why);
   job_again (job, monotonic_ms ());
   return true;
 }
@@ -94,20 +95,21 @@ tag_is_void (struct job *job)
 
   if (!a->j.only_tag)
     return false;
-  if (p->no_tag)
+  if (p->image.no_tag)
     return true;
-  if (strcmp (p->last_tag, a->j.etag) != 0)
-    p->tags++;
-  snprintf (p->last_tag, sizeof p->last_tag, "%s", a->j.etag);
-  if (p->tags < TAGS_MAX)
+  if (strcmp (p->image.last_tag, a->j.etag) != 0)
+    p->image.tags++;
+  snprintf (p->image.last_tag, sizeof p->image.last_tag, "%s", a->j.etag);
+  if (p->image.tags < TAGS_MAX)
     return false;
-  p->no_tag = true;
-  p->id.etag[0] = '\0';
-  p->id.trust = p->id.last_modified[0] != '\0' ? SOURCE_TRUST_WEAK : SOURCE_TRUST_LENGTH;
+  p->image.no_tag = true;
+  p->image.id.etag[0] = '\0';
+  p->image.id.trust
+      = p->image.id.last_modified[0] != '\0' ? SOURCE_TRUST_WEAK : SOURCE_TRUST_LENGTH;
   source_tell (job->s, "warning",
                "%s: its ETag is another at each answer; the image is known by its length, its "
                "tables and samples only",
-               p->shown);
+               p->url.shown);
   return true;
 }
 
@@ -129,7 +131,8 @@ doubt_changed (struct job *job, struct error *err)
         ": the image changed since the import began: %s; `qimport resume --restart` begins "
         "anew, --accept-new-validator goes on if the bytes prove to be the same",
         job_shown (job), job_where (job), a->j.why);
-  if (place_vetted_other (s, a->place) || (s->reference != NULL && a->place != s->reference))
+  if (place_vetted_other (s, a->place)
+      || (s->places.reference != NULL && a->place != s->places.reference))
     return place_failed (job, err);
   source_tell (s, "source_changed", "%s: %s", job_shown (job), a->j.why);
   return -1;

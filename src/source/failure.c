@@ -75,7 +75,7 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
   if (strstr (words, "alert") == NULL)
     return false;
   return strstr (words, "certificate") != NULL || strstr (words, "unknown ca") != NULL
-         || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
+         || (s->options.tls.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
 /* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
@@ -115,13 +115,13 @@ int
 failure_ended (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
-  const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
+  const char *words = a->said.words[0] != '\0' ? a->said.words : curl_easy_strerror (code);
   char why[320];
   long connect_status = 0, errnum = 0;
   int result;
 
   if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
-    place_barred (a->place, a->place->pinned, err);
+    place_barred (a->place, a->place->url.pinned, err);
     return place_failed (job, err);
   }
   escape_text (why, sizeof why, words, strlen (words));

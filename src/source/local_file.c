@@ -34,10 +34,10 @@ static int
 open_fd (struct source *s, const char *path, struct error *err)
 {
   if (strcmp (path, "-") == 0)
-    s->fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    s->local.fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
   else /* a FIFO without a writer would block the open */
-    s->fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (s->fd == -1 || fstat (s->fd, &s->st) == -1)
+    s->local.fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (s->local.fd == -1 || fstat (s->local.fd, &s->local.st) == -1)
     return open_failed (s, errno, err);
   return 0;
 }
@@ -49,7 +49,7 @@ file_open (struct source *s, const char *path, struct error *err)
 
   if (open_fd (s, path, err) == -1)
     return -1;
-  type = s->st.st_mode & S_IFMT;
+  type = s->local.st.st_mode & S_IFMT;
   if (strcmp (path, "-") == 0 || type == S_IFIFO || type == S_IFSOCK) {
     s->kind = SOURCE_PIPE;
     return 0;
@@ -59,8 +59,8 @@ file_open (struct source *s, const char *path, struct error *err)
                  "%s: neither a file nor a block device nor a pipe; name one of these",
                  s->shown);
   s->kind = SOURCE_FILE;
-  s->buf = malloc (PIECE);
-  return s->buf == NULL ? fail_memory (err, "a read buffer") : 0;
+  s->local.buf = malloc (PIECE);
+  return s->local.buf == NULL ? fail_memory (err, "a read buffer") : 0;
 }
 
 /* A device has no time of change that says anything. */
@@ -71,16 +71,17 @@ file_identity (struct source *s, struct error *err)
   off_t end;
 
   *id = (struct source_identity){ .trust = SOURCE_TRUST_LENGTH, .ranges = true };
-  if (fstat (s->fd, &s->st) == -1)
+  if (fstat (s->local.fd, &s->local.st) == -1)
     return open_failed (s, errno, err);
-  if (S_ISREG (s->st.st_mode)) {
-    id->length = (uint64_t)s->st.st_size;
+  if (S_ISREG (s->local.st.st_mode)) {
+    id->length = (uint64_t)s->local.st.st_size;
     id->trust = SOURCE_TRUST_STRONG;
-    snprintf (id->etag, sizeof id->etag, "\"file-%ju-%ju-%jd.%09ld\"", (uintmax_t)s->st.st_ino,
-              (uintmax_t)s->st.st_size, (intmax_t)s->st.st_mtim.tv_sec, s->st.st_mtim.tv_nsec);
+    snprintf (id->etag, sizeof id->etag, "\"file-%ju-%ju-%jd.%09ld\"",
+              (uintmax_t)s->local.st.st_ino, (uintmax_t)s->local.st.st_size,
+              (intmax_t)s->local.st.st_mtim.tv_sec, s->local.st.st_mtim.tv_nsec);
     return 0;
   }
-  end = lseek (s->fd, 0, SEEK_END);
+  end = lseek (s->local.fd, 0, SEEK_END);
   if (end == -1)
     return open_failed (s, errno, err);
   id->length = (uint64_t)end;
@@ -137,12 +138,12 @@ file_unchanged (struct source *s, struct error *err)
 {
   struct stat now;
 
-  if (!S_ISREG (s->st.st_mode))
+  if (!S_ISREG (s->local.st.st_mode))
     return 0;
-  if (fstat (s->fd, &now) == -1)
+  if (fstat (s->local.fd, &now) == -1)
     return open_failed (s, errno, err);
-  if (now.st_size != s->st.st_size || now.st_mtim.tv_sec != s->st.st_mtim.tv_sec
-      || now.st_mtim.tv_nsec != s->st.st_mtim.tv_nsec)
+  if (now.st_size != s->local.st.st_size || now.st_mtim.tv_sec != s->local.st.st_mtim.tv_sec
+      || now.st_mtim.tv_nsec != s->local.st.st_mtim.tv_nsec)
     return file_changed (s, "it is being written to", err);
   return 0;
 }
@@ -155,7 +156,7 @@ file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error
   if (engine_stopped (s, err) == -1 || pace (s, err) == -1)
     return -1;
   while (done < len) {
-    ssize_t r = pread (s->fd, buf + done, len - done, (off_t)(at + done));
+    ssize_t r = pread (s->local.fd, buf + done, len - done, (off_t)(at + done));
 
     if (r == -1 && errno == EINTR)
       continue;
@@ -166,7 +167,7 @@ file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error
       return file_changed (s, "it ends earlier", err);
     done += (size_t)r;
   }
-  s->fetched += len;
+  s->seen.fetched += len;
   rate_take (&s->rate, len);
   return file_unchanged (s, err);
 }
@@ -177,8 +178,8 @@ serve (struct source *s, struct job *job, struct error *err)
   size_t len = (size_t)min_u64 (PIECE, job->range.len - job->done);
   host_off at = { job->range.at.v + job->done };
 
-  if (file_read (s, at.v, s->buf, len, err) == -1
-      || job->sink (job->ctx, at, s->buf, len, err) == -1)
+  if (file_read (s, at.v, s->local.buf, len, err) == -1
+      || job->sink (job->ctx, at, s->local.buf, len, err) == -1)
     return -1;
   job->done += len;
   if (job->done < job->range.len)
@@ -196,22 +197,22 @@ file_step (struct source *s, int timeout_ms, struct error *err)
 
   if (engine_stopped (s, err) == -1)
     return -1;
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    struct job *job = &s->jobs.job[i];
 
     if (job->state != JOB_FREE && (first == NULL || job->due_ms < first->due_ms))
       first = job;
   }
   if (first != NULL)
     return serve (s, first, err);
-  curl_multi_poll (s->multi, NULL, 0, timeout_ms < POLL_MS ? timeout_ms : POLL_MS, NULL);
+  curl_multi_poll (s->net.multi, NULL, 0, timeout_ms < POLL_MS ? timeout_ms : POLL_MS, NULL);
   return 0;
 }
 
 int
 pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err)
 {
-  struct pollfd p = { .fd = s->fd, .events = POLLIN };
+  struct pollfd p = { .fd = s->local.fd, .events = POLLIN };
   ssize_t r;
 
   if (pace (s, err) == -1)
@@ -221,7 +222,7 @@ pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
       return -1;
     r = poll (&p, 1, POLL_MS);
     if (r > 0)
-      r = read (s->fd, buf, max);
+      r = read (s->local.fd, buf, max);
     else if (r == 0 || errno == EINTR)
       r = -2;
   } while (r == -2 || (r == -1 && (errno == EINTR || errno == EAGAIN)));
@@ -229,7 +230,7 @@ pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
     return fail_errno (err, ERR_SOURCE_FAILED, errno,
                        "%s at host offset %" PRIu64 ": cannot be read", s->shown,
                        s->stream.taken + s->stream.fill);
-  s->fetched += (uint64_t)r;
+  s->seen.fetched += (uint64_t)r;
   rate_take (&s->rate, (size_t)r);
   *got = (size_t)r;
   return 0;

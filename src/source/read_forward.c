@@ -12,7 +12,7 @@
 int
 stream_alloc (struct source *s, size_t head_max, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
 
   if (st->buf != NULL)
     return 0;
@@ -29,7 +29,7 @@ stream_room (const struct source *s, size_t len)
 }
 
 static void
-stream_put (struct stream *st, const uint8_t *data, size_t len)
+stream_put (struct inflow *st, const uint8_t *data, size_t len)
 {
   size_t end = (st->start + st->fill) % st->cap;
   size_t first = (size_t)min_u64 (len, st->cap - end);
@@ -40,7 +40,7 @@ stream_put (struct stream *st, const uint8_t *data, size_t len)
 }
 
 static void
-stream_copy (const struct stream *st, uint8_t *out, size_t len)
+stream_copy (const struct inflow *st, uint8_t *out, size_t len)
 {
   size_t first = (size_t)min_u64 (len, st->cap - st->start);
 
@@ -49,7 +49,7 @@ stream_copy (const struct stream *st, uint8_t *out, size_t len)
 }
 
 static size_t
-stream_take (struct stream *st, uint8_t *out, size_t max)
+stream_take (struct inflow *st, uint8_t *out, size_t max)
 {
   size_t len = (size_t)min_u64 (max, st->fill);
 
@@ -68,7 +68,7 @@ take_bytes (void *ctx, host_off at, const uint8_t *data, size_t len, struct erro
 
   (void)at;
   (void)err;
-  if (s->reference->id.trust != SOURCE_TRUST_STRONG)
+  if (s->places.reference->image.id.trust != SOURCE_TRUST_STRONG)
     digest_update (&s->stream.seen, data, len);
   stream_put (&s->stream, data, len);
   return 0;
@@ -87,7 +87,7 @@ stream_adopt (struct job *job, uint64_t total, struct error *err)
   job->tail_len = 0;
   job->sink = take_bytes;
   job->ctx = s;
-  job->answer.skip = 0;
+  job->answer.bytes.skip = 0;
   s->stream.begun = true;
   s->stream.job = job;
   return 0;
@@ -107,7 +107,7 @@ stream_begin (struct source *s, struct error *err)
   s->stream.job = job_new (s, JOB_STREAM, range, take_bytes, s);
   if (s->stream.job == NULL)
     return fail (err, ERR_INTERNAL, "%s: no room for the stream", s->shown);
-  s->stream.job->bound = s->reference;
+  s->stream.job->bound = s->places.reference;
   return 0;
 }
 
@@ -115,7 +115,7 @@ stream_begin (struct source *s, struct error *err)
 static int
 stream_fill (struct source *s, size_t len, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
   size_t got;
 
   while (st->fill < len && !st->ended) {
@@ -169,7 +169,7 @@ read_file (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
 static int
 read_pipe (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
 
   if (st->fill > 0) {
     *got = stream_take (st, buf, max);
@@ -188,7 +188,7 @@ read_pipe (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
 static int
 read_http (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
   int r = 0;
 
   if (!st->begun && stream_begin (s, err) == -1)
@@ -211,7 +211,7 @@ read_http (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error
 int
 source_stream_poll (struct source *s, void *buf, size_t max, size_t *got, struct error *err)
 {
-  struct stream *st = &s->stream;
+  struct inflow *st = &s->stream;
 
   *got = 0;
   if (s->kind != SOURCE_HTTP || (st->job == NULL && st->fill == 0))

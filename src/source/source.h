@@ -29,6 +29,23 @@
  * (J8). */
 typedef void (*source_event) (void *ctx, const char *kind, const char *detail);
 
+/* With what a user is known, and whose these are. */
+struct source_login {
+  const char *header_file, *netrc_file, *user_file, *bearer_file, *proxy_user_file;
+  bool netrc;                     /* ~/.netrc */
+  bool digest_auth, proxy_digest; /* passwords are never given in another way */
+  const char *aws_sigv4;
+  /* They are sent to the origin of this URL and to no other (a netrc names its hosts itself);
+   * NULL: of the source's own.  Not kept. */
+  const char *credentials_url;
+};
+
+/* Who is trusted, and as whom we are. */
+struct source_tls {
+  const char *cacert, *cert, *key, *pinnedpubkey;
+  bool insecure;
+};
+
 struct source_options {
   unsigned connections;  /* data ranges in flight */
   uint64_t limit_rate;   /* bytes a second over all; 0: none */
@@ -37,14 +54,9 @@ struct source_options {
                           * looks like; 0: no other than retry_time_s */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
-  const char *header_file, *netrc_file, *user_file, *bearer_file, *proxy_user_file;
-  bool netrc;                     /* ~/.netrc */
-  bool digest_auth, proxy_digest; /* passwords are never given in another way */
-  /* Whose these are (a netrc names its hosts itself): they are sent to the origin of this URL
-   * and to no other; NULL: of the source's own.  Not kept. */
-  const char *credentials_url;
-  const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
-  bool insecure;
+  struct source_login login;
+  struct source_tls tls;
+  const char *proxy;
   bool forward;               /* no ranges are asked for: a stream in any case */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;

@@ -278,11 +278,11 @@ remember_replaced (struct target *t)
 
   if (!t->place.exists)
     return;
-  t->over_ino = t->place.st.st_ino;
+  t->over.ino = t->place.st.st_ino;
   fd = target_open_at (t->place.dir_fd, t->place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd == -1)
     return;
-  t->over_gen = target_generation (fd);
+  t->over.gen = target_generation (fd);
   close (fd);
 }
 
@@ -316,9 +316,10 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
     target_marker_new (t, spec);
     if (target_marker_write (t, err) == -1)
       return -1;
-    t->marked = true;
-    t->stands = STANDS_MARKED;
-    snprintf (t->first, sizeof t->first, "marked"); /* so that it is none of an older version */
+    t->claim.marked = true;
+    t->claim.stands = STANDS_MARKED;
+    snprintf (t->claim.first, sizeof t->claim.first,
+              "marked"); /* so that it is none of an older version */
   }
   if (target_flush (t, true, err) == -1)
     return -1;
@@ -419,7 +420,7 @@ recall_replaced (struct target *t, const struct target_spec *spec, const char *r
   if (spec->force)
     remember_replaced (t);
   else if (target_identity_value (recorded, "over", over, sizeof over))
-    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over_ino, &t->over_gen);
+    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over.ino, &t->over.gen);
 }
 
 /* After the rename and before the journal knew: the target is the recorded part file. */
@@ -436,7 +437,7 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
       && target_identity_check (t, recorded, &ignored) == 0
       && !target_marker_look (t->fd, &m)) {
     t->in_its_place = true;
-    t->stands = STANDS_FINISHED;
+    t->claim.stands = STANDS_FINISHED;
     return target_lock (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
@@ -468,7 +469,7 @@ reopen_known (struct target *t, const struct target_spec *spec,
   if (resize_known (t, spec, err) == -1 || target_file_check (t, err) == -1
       || target_recognise (t, spec, recorded->text, err) == -1)
     return -1;
-  if (t->marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
+  if (t->claim.marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
     return -1;
   return 0;
 }
@@ -501,6 +502,8 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
     return reopen_known (t, spec, recorded, err);
   if (spec->in_place)
     return target_look_before (t, spec, err) == -1 ? -1 : target_file_check (t, err);
+  if (p->exists && !spec->force) /* what --force allowed was not recorded; the end refuses it */
+    return refuse_exists (p, err);
   if (adopt_part (t, spec, err) == -1 || size_part (t, spec, err) == -1
       || settle_part (t, spec, err) == -1)
     return -1;
@@ -529,7 +532,7 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
 int
 target_file_finish (struct target *t, struct error *err)
 {
-  if (target_file_check (t, err) == -1 || (t->marked && target_head_flush (t, err) == -1))
+  if (target_file_check (t, err) == -1 || (t->claim.marked && target_head_flush (t, err) == -1))
     return -1;
   if (t->in_place || t->in_its_place) {
     if (target_flush (t, true, err) == -1 || target_head_settle (t, err) == -1)

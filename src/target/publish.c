@@ -85,14 +85,14 @@ may_replace (struct target *t, const struct stat *old)
   uint64_t generation;
   int fd;
 
-  if (t->over_ino == 0 || !S_ISREG (old->st_mode) || old->st_ino != t->over_ino)
+  if (t->over.ino == 0 || !S_ISREG (old->st_mode) || old->st_ino != t->over.ino)
     return false;
   fd = target_open_at (t->place.dir_fd, t->place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd == -1)
     return true;
   generation = target_generation (fd);
   close (fd);
-  return generation == t->over_gen;
+  return generation == t->over.gen;
 }
 
 /* Without RENAME_NOREPLACE a second link says EEXIST just as safely; a file system without

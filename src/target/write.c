@@ -354,7 +354,7 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 int
 target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
-  uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
+  uint64_t align = max_u64 (ZERO_ALIGN, t->raw.align), end = at + len;
   uint64_t from = align_up (at, align), to = align_down (end, align);
   int r;
 
