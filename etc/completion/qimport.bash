@@ -10,8 +10,8 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --snapshot --unallocated \
+    --stream --checksum --sha256 --checksums --signed-by --signature --backing --verify --force --spool-dir --no-keep"
+  local fresh="-f --max-size --digest --format --snapshot --unallocated \
     --target-is-zero --preallocate"
   case $1 in
     start) echo "$net $copy $fresh" ;;

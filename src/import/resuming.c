@@ -149,6 +149,24 @@ expect_checksum (struct qimport *q, struct error *err)
   return remember_options (q, err);
 }
 
+/* What the publisher says now is asked where that is asked for: in place of what was recalled
+ * of --checksum, where GIVEN does not say that this was given too.  The import that is resumed
+ * otherwise keeps what it was told at its start. */
+static int
+ask_publisher (struct qimport *q, bool given, struct error *err)
+{
+  const struct qimport_options *o = q->options;
+
+  if (o->restart && !given && options_ask_publisher_again (q->options, err) == -1)
+    return -1;
+  if ((o->checksums == NULL && o->signed_by == NULL && o->signature == NULL)
+      || (q->job == JOB_ENSURE && !o->restart))
+    return 0;
+  if (!given)
+    options_forget_checksum (q->options);
+  return import_recall_sources (q, err) == -1 ? -1 : import_checksums (q, err);
+}
+
 /* 1: it is complete; another process may just have made it so. */
 static int
 hold (struct qimport *q, struct error *err)
@@ -362,7 +380,7 @@ check_target (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
-  bool already;
+  bool already, given = q->options->checksum != NULL;
   int rc;
 
   (void)timeout_ms;
@@ -371,6 +389,8 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   rc = hold (q, err);
   if (rc != 0)
     return rc == -1 ? -1 : is_complete (q, err);
+  if (ask_publisher (q, given, err) == -1)
+    return -1;
   if (q->options->restart)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1
