@@ -82,6 +82,17 @@ qemu-io -f qcow2 -c 'write -P 7 65536 65536' "$files/top.qcow2" >/dev/null || ba
 qemu-img convert -q -O raw "$files/top.qcow2" "$files/flat"
 imported "$files/top.qcow2" "$files/flat" "a backing file of such a length" --backing "$files/odd"
 
+# ---- asked for again
+
+imported "$files/noise" "$files/noise" "one that is named raw" --format raw
+run "$QIMPORT" ensure "$files/noise" "$disk"
+is "$rc:$(cat "$scratch/out" "$scratch/err")" 0: "ensured again without that, it is what it is"
+imported "$guest" "$guest" "one that shows it"
+run "$QIMPORT" ensure --format raw "$guest" "$disk"
+is "$rc:$(cat "$scratch/out" "$scratch/err")" 0: "and named raw when it is ensured again"
+run "$QIMPORT" ensure -q --format qcow2 "$guest" "$disk"
+exits 6 "but not as another"
+
 # ---- sparse results
 
 head -c 64M /dev/zero >"$files/sparse"
