@@ -176,10 +176,12 @@ known_as (const uint8_t *raw, size_t n)
   return what != NULL ? what : find (others, sizeof others / sizeof others[0], raw, n);
 }
 
+/* A partition table at its place says more than a first byte. */
 bool
 qcow2_may_be_raw (const uint8_t *raw, size_t n)
 {
-  return known_as (raw, n) == NULL;
+  return qcow2_other_format (raw, n) == NULL
+         && (qcow2_raw_disk (raw, n) != NULL || known_as (raw, n) == NULL);
 }
 
 const char *
