@@ -3,8 +3,8 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, sparse, far, answers,
-#                                    journal; default all
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, sparse, keep, far,
+#                                    answers, journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
@@ -53,6 +53,9 @@ contestant () {
   case $1 in
     "qimport") set -- "$QIMPORT" start -q "$url" "$out" ;;
     "qimport --digest off") set -- "$QIMPORT" start -q --digest off "$url" "$out" ;;
+    "qimport --keep-format") set -- "$QIMPORT" start -q --keep-format "$url" "$out" ;;
+    "qimport --keep-format --digest off")
+      set -- "$QIMPORT" start -q --keep-format --digest off "$url" "$out" ;;
     "curl, qimport -")
       set -- sh -c 'curl -sSf "$1" | "$2" start -q - "$3"' - "$url" "$QIMPORT" "$out" ;;
     "curl, convert -W") set -- sh -c "$plain_curl" - "$url" "$file" "$out" ;;
@@ -66,6 +69,7 @@ contestant () {
     "aria2c -x4")
       set -- sh -c 'aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
         sync -d "$2"' - "$url" "$out" ;;
+    "curl") set -- sh -c 'curl -sSf -o "$2" "$1" && sync -d "$2"' - "$url" "$out" ;;
     "import") set -- "$top_builddir/bench/import" "$url" "$out" digest off ;;
     "import, no journal")
       set -- "$top_builddir/bench/import-no-journal" "$url" "$out" digest off ;;
@@ -107,7 +111,7 @@ rounds () {
 
 table () {
   printf '\n%s\n\n' "$1"
-  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum"
+  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum" "aria2c -x4"
 }
 
 mib_of () { echo $(($(stat -c %s "$1") / 1048576)); }
@@ -155,6 +159,17 @@ bench_sparse () {
   table "sparse: image $(mib_of "$image") MiB, disk 15 TiB, 200,000 clusters of it scattered"
 }
 
+# The image as it is.
+the_image () { cmp -s "$out" "$image"; }
+bench_keep () {
+  for format in plain deflate; do
+    guest_image $format
+    rounds the_image "qimport --keep-format --digest off" "qimport --keep-format" "aria2c -x4" "curl" \
+      "floor: the network"
+    table "keep: image $(mib_of "$image") MiB ($format), as it is"
+  done
+}
+
 # A link of 50 ms each way and 20 MB/s a connection: what four of them carry is the least time.
 bench_far () {
   image=$cache/far.qcow2
@@ -165,14 +180,19 @@ bench_far () {
   proxy=$!
   until [ -s "$scratch/proxy" ]; do sleep 0.1; done
   url=http://127.0.0.1:$(cat "$scratch/proxy")/far.qcow2
-  rounds the_noise "qimport" "aria2c -x4" "aria2c -x4, convert -W"
+  rounds the_noise "qimport" "qimport --keep-format" "aria2c -x4" "aria2c -x4, convert -W"
   kill "$proxy"
   proxy=
   rm -f "$scratch/noise"
   table "far: image $(mib_of "$image") MiB over 50 ms each way and 20 MB/s a connection; four connections need $(
     stat -c %s "$image" | awk '{ printf "%.2f", $1 / 8e7 }') s"
 }
-the_noise () { [ "$name" = "aria2c -x4" ] || cmp -s "$out" "$scratch/noise"; }
+the_noise () {
+  case $name in
+    "aria2c -x4" | *--keep-format) the_image ;;
+    *) cmp -s "$out" "$scratch/noise" ;;
+  esac
+}
 
 bench_answers () {
   guest_image zstd
@@ -200,12 +220,12 @@ guest_make "$raw" "$mib"
 serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-[ $# != 0 ] || set -- plain deflate zstd tables-first sparse far answers journal
+[ $# != 0 ] || set -- plain deflate zstd tables-first sparse keep far answers journal
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    sparse | far | answers | journal) "bench_$subject" ;;
+    sparse | keep | far | answers | journal) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done

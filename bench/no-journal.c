@@ -413,6 +413,7 @@ never (void)
 IS (nothing, journal_check_cluster);
 IS (nothing, journal_check_need);
 IS (nothing, journal_map_read);
+IS (nothing, journal_map_totals);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);
@@ -421,6 +422,7 @@ IS (nothing, journal_put_layer);
 IS (nothing, journal_release);
 IS (nothing, journal_set_target);
 
+IS (none, journal_amends);
 IS (none, journal_held);
 
 IS (never, journal_audited);

@@ -65,7 +65,7 @@ UPDATE import
 -- :import_drop_held  but what a target that is kept held before stays, until it is back there
 DELETE FROM held
  WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8
-   AND (SELECT NOT keep_holes FROM import WHERE no = ?1);
+   AND (key & 255 >= 128 OR (SELECT NOT keep_holes FROM import WHERE no = ?1));
 -- :import_unseal  after import_restart
 UPDATE import
    SET sealed = 0, segments = 0, extents = 0, zero_runs = 0, guest_total = 0, need_max = 0,
@@ -78,10 +78,11 @@ UPDATE import
        zero_total = ?11,
        state = iif (target_identity = '', 'mapped', state)
  WHERE no = ?1 AND NOT sealed;
--- :import_take  a stream's map grows by a segment
+-- :import_take  a stream's map grows by a segment; totals are what its tables tell by now
 UPDATE import
-   SET segments = ?2 + 1, extents = extents + ?3, guest_total = guest_total + ?4,
-       need_max = max (need_max, ?5), image_total = image_total + ?5, updated_at = ?6
+   SET segments = ?2 + 1, extents = extents + ?3, guest_total = max (guest_total, ?4),
+       need_max = max (need_max, ?5), updated_at = ?6, zero_total = max (zero_total, ?7),
+       image_total = max (image_total, ?8)
  WHERE no = ?1 AND segments = ?2 AND NOT sealed;
 -- :import_resize  how large the disk is, was not known
 UPDATE import SET virtual_size = ?2 WHERE no = ?1 AND NOT sealed;
@@ -118,6 +119,8 @@ DELETE FROM layer WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 INSERT OR REPLACE INTO held (key, bytes) VALUES ((?1 << 8) + ?2, ?3);
 -- :held_get
 SELECT bytes FROM held WHERE key = (?1 << 8) + ?2;
+-- :held_done  but what was changed of the target on purpose stays
+DELETE FROM held WHERE key >= ?1 << 8 AND key < (?1 << 8) + 128;
 -- :held_delete
 DELETE FROM held WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 

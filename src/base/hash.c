@@ -74,6 +74,18 @@ hash_update (struct hash *h, const void *buf, size_t len)
 }
 
 void
+hash_update_beside (struct hash *h, const void *buf, size_t len, struct digest *d,
+                    const void *dbuf, size_t dlen)
+{
+  if (h->algorithm == HASH_SHA256) {
+    digest_update_two (&h->ctx.sha256, buf, len, d, dbuf, dlen);
+  } else {
+    hash_update (h, buf, len);
+    digest_update (d, dbuf, dlen);
+  }
+}
+
+void
 hash_peek (const struct hash *h, struct checksum *out)
 {
   struct hash copy = *h;

@@ -57,6 +57,9 @@ struct checksum {
 
 void hash_init (struct hash *h, enum hash_algorithm algorithm);
 void hash_update (struct hash *h, const void *buf, size_t len);
+/* And DLEN bytes into D at the same time, as digest_update_two where H can. */
+void hash_update_beside (struct hash *h, const void *buf, size_t len, struct digest *d,
+                         const void *dbuf, size_t dlen);
 /* The digest so far; H goes on unchanged. */
 void hash_peek (const struct hash *h, struct checksum *out);
 /* Bytes hashed so far. */

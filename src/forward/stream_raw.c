@@ -29,11 +29,16 @@ stream_decide_format (struct stream *s, struct error *err)
   const struct stream_window *w = &s->window;
   const uint8_t *end = w->buf + w->have;
   struct raw_disk_ask ask = ask_of (s);
+  bool known = s->spec.begun && !s->spec.restart;
 
-  if (s->spec.begun && !s->spec.restart) {
-    s->raw.is = strcmp (s->spec.image->records[0].format, "raw") == 0;
+  s->raw.is = known && strcmp (s->spec.image->records[0].format, "raw") == 0;
+  if (known ? s->raw.is
+            : ask.format == FORMAT_RAW
+                  || raw_disk_undecided (ask.format, w->buf, (size_t)w->have))
+    if (!s->supply.ended && w->have < 2 * s->piece)
+      return 1; /* the target will have at least as many bytes */
+  if (known)
     return 0;
-  }
   return raw_disk_decide (&ask, w->buf, (size_t)w->have,
                           s->supply.ended && w->have >= SECTOR ? end - SECTOR : NULL,
                           &s->raw.is, err);
@@ -126,6 +131,7 @@ add (struct stream *s, const struct extent *e, struct error *err)
     return 0;
   s->tables.guest_found += e->len;
   s->tables.data_found += e->len;
+  s->tables.stored_found += e->stored;
   s->places.data_end = extent_host_end (e);
   return journal_map_add (s->map, e, err);
 }
@@ -145,27 +151,23 @@ stream_add_raw (struct stream *s, struct error *err)
   if (s->supply.pipe && (last || size > s->disk.virtual_size)
       && resize (s, size, last, err) == -1)
     return -1;
-  return add (s, &e, err) == -1 || add (s, &cut, err) == -1 ? -1 : 0;
+  if (add (s, &e, err) == -1 || add (s, &cut, err) == -1)
+    return -1;
+  stream_tell_totals (s);
+  return 0;
 }
 
 /* A source that knows its length, and a wrapper, were whole.  A pipe may have broken: what its
- * partition table says of the disk is all that can tell, or a checksum. */
-int
-stream_end_raw (const struct stream *s, struct error *err)
+ * partition table says of the disk is all that can tell, or a checksum; and what earlier runs
+ * saw. */
+uint64_t
+stream_raw_needs (const struct stream *s, bool *all)
 {
-  uint64_t pos = s->supply.pos;
   bool may_break = s->wrapped == NULL && s->supply.pipe && s->spec.checksum[0] == '\0';
+  uint64_t end = may_break ? s->raw.least : 0;
 
-  if (align_up (pos, SECTOR) < s->raw.known)
-    return fail (err, ERR_SOURCE_ENDED,
-                 "%s: ended after %" PRIu64 " bytes, and %" PRIu64
-                 " came before; give it whole, and `qimport resume` goes on",
-                 stream_url (s), pos, s->raw.known);
-  if (!may_break || s->raw.least <= pos)
-    return 0;
-  return fail (err, ERR_SOURCE_ENDED,
-               "the pipe ended after %" PRIu64
-               " bytes, and its partition table is of a disk of "
-               "%" PRIu64 "; give it whole, or say with --sha256 that it is no longer",
-               pos, s->raw.least);
+  *all = true;
+  if (align_up (s->supply.pos, SECTOR) < s->raw.known)
+    end = max_u64 (end, s->raw.known);
+  return max_u64 (end, s->places.data_end);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -35,7 +36,7 @@ image_absolute_url (const char *url, char **out, struct error *err)
 {
   OWN_MEM char *cwd = NULL;
 
-  if (strcmp (url, "-") == 0 || url[0] == '/' || strstr (url, "://") != NULL) {
+  if (url_descriptor (url, NULL) || url[0] == '/' || strstr (url, "://") != NULL) {
     *out = strdup (url);
     return *out == NULL ? fail_memory (err, "the URL") : 0;
   }
@@ -202,6 +203,9 @@ decide_format (struct image *i, const struct image_spec *spec, uint8_t **head, s
   uint8_t last[SECTOR] = { 0 };
   bool more = *len > 0 && raw_disk_undecided (spec->format, *head, *len);
 
+  *raw = false;
+  if (i->layers[0].file_len == UINT64_MAX) /* it is described; a raw disk ends where it ends */
+    return 0;
   if (more && see_more (i, head, len, last, err) == -1)
     return -1;
   return raw_disk_decide (&ask, *head, *len, more ? last : NULL, raw, err);
@@ -216,6 +220,14 @@ check_raw (struct image *i, const struct image_spec *spec, unsigned k, struct er
   l->raw = i->formats[k].raw = true;
   i->formats[k].cluster_bits = RAW_CLUSTER_BITS;
   return raw_disk_size (&ask, l->file_len, &l->disk.virtual_size, err);
+}
+
+/* Nothing of it has to be decoded. */
+static void
+take_as_file (struct layer_format *f)
+{
+  f->raw = true;
+  f->cluster_bits = RAW_CLUSTER_BITS;
 }
 
 static int
@@ -237,6 +249,8 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
   l->raw = i->formats[k].raw = false;
   i->formats[k].compression = l->header.compression;
   i->formats[k].cluster_bits = l->header.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   if (k == 0)
     return find_snapshot (i, spec, err);
   qcow2_active_disk (&l->header, &l->disk);
@@ -258,6 +272,8 @@ glance_layer (struct image *i, const struct image_spec *spec, unsigned k, const 
     return -1;
   i->formats[k].compression = glance.compression;
   i->formats[k].cluster_bits = glance.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   return 0;
 }
 
@@ -331,6 +347,18 @@ look_at_wrapper (struct image *i, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
+/* A server has no range of it to give, so that it looks like one that honours none. */
+static int
+refuse_empty (const struct image *i, unsigned k, struct error *err)
+{
+  uint8_t none = 0;
+  size_t need;
+
+  if (qcow2_header_need (&none, 0, 0, &need, err) == 0)
+    fail (err, ERR_INTERNAL, "an empty file has a header");
+  return image_name_error (i, k, err);
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -352,7 +380,9 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
           == -1
       || look_at_wrapper (i, k, head, len, err) == -1)
     return -1;
-  if (!found.ranges || spec->stream || (recorded && spec->was_stream)
+  if (!found.ranges && found.length == 0)
+    return refuse_empty (i, k, err);
+  if ((!found.ranges && !spec->describe) || spec->stream || (recorded && spec->was_stream)
       || i->wrapper != WRAPPER_NONE) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
@@ -397,10 +427,10 @@ image_record_format (struct image *i, char *features, size_t size)
     snprintf (features, size, "raw%s%s", before, wrapper);
   else
     snprintf (features, size,
-              "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
+              "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s%s",
               h->version, (unsigned long long)h->cluster_size,
               h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
-              before, wrapper);
+              i->formats[0].raw ? " kept=1" : "", before, wrapper);
 }
 
 /* A path that is not there and looks like a URL that lost its beginning. */
@@ -411,7 +441,7 @@ check_scheme (const char *url, const char *absolute, struct error *err)
   OWN_MEM char *meant = NULL;
   char shown[512];
 
-  if (rest == NULL || access (absolute, F_OK) == 0)
+  if (rest == NULL || url_descriptor (url, NULL) || access (absolute, F_OK) == 0)
     return 0;
   if (asprintf (&meant, "https://%s", rest) == -1) {
     meant = NULL;
@@ -452,6 +482,7 @@ image_open (struct image *i, const struct image_spec *spec, struct error *err)
   for (k = 0; k < i->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)spec->mirrors : NULL;
     so.login.credentials_url = i->urls[0];
+    so.length = k == 0 ? spec->source.length : 0;
     if (open_layer (i, spec, k, &so, err) == -1)
       return -1;
   }

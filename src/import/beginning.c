@@ -20,13 +20,16 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   memset (spec, 0, sizeof *spec);
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
-  spec->grows = q->imp.stream && !q->imp.sealed && strncmp (q->imp.format_features, "raw", 3) == 0;
-  spec->least = q->imp.now.guest_committed;
+  spec->file.grows
+      = q->imp.stream && !q->imp.sealed && strncmp (q->imp.format_features, "raw", 3) == 0;
+  spec->file.least = q->imp.now.guest_committed;
+  spec->file.size = o->keep_format ? q->image.layers[0].file_len : align_up (o->size, SECTOR);
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
   spec->known
       = (struct target_mark){ (uint32_t)q->imp.now.target_run, q->imp.now.target_epoch };
   spec->force = o->force;
+  spec->replaces = q->standing.replaces[0] != '\0' ? q->standing.replaces : NULL;
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
@@ -46,7 +49,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
 static int
 replace_unfinished (struct qimport *q, struct journal_import *old, bool now, struct error *err)
 {
-  if (old->now.holder[0] == '\0' && q->options->force) {
+  if (old->now.holder[0] == '\0'
+      && (q->options->force || strcmp (old->id, q->standing.replaces) == 0)) {
     if (!now)
       return 0;
     import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
@@ -75,6 +79,37 @@ replace_found (struct qimport *q, const char *name, bool now, struct error *err)
   return replace_unfinished (q, old, now, err);
 }
 
+/* Was it to leave nothing, and somebody killed it? */
+static bool
+is_abandoned (const struct journal_import *imp)
+{
+  struct qimport_options *o
+      = imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0' ? NULL : options_new ();
+  struct error unheard;
+  bool once = o != NULL && options_recall (o, imp->options, &unheard) == 0 && o->once;
+
+  options_close (o);
+  return once;
+}
+
+/* What a caller that cannot resume left of the target is no obstacle to the next. */
+static int
+note_abandoned (struct qimport *q, struct target_spec *spec, struct error *err)
+{
+  OWN_MEM struct journal_import *old = malloc (sizeof *old);
+  char canonical[PATH_MAX];
+  struct error unheard;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  target_canonical (spec->path, canonical);
+  if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &unheard) == 0
+      && is_abandoned (old))
+    snprintf (q->standing.replaces, sizeof q->standing.replaces, "%s", old->id);
+  import_target_spec (q, spec);
+  return 0;
+}
+
 /* Where this journal has them: the import that the target was begun for by another name, as its
  * marker says, and the one that has its name. */
 static int
@@ -91,6 +126,35 @@ replace_old (struct qimport *q, const struct target_spec *spec, const char *cano
   return replace_found (q, canonical, now, err);
 }
 
+int
+import_check_size (const struct qimport *q, struct error *err)
+{
+  uint64_t size = align_up (q->options->size, SECTOR);
+
+  if (size == 0 || size >= q->imp.virtual_size)
+    return 0;
+  return fail (err, ERR_TARGET_TOO_SMALL,
+               "%s: the disk has %llu bytes, and is not cut to the %llu of --size; give at "
+               "least as many, or leave it out",
+               q->imp.target, (unsigned long long)q->imp.virtual_size,
+               (unsigned long long)size);
+}
+
+/* What lies behind the disk is the user's. */
+static void
+tell_size (struct qimport *q)
+{
+  char detail[128];
+
+  if (q->options->size == 0)
+    return;
+  snprintf (detail, sizeof detail,
+            "the target has %llu bytes or more, the disk at its start %llu",
+            (unsigned long long)align_up (q->options->size, SECTOR),
+            (unsigned long long)q->imp.virtual_size);
+  import_event (q, "sized", detail);
+}
+
 /* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
 check_target (struct qimport *q, bool now, struct error *err)
@@ -101,6 +165,8 @@ check_target (struct qimport *q, bool now, struct error *err)
   int rc;
 
   import_target_spec (q, &spec);
+  if (!now && note_abandoned (q, &spec, err) == -1)
+    return -1;
   rc = target_preflight (&spec, &kind, canonical, err);
   if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
     return -1;
@@ -132,21 +198,26 @@ import_begin (struct qimport *q, struct error *err)
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_target (q, true, err) == -1 /* now that its size is known */
+  if (import_check_size (q, err) == -1
+      || check_target (q, true, err) == -1 /* its size is known now */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
-  q->standing.in_journal = q->standing.fresh = true;
-  return import_tell_early (q, err);
+  q->standing.in_journal = q->standing.fresh = q->standing.began = true;
+  import_warn_name (q);
+  if (import_tell_early (q, err) == -1)
+    return -1;
+  tell_size (q);
+  return 0;
 }
 
 int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1
-      || import_open_image (q, false, err) == -1)
+  if (import_check_keeping (q, err) == -1 || check_target (q, false, err) == -1
+      || import_checksums (q, err) == -1 || import_open_image (q, false, err) == -1)
     return -1;
   if (q->image.stream)
     return PHASE_STREAM;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 #include "import/checksums.h"
 
 /* Is what was imported still there? */
@@ -25,7 +27,9 @@ still_there (struct qimport *q)
 
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0) {
+  spec.file.may_grow = import_is_kept (&q->imp);
+  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0
+      && import_recall_amends (q, true, &ignored) == 0) {
     import_verify_spec (q, &v);
     if (verify_target_is_there (&v, &there, &ignored) == -1)
       there = false;
@@ -114,7 +118,7 @@ is_unfinished (struct qimport *q, struct error *err)
   if (import_same_url (q, err) == -1)
     return -1;
   if (!q->options->newer || !q->imp.sealed || q->imp.now.holder[0] != '\0'
-      || strcmp (q->given.url, "-") == 0)
+      || url_descriptor (q->given.url, NULL))
     return PHASE_RESUME;
   if (expected_now (q, q->imp.expect_sha256, want, err) == -1)
     return import_not_asked (q, err);

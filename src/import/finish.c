@@ -125,7 +125,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
-  if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
+  if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
+      || target_finish (q->target, err) == -1)
     return -1;
   warn_of_header (q);
   forget_kept (q);
@@ -161,6 +162,7 @@ void
 import_leave (struct qimport *q, const struct error *why)
 {
   bool passing = error_status (why->code) == QIMPORT_INTERRUPTED;
+  bool vain = (q->standing.fresh && !passing) || (q->standing.began && q->options->once);
   struct error ignored;
 
   q->stops.check = true;
@@ -170,7 +172,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && q->standing.fresh && !passing
+  if (q->standing.in_journal && vain
       && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;

@@ -59,6 +59,8 @@ struct standing {
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
   bool renews;     /* over an older image that this program imported: what is the same stays */
   bool describes;  /* only looks: has neither journal nor target */
+  bool began;      /* its target was made by this run, too: it can be taken back (--once) */
+  char replaces[37]; /* an import of the same target that nobody can resume; "" */
 };
 
 /* Events from before the import was in the journal. */
@@ -130,6 +132,35 @@ void import_close_image (struct qimport *q);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport *q, struct source_options *so);
 
+/* fix_gpt.c: all is written and q->target about to be finished: --fix-gpt, where it was given.
+ */
+int import_fix_gpt (struct qimport *q, struct error *err);
+/* What was changed so of q->target, which was opened again. */
+int import_recall_amends (struct qimport *q, bool finished, struct error *err);
+
+/* keep_format.c: TARGET is the image itself (--keep-format); without that option they say so,
+ * and do nothing. */
+
+/* Options that do not go with it: before anything is asked for. */
+int import_check_keeping (const struct qimport *q, struct error *err);
+/* Of sources that were opened: may the image be kept? */
+int import_check_kept (const struct qimport *q, struct error *err);
+/* Was IMP begun so?  Also where its options were not recalled. */
+bool import_is_kept (const struct journal_import *imp);
+/* How large the disk is that TARGET becomes. */
+uint64_t import_disk_size (const struct qimport *q);
+/* Remember by which DIGEST the tables in it are known again; or, where they are known, they
+ * must be of that one. */
+int import_remember_tables (struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                            struct error *err);
+int import_same_tables (const struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                        struct error *err);
+/* The name of TARGET says another format than will be in it. */
+void import_warn_name (struct qimport *q);
+
+/* resuming.c: into the journal. */
+int import_remember_options (struct qimport *q, struct error *err);
+
 /* events.c: an event for the journal, as soon as the import is there. */
 void import_event (struct qimport *q, const char *kind, const char *detail);
 /* Into the journal with the events from before the import was there; they are forgotten. */
@@ -174,6 +205,8 @@ int import_recall_sources (struct qimport *q, struct error *err);
 int import_same_url (struct qimport *q, struct error *err);
 /* Q->IMP is complete: it is what the options ask for, or -1. */
 int import_same_disk (struct qimport *q, struct error *err);
+/* The tags that it began with tell also of another URL whether the image is the same. */
+int import_strong_tags (const struct qimport *q, struct error *err);
 /* Open the sources; they have the image that the import began with, as far as must be known. */
 int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */
@@ -202,6 +235,8 @@ int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
 /* J9: the identity of q->target goes into the journal, and what it must get back; then it is
  * claimed.  Nothing where it is. */
 int import_claim_target (struct qimport *q, struct error *err);
+/* Is what --size says no less than the disk, as large as it is known to be? */
+int import_check_size (const struct qimport *q, struct error *err);
 /* Only that identity. */
 int import_record_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */

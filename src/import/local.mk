@@ -9,7 +9,9 @@ librooms_la_SOURCES += \
 	src/import/ensure.c \
 	src/import/events.c \
 	src/import/finish.c \
+	src/import/fix_gpt.c \
 	src/import/import.h \
+	src/import/keep_format.c \
 	src/import/mapping.c \
 	src/import/memo.c \
 	src/import/memo.h \

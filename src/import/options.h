@@ -26,6 +26,7 @@ struct option_memo {
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
   char *publisher[3]; /* --checksums, --signed-by and --signature, as they were given last */
+  char *tables;                        /* of a kept image: the digest of its map; NULL: none */
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
@@ -34,14 +35,15 @@ struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size, format;
+      connect_timeout_s, max_size, size, length, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
       *snapshot, *spool_dir;
   struct option_list mirror, backing;
   bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream, restart,
-      target_is_zero, preallocate, verify, force, repair, newer, no_keep;
+      target_is_zero, preallocate, verify, force, repair, newer, no_keep, allow_partial, once,
+      keep_format, fix_gpt;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -119,6 +119,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .stream = o->stream,
     .describe = q->standing.describes,
     .keep = o->unallocated_keep,
+    .as_file = o->keep_format,
     .recorded = recorded,
     .sealed = q->imp.sealed,
     .was_stream = q->imp.stream,
@@ -129,7 +130,9 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
                 .event_ctx = q,
-                .forward = o->stream },
+                .forward = o->stream,
+                .recall = q->standing.describes,
+                .length = o->length },
   };
   import_source_options (q, &spec->source);
 }
@@ -148,12 +151,12 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
   import_image_spec (q, recorded, &spec);
   if (image_name (&q->image, &spec, err) == -1
       || (!q->standing.describes && refuse_sources (q, err) == -1)
-      || image_open (&q->image, &spec, err) == -1)
+      || image_open (&q->image, &spec, err) == -1 || import_check_kept (q, err) == -1)
     return -1;
   if (q->image.stream || (recorded && q->imp.sealed))
     return 0;
   import_record_format (q);
-  q->imp.virtual_size = q->image.layers[0].disk.virtual_size;
+  q->imp.virtual_size = import_disk_size (q);
   q->imp.cluster_size = UINT64_C (1) << q->image.formats[0].cluster_bits;
   q->imp.layers = q->image.n_layers;
   return 0;

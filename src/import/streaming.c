@@ -47,11 +47,12 @@ static int
 resize (void *ctx, uint64_t virtual_size, bool last, struct error *err)
 {
   struct qimport *q = ctx;
+  bool same = virtual_size == q->imp.virtual_size;
 
-  if (virtual_size != q->imp.virtual_size
-      && target_resize (q->target, virtual_size, err) == -1)
-    return -1;
   q->imp.virtual_size = virtual_size;
+  if (import_check_size (q, err) == -1
+      || (!same && target_resize (q->target, virtual_size, err) == -1))
+    return -1;
   return last ? import_record_target (q, err) : 0;
 }
 

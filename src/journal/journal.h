@@ -253,6 +253,10 @@ int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range 
 /* Of a stream: the disk has, or has at least, so many bytes.  Stored with what is taken or
  * sealed next. */
 void journal_map_resize (struct journal_map *m, uint64_t virtual_size);
+/* Of a stream: how many guest bytes there are, how many of them are zeros, and how many host
+ * bytes they take, as far as its tables tell; stored with the next piece. */
+void journal_map_totals (struct journal_map *m, uint64_t guest, uint64_t zeros,
+                         uint64_t stored);
 /* So many bytes of tables were read that journal_map_table is not told of: of a stream. */
 void journal_map_read (struct journal_map *m, uint64_t len);
 /* How many bytes of layer 0's file its extents need, those that several share once. */
@@ -372,6 +376,13 @@ int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *h
  * holds the import. */
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
+
+/* What of the target was changed on purpose, after its finish too (target/amend.h): a piece
+ * that stays when the import is complete, of any length. */
+enum { JOURNAL_AMENDS = 128 };
+/* The caller frees *BYTES.  1: there is none. */
+int journal_amends (struct journal *j, int64_t no, void **bytes, size_t *len,
+                    struct error *err);
 
 /* A held piece, of SIZE bytes, into OUT.  1: there is none. */
 int journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,

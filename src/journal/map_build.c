@@ -374,6 +374,14 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
 }
 
 void
+journal_map_totals (struct journal_map *m, uint64_t guest, uint64_t zeros, uint64_t stored)
+{
+  m->totals.guest = guest;
+  m->totals.zeros = zeros;
+  m->totals.stored = stored;
+}
+
+void
 journal_map_read (struct journal_map *m, uint64_t len)
 {
   m->paid.tables_len += len;

@@ -63,6 +63,9 @@ struct journal_map {
 
   struct map_few few;
   struct map_again again;
+  struct {
+    uint64_t guest, zeros, stored;
+  } totals, handed; /* of a stream: as far as its tables tell; what was taken */
   struct rows rows; /* extents to be stored */
 };
 

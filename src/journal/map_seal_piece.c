@@ -97,14 +97,17 @@ store_row (struct take *t, const struct extent *e, struct error *err)
 static int
 store (struct take *t, struct error *err)
 {
-  struct sql *s = &t->m->j->sql;
+  struct journal_map *m = t->m;
+  struct sql *s = &m->j->sql;
 
-  t->m->rows.n = 0; /* of one that failed */
-  if (map_put_size (t->m, err) == -1 || each_pending (t, store_row, err) == -1
-      || map_put_segment (t->m, &t->seg, err) == -1
-      || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiii", t->m->no, (int64_t)t->seg.ord,
-                  (int64_t)t->seg.extents, (int64_t)t->seg.guest_bytes,
-                  (int64_t)t->seg.need.len, wall_ms ())
+  m->rows.n = 0; /* of one that failed */
+  if (map_put_size (m, err) == -1 || each_pending (t, store_row, err) == -1
+      || map_put_segment (m, &t->seg, err) == -1
+      || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiiiii", m->no, (int64_t)t->seg.ord,
+                  (int64_t)t->seg.extents,
+                  (int64_t)max_u64 (m->totals.guest, m->handed.guest + t->seg.guest_bytes),
+                  (int64_t)t->seg.need.len, wall_ms (), (int64_t)m->totals.zeros,
+                  (int64_t)max_u64 (m->totals.stored, m->handed.stored + t->seg.need.len))
              == -1)
     return -1;
   if (sql_changed (s) != 1)
@@ -210,6 +213,8 @@ journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r,
     return -1;
   m->again.taken++;
   m->again.taken_extents += t.seg.extents;
+  m->handed.guest += t.seg.guest_bytes;
+  m->handed.stored += t.seg.need.len;
   *seg = t.seg;
   return sql_run (&m->stage, SQL_STAGE_TAKE, err, "iii", (int64_t)layer, (int64_t)t.from,
                   (int64_t)t.to);

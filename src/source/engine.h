@@ -220,7 +220,14 @@ struct inflow {
   bool begun, ended;
   uint64_t taken; /* by source_stream_read */
   size_t cap;
+  bool broke;         /* reset by the other side */
   struct digest seen; /* of all that was put into buf */
+};
+
+/* What was read of a stream, for metadata (recall.c). */
+struct recall {
+  int fd; /* -1: nothing was yet */
+  uint64_t have;
 };
 
 struct credentials {
@@ -302,6 +309,7 @@ struct source {
   uint32_t random;
   struct inflow stream;
   struct local local;
+  struct recall recall;
 };
 
 /* credentials.c: fill what S knows from the files of the options */
@@ -437,11 +445,17 @@ int stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_
 
 /* local_file.c: paths, and pipes of every kind */
 int file_open (struct source *s, const char *path, struct error *err);
+int refuse_length (const struct source *s, struct error *err);
 int file_probe (struct source *s, const struct source_identity *recorded,
                 bool accept_new_validator, struct error *err);
-int pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err);
+/* 1: nothing came for WAIT_MS; -1: wait for ever. */
+int pipe_read (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
+               struct error *err);
 int file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error *err);
 int file_step (struct source *s, int timeout_ms, struct error *err);
+
+/* recall.c: what lies there of a stream, by reading on where that must be */
+int recall_read (struct source *s, const struct source_want *w, struct error *err);
 
 /* mirror.c: are the mirrors what they are said to be? */
 int mirror_vet (struct source *s, struct error *err);

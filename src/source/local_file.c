@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/descriptor.h"
+
 enum { PIECE = 256 * 1024 };
 
 static int
@@ -33,13 +36,28 @@ open_failed (const struct source *s, int errnum, struct error *err)
 static int
 open_fd (struct source *s, const char *path, struct error *err)
 {
-  if (strcmp (path, "-") == 0)
-    s->local.fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-  else /* a FIFO without a writer would block the open */
+  int fd;
+
+  if (url_descriptor (path, &fd)) {
+    s->local.fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
+    if (s->local.fd == -1 && errno == EBADF)
+      return fail (
+          err, ERR_USAGE,
+          "%s: no descriptor of that number is open; pass it on open, or name the image",
+          s->shown);
+  } else { /* a FIFO without a writer would block the open */
     s->local.fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  }
   if (s->local.fd == -1 || fstat (s->local.fd, &s->local.st) == -1)
     return open_failed (s, errno, err);
   return 0;
+}
+
+/* What tells its length itself. */
+int
+refuse_length (const struct source *s, struct error *err)
+{
+  return fail (err, ERR_USAGE, "%s: --length is of a pipe or a socket; leave it out", s->shown);
 }
 
 int
@@ -50,10 +68,13 @@ file_open (struct source *s, const char *path, struct error *err)
   if (open_fd (s, path, err) == -1)
     return -1;
   type = s->local.st.st_mode & S_IFMT;
-  if (strcmp (path, "-") == 0 || type == S_IFIFO || type == S_IFSOCK) {
+  if (strcmp (path, "-") == 0 || type == S_IFIFO || type == S_IFSOCK
+      || (type == S_IFCHR && url_descriptor (path, NULL))) {
     s->kind = SOURCE_PIPE;
     return 0;
   }
+  if (s->options.length > 0)
+    return refuse_length (s, err);
   if (type != S_IFREG && type != S_IFBLK)
     return fail (err, ERR_SOURCE_FAILED,
                  "%s: neither a file nor a block device nor a pipe; name one of these",
@@ -104,6 +125,8 @@ file_probe (struct source *s, const struct source_identity *recorded, bool accep
 {
   if (s->kind == SOURCE_PIPE) {
     s->id = (struct source_identity){ .length = LENGTH_UNKNOWN, .trust = SOURCE_TRUST_LENGTH };
+    if (s->options.length > 0)
+      s->id.length = s->options.length;
     return 0;
   }
   if (file_identity (s, err) == -1)
@@ -209,23 +232,57 @@ file_step (struct source *s, int timeout_ms, struct error *err)
   return 0;
 }
 
-int
-pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err)
+/* What is readable now, or the end: 0; 1: nothing for WAIT_MS. */
+static int
+pipe_wait (struct source *s, int wait_ms, struct error *err)
 {
   struct pollfd p = { .fd = s->local.fd, .events = POLLIN };
-  ssize_t r;
+  int64_t until = monotonic_ms () + wait_ms;
 
+  for (;;) {
+    int64_t left = wait_ms < 0 ? POLL_MS : until - monotonic_ms ();
+    int r;
+
+    if (engine_stopped (s, err) == -1)
+      return -1;
+    r = poll (&p, 1, (int)(left < 0 ? 0 : left < POLL_MS ? left : POLL_MS));
+    if (r > 0 || (r == -1 && errno != EINTR))
+      return 0;
+    if (r == 0 && wait_ms >= 0 && left <= 0)
+      return 1;
+  }
+}
+
+/* Behind its last byte nothing is read: what follows there is somebody else's. */
+static size_t
+pipe_room (const struct source *s, size_t max)
+{
+  return (size_t)min_u64 (max, s->id.length - (s->stream.taken + s->stream.fill));
+}
+
+int
+pipe_read (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
+           struct error *err)
+{
+  ssize_t r;
+  int rc;
+
+  *got = 0;
+  max = pipe_room (s, max);
+  if (max == 0)
+    return 0;
   if (pace (s, err) == -1)
     return -1;
   do {
-    if (engine_stopped (s, err) == -1)
-      return -1;
-    r = poll (&p, 1, POLL_MS);
-    if (r > 0)
-      r = read (s->local.fd, buf, max);
-    else if (r == 0 || errno == EINTR)
-      r = -2;
-  } while (r == -2 || (r == -1 && (errno == EINTR || errno == EAGAIN)));
+    rc = pipe_wait (s, wait_ms, err);
+    if (rc != 0)
+      return rc;
+    r = read (s->local.fd, buf, max);
+  } while (r == -1 && (errno == EINTR || errno == EAGAIN));
+  if (r == -1 && (errno == ECONNRESET || errno == ECONNABORTED)) {
+    s->stream.broke = true;
+    r = 0;
+  }
   if (r == -1)
     return fail_errno (err, ERR_SOURCE_FAILED, errno,
                        "%s at host offset %" PRIu64 ": cannot be read", s->shown,

@@ -7,12 +7,14 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/descriptor.h"
 
 /* libcurl's global state is made once in a process, and stays: another library may use it. */
 static void
@@ -155,16 +157,22 @@ open_jobs (struct source *s, struct error *err)
 int
 source_local_path (const char *url, char **path, struct error *err)
 {
+  int fd;
+
   *path = NULL;
   if (url_is_http (url))
     return 0;
   if (strncasecmp (url, "file:", 5) == 0)
     return file_url_path (url, path, err);
-  *path = strdup (strcmp (url, "-") == 0 ? "/proc/self/fd/0" : url);
+  if (!url_descriptor (url, &fd)) {
+    *path = strdup (url);
+  } else if (asprintf (path, "/proc/self/fd/%d", fd) == -1) {
+    *path = NULL;
+  }
   return *path == NULL ? fail_memory (err, "a path") : 0;
 }
 
-/* "-", a path, file: or http.  Another scheme is refused, a path with a colon is not. */
+/* "-", fd:N, a path, file: or http.  Another scheme is refused, a path with a colon is not. */
 static int
 open_kind (struct source *s, const char *url, const char *const *mirrors, struct error *err)
 {
@@ -172,7 +180,7 @@ open_kind (struct source *s, const char *url, const char *const *mirrors, struct
   int r;
 
   if (url_is_http (url))
-    return open_places (s, url, mirrors, err);
+    return s->options.length > 0 ? refuse_length (s, err) : open_places (s, url, mirrors, err);
   if (count (mirrors) > 0)
     return fail (err, ERR_USAGE, "%s: only an http or https image can have mirrors", s->shown);
   if (strncasecmp (url, "file:", 5) == 0) {
@@ -236,7 +244,7 @@ source_open (struct source **out, const char *url, const struct source_options *
   s = calloc (1, sizeof *s);
   if (s == NULL)
     return fail_memory (err, "a source");
-  s->local.fd = -1;
+  s->local.fd = s->recall.fd = -1;
   s->forward = options->forward;
   redact_url (s->shown, sizeof s->shown, url);
   retry_budget_init (&s->waits.budget, options->retry_time_s, now);
@@ -275,6 +283,8 @@ source_close (struct source *s)
     place_release (&s->places.place[i]);
   if (s->local.fd != -1)
     close (s->local.fd);
+  if (s->recall.fd != -1)
+    close (s->recall.fd);
   credentials_release (&s->login.own);
   credentials_release (&s->login.proxy);
   options_release (&s->options);

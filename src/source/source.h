@@ -5,7 +5,8 @@
  * one image the import belongs to (J4, J5): what fails a check never reaches a sink.  What the
  * bytes mean is not known here.
  *
- * http, https, file and plain paths; "-" for a pipe on standard input.  One struct source for
+ * http, https, file and plain paths; "-" for a pipe on standard input, "fd:N" for what is open
+ * there, a file or what comes once.  One struct source for
  * one image (a mirror list is one source); used by one thread, but for source_wake.
  *
  * Passing failures are retried inside, with backoff and jitter, until the budget of time
@@ -58,6 +59,8 @@ struct source_options {
   struct source_tls tls;
   const char *proxy;
   bool forward;               /* no ranges are asked for: a stream in any case */
+  bool recall;                /* of a stream source_read reads too, what comes first once */
+  uint64_t length;            /* of a pipe: so many bytes are the image's; 0: up to its end */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
   int64_t deadline_ms; /* monotonic; ERR_MAX_TIME from then on; 0: none */
@@ -131,7 +134,12 @@ struct source_want {
   uint8_t *buf; /* range.len bytes */
 };
 
-/* Read all of WANTS (ascending or not), waiting: metadata.  Up to 32 requests in flight, near
+/* Is it a stream of which source_read reads? */
+bool source_recalls (const struct source *s);
+/* With options->recall, of a stream, no byte more is read than is asked for here; what went by
+ * is kept in a file without a name meanwhile.  ERR_IMAGE_TRUNCATED where it ends before.
+ *
+ * Read all of WANTS (ascending or not), waiting: metadata.  Up to 32 requests in flight, near
  * ranges coalesced into one request (gap at most 64 KiB). */
 int source_read (struct source *s, const struct source_want *wants, size_t n,
                  struct error *err);
@@ -171,6 +179,11 @@ void source_cancel (struct source *s);
  * that breaks off is asked for again from the start and skipped up to where it was. */
 int source_stream_read (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);
+/* The same, but 1 when nothing came for WAIT_MS. */
+int source_stream_wait (struct source *s, void *buf, size_t max, int wait_ms, size_t *got,
+                        struct error *err);
+/* Of a pipe that came to its end: its other side broke off, instead of ending it. */
+bool source_stream_broke (const struct source *s);
 /* The same without waiting: *GOT 0 where nothing is there now, or it has ended. */
 int source_stream_poll (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);

@@ -225,6 +225,13 @@ target_is_ours (const struct target_spec *spec, const struct marker *m)
   return spec->import_uuid != NULL && strcmp (m->import, spec->import_uuid) == 0;
 }
 
+bool
+target_gives_way (const struct target_spec *spec, const struct marker *m)
+{
+  return target_is_ours (spec, m)
+         || (spec->replaces != NULL && strcmp (m->import, spec->replaces) == 0);
+}
+
 /* "first=" of an identity: what stood in the first block before the claim. */
 static void
 name_first (const struct target *t, char hex[17])
@@ -325,6 +332,10 @@ target_look_before (struct target *t, const struct target_spec *spec, struct err
   }
   if (spec->in_place)
     return refuse_to_keep (t, &m, err);
+  if (target_gives_way (spec, &m)) {
+    memset (t->claim.before, 0, SECTOR); /* what stood there is not known any more */
+    return 0;
+  }
   return spec->force ? 0 : target_refuse_marked (t->place.shown, &m, err);
 }
 

@@ -139,8 +139,8 @@ refuse_small (const struct target_place *p, int fd, uint64_t virtual_size, struc
   if (size >= virtual_size)
     return 0;
   return fail (err, ERR_TARGET_TOO_SMALL,
-               "%s has %" PRIu64 " bytes, and the disk has %" PRIu64
-               "; name a device that is at least as large",
+               "%s has %" PRIu64 " bytes, and must have %" PRIu64
+               " for the disk; name a device that is at least as large",
                p->shown, size, virtual_size);
 }
 
@@ -246,7 +246,7 @@ refuse_marked (const struct target_spec *spec, const struct target_place *p, int
   struct marker m;
 
   if (target_marker_look (fd, &m))
-    return target_is_ours (spec, &m) ? 1 : target_refuse_marked (p->shown, &m, err);
+    return target_gives_way (spec, &m) ? 1 : target_refuse_marked (p->shown, &m, err);
   return target_marker_near (p->st.st_rdev, &m) ? target_refuse_marked (p->shown, &m, err) : 0;
 }
 
@@ -257,7 +257,7 @@ check_device (const struct target_spec *spec, const struct target_place *p, int 
   int r;
 
   if (refuse_mounted (p, err) == -1 || refuse_read_only (p, fd, err) == -1
-      || refuse_small (p, fd, spec->virtual_size, err) == -1)
+      || refuse_small (p, fd, target_least (spec), err) == -1)
     return -1;
   if (spec->force)
     return 0;

@@ -76,18 +76,18 @@ target_file_refuse_locked (const struct target_place *p, struct error *err)
 
 /* The signal that comes with this error would end the process: no try. */
 static int
-refuse_limit (const struct target_place *p, uint64_t virtual_size, struct error *err)
+refuse_limit (const struct target_place *p, uint64_t size, struct error *err)
 {
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_FSIZE, &limit) == -1 || limit.rlim_cur == RLIM_INFINITY
-      || limit.rlim_cur >= virtual_size)
+      || limit.rlim_cur >= size)
     return 0;
   return fail (err, ERR_TARGET_REFUSED,
                "%s: the disk has %" PRIu64
                " bytes, and this process may write files of %" PRIu64
                " at most; raise the limit (ulimit -f)",
-               p->shown, virtual_size, (uint64_t)limit.rlim_cur);
+               p->shown, size, (uint64_t)limit.rlim_cur);
 }
 
 static int
@@ -131,10 +131,10 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
 {
   struct stat st;
 
-  if (refuse_limit (p, spec->virtual_size, err) == -1)
+  if (refuse_limit (p, target_file_size (spec), err) == -1)
     return -1;
   if (spec->in_place) {
-    if (check_in_place (p, spec->virtual_size, err) == -1
+    if (check_in_place (p, target_file_size (spec), err) == -1
         || check_access (p, p->name, R_OK | W_OK, err) == -1)
       return -1;
     return target_file_refuse_locked (p, err);
@@ -143,7 +143,8 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
     return refuse_exists (p, err);
   if (p->exists && target_file_refuse_locked (p, err) == -1)
     return -1;
-  if (!spec->force && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
+  if (!spec->force && spec->replaces == NULL
+      && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return refuse_part (p, err);
   return check_access (p, ".", W_OK | X_OK, err);
 }
@@ -236,28 +237,31 @@ set_size (struct target *t, uint64_t size, struct error *err)
 static int
 size_part (struct target *t, const struct target_spec *spec, struct error *err)
 {
-  if (set_size (t, t->virtual_size, err) == -1)
+  if (set_size (t, t->file.size, err) == -1)
     return -1;
   t->preallocated = spec->preallocate;
-  return spec->preallocate && t->virtual_size > 0 ? reserve (t, 0, t->virtual_size, err) : 0;
+  return spec->preallocate && t->file.size > 0 ? reserve (t, 0, t->file.size, err) : 0;
 }
 
+/* Where it is to be larger than the disk, it is already. */
 int
 target_file_resize (struct target *t, uint64_t size, struct error *err)
 {
-  uint64_t before = t->virtual_size;
-  int r = target_usable (t, err) == -1 || refuse_limit (&t->place, size, err) == -1 ? -1 : 0;
+  uint64_t before = t->file.size, after = before > t->virtual_size ? before : size;
+  int r = target_usable (t, err) == -1 || refuse_limit (&t->place, after, err) == -1 ? -1 : 0;
 
   if (r == 0 && t->in_place)
     return check_in_place (&t->place, size, err);
-  pthread_mutex_lock (&t->size_lock);
-  if (r == 0)
-    r = set_size (t, size, err);
-  if (r == 0 && t->preallocated && size > before)
-    r = reserve (t, before, size, err);
-  if (r == 0)
+  pthread_mutex_lock (&t->file.lock);
+  if (r == 0 && after != before)
+    r = set_size (t, after, err);
+  if (r == 0 && t->preallocated && after > before)
+    r = reserve (t, before, after, err);
+  if (r == 0) {
+    t->file.size = after;
     t->virtual_size = size;
-  pthread_mutex_unlock (&t->size_lock);
+  }
+  pthread_mutex_unlock (&t->file.lock);
   return r;
 }
 
@@ -291,7 +295,7 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
 {
   struct target_place *p = &t->place;
 
-  if (check_in_place (p, t->virtual_size, err) == -1)
+  if (check_in_place (p, t->file.size, err) == -1)
     return -1;
   t->in_place = true;
   t->fd = target_open_at (p->dir_fd, p->name, PART_FLAGS, 0);
@@ -329,7 +333,7 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
 int
 target_file_create (struct target *t, const struct target_spec *spec, struct error *err)
 {
-  if (refuse_limit (&t->place, t->virtual_size, err) == -1)
+  if (refuse_limit (&t->place, t->file.size, err) == -1)
     return -1;
   if (spec->in_place)
     return open_in_place (t, spec, err);
@@ -339,7 +343,8 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1
+      || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
@@ -365,10 +370,10 @@ target_file_check (struct target *t, struct error *err)
   struct stat mine;
   bool named;
 
-  pthread_mutex_lock (&t->size_lock);
+  pthread_mutex_lock (&t->file.lock);
   named = is_named (t, name, &mine);
-  size = t->virtual_size;
-  pthread_mutex_unlock (&t->size_lock);
+  size = t->file.size;
+  pthread_mutex_unlock (&t->file.lock);
   if (!named)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s was removed, renamed or replaced meanwhile; put it back, then resume",
@@ -454,10 +459,11 @@ resize_known (struct target *t, const struct target_spec *spec, struct error *er
   struct stat mine;
   struct marker m;
 
-  if (!spec->grows || fstat (t->fd, &mine) == -1 || (uint64_t)mine.st_size < spec->least
-      || !target_marker_look (t->fd, &m) || !target_is_ours (spec, &m))
+  if (!spec->file.grows || fstat (t->fd, &mine) == -1
+      || (uint64_t)mine.st_size < spec->file.least || !target_marker_look (t->fd, &m)
+      || !target_is_ours (spec, &m))
     return 0;
-  return set_size (t, t->virtual_size, err);
+  return set_size (t, t->file.size, err);
 }
 
 /* The marker tells, wherever the file was moved or copied to; without one, what was recorded.
@@ -485,7 +491,7 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   t->in_place = spec->in_place;
   t->reads_zero = !spec->in_place;
   t->preallocated = spec->preallocate;
-  if (refuse_limit (p, t->virtual_size, err) == -1)
+  if (refuse_limit (p, t->file.size, err) == -1)
     return -1;
   recall_replaced (t, spec, known ? recorded->text : "");
   t->fd = target_open_at (p->dir_fd, name, PART_FLAGS, 0);

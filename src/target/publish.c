@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
+
 /* T23, W3: names are durable only after this. */
 int
 target_sync_dir (struct target *t, struct error *err)
@@ -118,7 +120,7 @@ rename_replacing_nothing (struct target *t)
 {
   const struct target_place *p = &t->place;
 
-  if (renameat2 (p->dir_fd, p->part, p->dir_fd, p->name, RENAME_NOREPLACE) == 0)
+  if (rename_no_replace (p->dir_fd, p->part, p->dir_fd, p->name) == 0)
     return 0;
   if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
     return rename_without_flag (p);

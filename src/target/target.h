@@ -56,14 +56,21 @@ struct target_mark {
 };
 
 struct target_spec {
-  const char *path;         /* as the user gave it, or what target_preflight made of it */
-  uint64_t virtual_size;    /* bytes */
-  bool grows;               /* that is how far it is known: see target_resize */
-  uint64_t least;           /* and a file that has fewer bytes than that was cut */
+  const char *path;      /* as the user gave it, or what target_preflight made of it */
+  uint64_t virtual_size; /* bytes */
+  struct {
+    /* of a file, in the end: larger, or shorter by less than a sector, which is zeros then; of
+     * all else what it has at least; 0: as virtual_size */
+    uint64_t size;
+    bool may_grow;  /* a finished one: a guest that uses it makes it longer */
+    bool grows;     /* virtual_size is how far the disk is known: see target_resize */
+    uint64_t least; /* then a file that has fewer bytes than that was cut */
+  } file;
   const char *import_uuid;  /* whose it is: in the marker, and in an attribute of a file */
   int64_t begun_at;         /* ms since 1970, for the marker */
   struct target_mark known; /* of the last commit */
   bool force;               /* overwrite an existing file, or a device that holds data */
+  const char *replaces;     /* an import whose marker and part file are no obstacle; or NULL */
   bool renew;               /* --restart: remove what has the part file's name */
   bool any_age;             /* audit: an older copy of it too, see target_vouch */
   bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */

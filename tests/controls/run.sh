@@ -31,6 +31,7 @@ mirror-vetted-by-64k net-twins.sh every byte is right
 unsigned-lines-count signed.sh not even where no signature is asked for: 0
 expired-key-counts signed.sh an expired key: 4
 credentials-everywhere net-origins.sh and got nothing
+gpt-unrecorded fix-gpt.sh sectors of 4096: killed
 weak-tag-trusted net-twins.sh C11: two clusters exchanged, etag,weak+if-range-ignored: 4
 EOT
 
