@@ -3,7 +3,7 @@
  * finish: what was copied is checked, put in its place and completed; and how an import is left
  * that was not.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ warn_of_header (struct qimport *q)
   uint8_t first[SECTOR];
   struct error unheard;
 
-  if (q->imp.virtual_size < SECTOR
+  if (q->imp.virtual_size < SECTOR || import_is_kept (&q->imp)
       || target_read (q->target, (guest_off){ 0 }, first, sizeof first, &unheard) == -1
       || memcmp (first, "QFI\xfb", 4) != 0)
     return;
@@ -125,13 +125,16 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
+  timeline_mark (&q->machine.timeline, "checks");
   if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
       || target_finish (q->target, err) == -1)
     return -1;
   warn_of_header (q);
+  timeline_mark (&q->machine.timeline, "put in place");
   forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
+  timeline_mark (&q->machine.timeline, "journal");
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
@@ -153,6 +156,8 @@ import_stop_copy (struct qimport *q)
   if (q->copy == NULL)
     return;
   copy_stop (q->copy, &ignored);
+  if (import_is_carrier (q))
+    several_note_failures (q);
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
@@ -172,8 +177,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && vain
-      && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
+  if (q->standing.in_journal && vain && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);
@@ -189,4 +193,6 @@ import_leave (struct qimport *q, const struct error *why)
   q->forward.result.kept = NULL;
   target_close (q->target);
   q->target = NULL;
+  if (import_is_carrier (q))
+    several_leave (q, why);
 }

@@ -85,4 +85,6 @@ run "$QIMPORT" start --progress none --force inner.qcow2 "$disk"
 exits 0 "and so is the disk of a guest that wrote one there"
 check "  once" [ "$(grep -c "format=raw" "$scratch/err")" = 1 ]
 assert_identical "$disk" written "  which stays as it is"
+run "$QIMPORT" start --progress none --force --keep-format plain.qcow2 "$scratch/kept.qcow2"
+check "an image that is kept as one is not" [ "$rc:$(grep -c "format=raw" "$scratch/err")" = 0:0 ]
 done_testing
