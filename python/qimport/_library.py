@@ -163,9 +163,11 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "qimport_progress_json": (_int, [Pointer, _out, _err]),
     "qimport_audit_json": (_int, [Pointer, _out, _err]),
     "qimport_take_warning": (Pointer, [Pointer]),
+    "qimport_timeline": (Pointer, [Pointer]),
     "qimport_close": (None, [Pointer]),
     # qimport_run is what Import.run does with steps, so that a callback may raise.
     "qimport_info_json": (_int, [_str, Pointer, _out, _err]),
+    "qimport_headers_json": (_int, [_str, Pointer, _out, _err]),
     "qimport_map": (_int, [_str, Pointer, EACH_EXTENT, Pointer, _err]),
     "qimport_map_import": (_int, [Pointer, _str, EACH_EXTENT, Pointer, _err]),
 }

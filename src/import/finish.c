@@ -106,12 +106,15 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
+  timeline_mark (&q->machine.timeline, "checks");
   if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
       || target_finish (q->target, err) == -1)
     return -1;
+  timeline_mark (&q->machine.timeline, "put in place");
   forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
+  timeline_mark (&q->machine.timeline, "journal");
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
@@ -154,8 +157,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && vain
-      && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
+  if (q->standing.in_journal && vain && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);

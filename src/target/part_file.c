@@ -314,7 +314,8 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1
+      || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
