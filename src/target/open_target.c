@@ -38,6 +38,7 @@ target_new (const struct target_spec *spec, struct error *err)
   }
   t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
+  pthread_mutex_init (&t->one_writer, NULL);
   t->virtual_size = spec->virtual_size;
   return t;
 }
@@ -56,6 +57,7 @@ target_close (struct target *t)
   target_place_release (&t->place);
   target_head_close (t->head);
   pthread_mutex_destroy (&t->behind.lock);
+  pthread_mutex_destroy (&t->one_writer);
   free (t);
 }
 

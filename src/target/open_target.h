@@ -88,6 +88,7 @@ struct target {
   uint64_t virtual_size;
   struct nbd_export *nbd; /* NULL: there is a descriptor */
   int fd;                 /* the locks hang on its open file description */
+  pthread_mutex_t one_writer; /* of a file: the kernel lets in one, others would spin */
   struct target_raw raw;
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */
