@@ -3,12 +3,12 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, memory, small, tables-first, wrapped, nbd,
-#                                    tls, sparse, far, answers, journal; default all
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, memory, small, tables-first, pipe, wrapped,
+#                                    nbd, tls, sparse, keep, far, answers, journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
-# the disk to be measured; MEMORY (/dev/shm) is a tmpfs.
+# the disk to be measured; MEMORY (/dev/shm) and NBD_DIR (the same) are on a tmpfs.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$(pwd)}"
@@ -23,12 +23,12 @@ export LD_LIBRARY_PATH
 
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/run.XXXXXX")
-proxy= nbd=
+proxy='' server=''
 finish () {
   trap - EXIT INT TERM
+  [ -z "$server" ] || { kill "$server"; rm -f "$nbd_disk"; }
   [ -z "$proxy" ] || kill "$proxy"
   serve_stop
-  [ -z "$nbd" ] || kill "$nbd" 2>/dev/null || :
   rm -rf "$scratch" "$memory"
 }
 trap finish EXIT
@@ -51,7 +51,6 @@ plain_aria='aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##
 
 plain_xz='curl -sSf "$1" | xz -dcq -T0 >"$2" && qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" &&
   sync -d "$3"'
-plain_nbd='curl -sSf -o "$2" "$1" && nbdcopy --flush -- [ qemu-nbd -r -f qcow2 "$2" ] "$4"'
 
 # Four connections, a quarter each.
 four_curls () {
@@ -81,8 +80,17 @@ contestant () {
   case $1 in
     "qimport") set -- "$QIMPORT" start -q "$url" "$out" ;;
     "qimport --digest off") set -- "$QIMPORT" start -q --digest off "$url" "$out" ;;
+    "qimport --keep-format") set -- "$QIMPORT" start -q --keep-format "$url" "$out" ;;
+    "qimport --keep-format --digest off")
+      set -- "$QIMPORT" start -q --keep-format --digest off "$url" "$out" ;;
     "curl, qimport -")
       set -- sh -c 'curl -sSf "$1" | "$2" start -q - "$3"' - "$url" "$QIMPORT" "$out" ;;
+    "cat, qimport -") set -- sh -c 'cat "$1" | "$2" start -q - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, qimport - --digest off")
+      set -- sh -c 'cat "$1" | "$2" start -q --digest off - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, convert -W")
+      set -- sh -c 'cat "$1" >"$2" && qemu-img convert -f qcow2 -O raw -W "$2" "$3" &&
+        sync -d "$3"' - "$image" "$file" "$out" ;;
     "curl, convert -W") set -- sh -c "$plain_curl" - "$url" "$file" "$out" ;;
     "curl, convert -W, sha256sum")
       set -- sh -c "$plain_curl"' && sha256sum "$3" >"$2.sum"' - "$url" "$file" "$out" ;;
@@ -94,12 +102,15 @@ contestant () {
     "aria2c -x4")
       set -- sh -c 'aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
         sync -d "$2"' - "$url" "$out" ;;
+    "nbdcopy --flush") set -- sh -c '"$@" && : >"$0"' "$out" nbdcopy --flush "$raw" "$nbd" ;;
+    "qimport to NBD") set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --force "$image" "$nbd" ;;
+    "qimport --digest off to NBD")
+      set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --digest off --force "$image" "$nbd" ;;
+    "curl") set -- sh -c 'curl -sSf -o "$2" "$1" && sync -d "$2"' - "$url" "$out" ;;
     "import") set -- "$top_builddir/bench/import" "$url" "$out" digest off ;;
     "import, no journal")
       set -- "$top_builddir/bench/import-no-journal" "$url" "$out" digest off ;;
     "curl, xz -T0, convert -W") set -- sh -c "$plain_xz" - "$url" "$file" "$out" ;;
-    "curl, nbdcopy") set -- sh -c "$plain_nbd" - "$url" "$file" "$out" "$export" ;;
-    "qimport to nbd") set -- "$QIMPORT" start -q --force --digest off "$url" "$export" ;;
     "qimport, https") set -- "$QIMPORT" start -q --digest off --cacert "$scratch/tls.crt" "$url" "$out" ;;
     "curl x 4, https") four_curls "$url" "$scratch/tls.crt"; return ;;
     "floor: network") four_curls "$url"; return ;;
@@ -147,7 +158,7 @@ rounds () {
 
 table () {
   printf '\n%s\n\n' "$1"
-  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum"
+  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum" "aria2c -x4"
 }
 
 # TITLE PEER...
@@ -238,23 +249,6 @@ bench_xz () {
 }
 
 # Both sides write to the same export, which has the disk synced when they end.
-bench_nbd () {
-  guest_image zstd
-  export=nbd+unix://?socket=$scratch/nbd.sock
-  truncate -s "$(stat -c %s "$raw")" "$scratch/export"
-  qemu-nbd -t -e 16 -f raw --discard=unmap --detect-zeroes=unmap -k "$scratch/nbd.sock" \
-    "$scratch/export" &
-  nbd=$!
-  until [ -S "$scratch/nbd.sock" ]; do sleep 0.1; done
-  rounds true "qimport to nbd" "curl, nbdcopy"
-  cmp "$scratch/export" "$raw" || die "nbd: another disk"
-  kill "$nbd"
-  nbd=
-  rm -f "$scratch/export"
-  table_of "nbd: zstd image $(mib_of "$image") MiB into qemu-nbd" "curl, nbdcopy"
-}
-
-# nginx with an ECDSA certificate; AES-GCM is what both sides choose.
 bench_tls () {
   guest_image plain
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
@@ -278,6 +272,20 @@ bench_tables_first () {
   table "tables-first: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
 }
 
+# What a daemon does without qimport: the image is written to a file, and converted from there.
+bench_pipe () {
+  image=$cache/pipe.qcow2
+  if [ ! -s "$image" ]; then
+    head -c 2G /dev/urandom >"$scratch/noise"
+    python bench/tables-first.py "$scratch/noise" "$image.new"
+    rm "$scratch/noise"
+    mv "$image.new" "$image"
+  fi
+  rounds the_pipe "cat, qimport - --digest off" "cat, qimport -" "cat, convert -W"
+  table "pipe: image $(mib_of "$image") MiB, tables first"
+}
+the_pipe () { qemu-img compare -q -f qcow2 -F raw "$image" "$out"; }
+
 # 200,000 clusters scattered over 15 TiB.
 scatter="--size $((15 << 40)) --clusters 200000"
 the_scatter () { python tests/tools/qcow2-scatter.py --verify $scatter "$out"; }
@@ -287,6 +295,17 @@ bench_sparse () {
     mv "$image.new" "$image"; }
   rounds the_scatter "qimport --digest off" "qimport" "curl, convert -W" "floor: network"
   table "sparse: image $(mib_of "$image") MiB, disk 15 TiB, 200,000 clusters of it scattered"
+}
+
+# The image as it is.
+the_image () { cmp -s "$out" "$image"; }
+bench_keep () {
+  for format in plain deflate; do
+    guest_image $format
+    rounds the_image "qimport --keep-format --digest off" "qimport --keep-format" "aria2c -x4" "curl" \
+      "floor: the network"
+    table "keep: image $(mib_of "$image") MiB ($format), as it is"
+  done
 }
 
 # A link of 50 ms each way and 20 MB/s a connection: what four of them carry is the least time.
@@ -299,14 +318,19 @@ bench_far () {
   proxy=$!
   until [ -s "$scratch/proxy" ]; do sleep 0.1; done
   url=http://127.0.0.1:$(cat "$scratch/proxy")/far.qcow2
-  rounds the_noise "qimport" "aria2c -x4" "aria2c -x4, convert -W"
+  rounds the_noise "qimport" "qimport --keep-format" "aria2c -x4" "aria2c -x4, convert -W"
   kill "$proxy"
   proxy=
   rm -f "$scratch/noise"
   table "far: image $(mib_of "$image") MiB over 50 ms each way and 20 MB/s a connection; four connections need $(
     stat -c %s "$image" | awk '{ printf "%.2f", $1 / 8e7 }') s"
 }
-the_noise () { [ "$name" = "aria2c -x4" ] || cmp -s "$out" "$scratch/noise"; }
+the_noise () {
+  case $name in
+    "aria2c -x4" | *--keep-format) the_image ;;
+    *) cmp -s "$out" "$scratch/noise" ;;
+  esac
+}
 
 bench_answers () {
   guest_image zstd
@@ -328,6 +352,26 @@ bench_journal () {
   runs=$once
 }
 
+# The decoded disk from a local file, against the import of its image, to the same server.
+the_nbd () { cmp -s "$nbd_disk" "$raw"; }
+bench_nbd () {
+  nbd="nbd+unix:///?socket=$scratch/nbd.sock" nbd_disk=${NBD_DIR:-/dev/shm}/qimport-bench-$$
+  truncate -s "$(stat -c %s "$raw")" "$nbd_disk"
+  qemu-nbd --persistent --shared=0 --discard=unmap -f raw -k "$scratch/nbd.sock" "$nbd_disk" &
+  server=$!
+  until [ -S "$scratch/nbd.sock" ]; do sleep 0.1; done
+  for format in plain deflate; do
+    guest_image $format
+    cat "$raw" >/dev/null
+    rounds the_nbd "qimport --digest off to NBD" "qimport to NBD" "nbdcopy --flush"
+    printf '\n%s\n\n' "nbd: $format, image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+    python bench/measure.py table "$results" "nbdcopy --flush"
+  done
+  kill "$server"
+  rm -f "$nbd_disk"
+  server=
+}
+
 # ---- Run ----------------------------------------------------------------------------------
 
 guest_make "$raw" "$mib"
@@ -335,12 +379,12 @@ serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 place=disk
-[ $# != 0 ] || set -- plain deflate zstd memory small tables-first wrapped nbd tls sparse far answers journal
+[ $# != 0 ] || set -- plain deflate zstd memory small tables-first pipe wrapped nbd tls sparse keep far answers journal
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    memory | small | wrapped | nbd | tls | sparse | far | answers | journal) "bench_$subject" ;;
+    memory | small | pipe | wrapped | nbd | tls | sparse | keep | far | answers | journal) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done
