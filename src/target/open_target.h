@@ -96,8 +96,9 @@ struct target {
     pthread_mutex_t lock;  /* it has that size */
     bool may_grow;         /* see target_spec */
   } file;
-  struct nbd_export *nbd; /* NULL: there is a descriptor */
-  int fd;                 /* the locks hang on its open file description */
+  struct nbd_export *nbd;     /* NULL: there is a descriptor */
+  int fd;                     /* the locks hang on its open file description */
+  pthread_mutex_t one_writer; /* of a file: the kernel lets in one, others would spin */
   struct target_raw raw;
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */

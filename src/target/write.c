@@ -161,8 +161,16 @@ put_vector (struct target *t, uint64_t *at, struct iovec *iov, int n)
 {
   int r = 0;
 
-  if (t->nbd == NULL)
-    return write_vector (t->fd, at, iov, cut_vector (t, *at, iov, n));
+  if (t->nbd == NULL) {
+    bool alone = t->place.kind == TARGET_FILE;
+
+    if (alone)
+      pthread_mutex_lock (&t->one_writer);
+    r = write_vector (t->fd, at, iov, cut_vector (t, *at, iov, n));
+    if (alone)
+      pthread_mutex_unlock (&t->one_writer);
+    return r;
+  }
   for (; n > 0 && r == 0; iov++, n--) {
     r = export_write (t->nbd, *at, iov->iov_base, iov->iov_len);
     if (r == 0)
