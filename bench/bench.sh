@@ -4,11 +4,11 @@
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
 #     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, pipe, sparse, keep, far,
-#                                    answers, journal; default all
+#                                    answers, journal, nbd; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
-# the disk to be measured.
+# the disk to be measured; NBD_DIR (/dev/shm) is where the disk of the NBD server lies.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$(pwd)}"
@@ -23,9 +23,10 @@ export LD_LIBRARY_PATH
 
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/run.XXXXXX")
-proxy=
+proxy='' server=''
 finish () {
   trap - EXIT INT TERM
+  [ -z "$server" ] || { kill "$server"; rm -f "$nbd_disk"; }
   [ -z "$proxy" ] || kill "$proxy"
   serve_stop
   rm -rf "$scratch"
@@ -75,6 +76,10 @@ contestant () {
     "aria2c -x4")
       set -- sh -c 'aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
         sync -d "$2"' - "$url" "$out" ;;
+    "nbdcopy --flush") set -- sh -c '"$@" && : >"$0"' "$out" nbdcopy --flush "$raw" "$nbd" ;;
+    "qimport to NBD") set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --force "$image" "$nbd" ;;
+    "qimport --digest off to NBD")
+      set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --digest off --force "$image" "$nbd" ;;
     "curl") set -- sh -c 'curl -sSf -o "$2" "$1" && sync -d "$2"' - "$url" "$out" ;;
     "import") set -- "$top_builddir/bench/import" "$url" "$out" digest off ;;
     "import, no journal")
@@ -234,18 +239,38 @@ bench_journal () {
   runs=$once
 }
 
+# The decoded disk from a local file, against the import of its image, to the same server.
+the_nbd () { cmp -s "$nbd_disk" "$raw"; }
+bench_nbd () {
+  nbd="nbd+unix:///?socket=$scratch/nbd.sock" nbd_disk=${NBD_DIR:-/dev/shm}/qimport-bench-$$
+  truncate -s "$(stat -c %s "$raw")" "$nbd_disk"
+  qemu-nbd --persistent --shared=0 --discard=unmap -f raw -k "$scratch/nbd.sock" "$nbd_disk" &
+  server=$!
+  until [ -S "$scratch/nbd.sock" ]; do sleep 0.1; done
+  for format in plain deflate; do
+    guest_image $format
+    cat "$raw" >/dev/null
+    rounds the_nbd "qimport --digest off to NBD" "qimport to NBD" "nbdcopy --flush"
+    printf '\n%s\n\n' "nbd: $format, image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+    python bench/measure.py table "$results" "nbdcopy --flush"
+  done
+  kill "$server"
+  rm -f "$nbd_disk"
+  server=
+}
+
 # ---- Run ----------------------------------------------------------------------------------
 
 guest_make "$raw" "$mib"
 serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-[ $# != 0 ] || set -- plain deflate zstd tables-first pipe sparse keep far answers journal
+[ $# != 0 ] || set -- plain deflate zstd tables-first pipe sparse keep far answers journal nbd
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    pipe | sparse | keep | far | answers | journal) "bench_$subject" ;;
+    pipe | sparse | keep | far | answers | journal | nbd) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done

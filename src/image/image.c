@@ -357,6 +357,23 @@ refuse_empty (const struct image *i, unsigned k, struct error *err)
   return image_name_error (i, k, err);
 }
 
+/* Can layer K only be read forward, or is it to be? */
+static int
+decide_stream (struct image *i, const struct image_spec *spec, unsigned k,
+               const struct source_identity *found, struct error *err)
+{
+  if ((found->ranges || spec->describe) && !spec->stream
+      && !(spec->recorded && spec->was_stream) && i->wrapper == WRAPPER_NONE)
+    return 0;
+  if (k > 0)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: a backing file must come from a server that honours ranges",
+                 source_url (i->sources[k]));
+  i->stream = true;
+  i->ranges = found->ranges;
+  return 0;
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -380,15 +397,8 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
     return -1;
   if (!found.ranges && found.length == 0)
     return refuse_empty (i, k, err);
-  if ((!found.ranges && !spec->describe) || spec->stream || (recorded && spec->was_stream)
-      || i->wrapper != WRAPPER_NONE) {
-    if (k > 0)
-      return fail (err, ERR_SOURCE_FAILED,
-                   "%s: a backing file must come from a server that honours ranges",
-                   source_url (i->sources[k]));
-    i->stream = true;
-    i->ranges = found.ranges;
-  }
+  if (decide_stream (i, spec, k, &found, err) == -1)
+    return -1;
   if (recorded
       && (strcmp (before.etag, found.etag) != 0
           || strcmp (before.last_modified, found.last_modified) != 0))

@@ -32,7 +32,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->preallocate = o->preallocate;
   spec->same_stays = q->standing.renews;
   spec->journal_path = journal_path (q->journal);
-  spec->source_paths = (const char *const *)q->local_sources;
+  spec->source_paths = (const char *const *)q->given.local_sources;
   spec->retry_time_ms = (int64_t)o->retry_time_s * 1000;
   spec->connect_time_ms = q->job == JOB_START && o->retry_time_s > FIRST_TIME_S
                               ? FIRST_TIME_S * 1000
@@ -152,9 +152,8 @@ tell_size (struct qimport *q)
   import_event (q, "sized", detail);
 }
 
-/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
-static int
-check_target (struct qimport *q, bool now, struct error *err)
+int
+import_check_target (struct qimport *q, bool now, struct error *err)
 {
   char canonical[PATH_MAX] = "", shown[512];
   enum target_kind kind;
@@ -195,7 +194,8 @@ import_begin (struct qimport *q, struct error *err)
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_size (q, err) == -1 || check_target (q, true, err) == -1 /* its size is known now */
+  if (check_size (q, err) == -1
+      || import_check_target (q, true, err) == -1 /* its size is known now */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
@@ -212,7 +212,7 @@ int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (import_check_keeping (q, err) == -1 || check_target (q, false, err) == -1
+  if (import_check_keeping (q, err) == -1 || import_check_target (q, false, err) == -1
       || import_checksums (q, err) == -1 || import_open_image (q, false, err) == -1)
     return -1;
   if (q->image.stream)

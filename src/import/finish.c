@@ -3,7 +3,7 @@
  * finish: what was copied is checked, put in its place and completed; and how an import is left
  * that was not.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -133,6 +133,8 @@ import_stop_copy (struct qimport *q)
   if (q->copy == NULL)
     return;
   copy_stop (q->copy, &ignored);
+  if (import_is_carrier (q))
+    several_note_failures (q);
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
@@ -168,4 +170,6 @@ import_leave (struct qimport *q, const struct error *why)
   q->forward.result.kept = NULL;
   target_close (q->target);
   q->target = NULL;
+  if (import_is_carrier (q))
+    several_leave (q, why);
 }

@@ -45,6 +45,7 @@ enum job { JOB_START, JOB_RESUME, JOB_ENSURE, JOB_AUDIT };
 /* What the user named. */
 struct given {
   char *url, *target_path, *id;
+  char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
 };
 
 /* Why the image may be another one than the journal has. */
@@ -106,7 +107,6 @@ struct qimport {
   struct qimport_options *options;
   struct given given;
   struct image image;
-  char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
   struct doubt doubt;
   struct forward forward; /* where the image is read forward */
   struct journal_import imp;
@@ -120,12 +120,21 @@ struct qimport {
   struct stops stops;
   struct checker checker; /* of the journal, beside the first fetch of a resume */
   struct shown shown;
+  struct several
+      *several; /* of one that writes several targets, and of each of them; or NULL */
 };
+
+/* machine.c: do a bit of work.  1: more; 0: done; -1, the same for ever. */
+int import_step (struct qimport *q, int timeout_ms, struct error *err);
+/* It is over for WHY, and left so. */
+void import_end (struct qimport *q, const struct error *why);
 
 /* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
  * compare with what the journal has. */
 void import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec);
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
+/* What of layers and mirrors lies on this machine must not be what is written. */
+int import_refuse_sources (struct qimport *q, struct error *err);
 /* Parse the headers after all, where a resume only glanced at them. */
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
@@ -226,6 +235,12 @@ int import_restore_held (struct qimport *q, struct error *err);
 /* Parts of phases that a stream has in another order: the record in the journal; target and
  * copy. */
 int import_begin (struct qimport *q, struct error *err);
+/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
+int import_check_target (struct qimport *q, bool now, struct error *err);
+/* Create or reopen the target, and claim it. */
+int import_create_target (struct qimport *q, struct error *err);
+/* All but its target. */
+void import_copy_spec (const struct qimport *q, struct copy_spec *spec);
 int import_open_copy (struct qimport *q, struct error *err);
 /* Threads that decode, or unpack. */
 unsigned import_workers (const struct qimport *q);

@@ -2,7 +2,7 @@
  *
  * mapping: the map is read and sealed (J2); or read again, and held against the sealed one.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -224,5 +224,5 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   free (q->map.extents);
   q->map.extents = journal_map_keep (map, &q->map.n);
   warn_space (q);
-  return PHASE_TARGET;
+  return import_is_carrier (q) ? PHASE_DEAL : PHASE_TARGET;
 }

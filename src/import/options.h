@@ -76,5 +76,7 @@ bool options_contradict (const struct qimport_options *o, const struct qimport_o
 int options_save (const struct qimport_options *o, char *text, size_t size, struct error *err);
 /* Set from such lines what is not set yet in O.  A list is given whole or recalled whole. */
 int options_recall (struct qimport_options *o, const char *text, struct error *err);
+/* Only those that say what the import is. */
+int options_recall_defining (struct qimport_options *o, const char *text, struct error *err);
 
 #endif

@@ -22,12 +22,16 @@ struct qimport;
   X (ASK_NEWER, ask_newer, MAY (START) | MAY (RESUME) | MAY (OVER))                         \
   X (START, start, MAY (MAP) | MAY (STREAM))                                                \
   X (RESUME, resume, MAY (ENSURE) | MAY (MAP) | MAY (TARGET) | MAY (STREAM) | MAY (FINISH)) \
-  X (MAP, map, MAY (TARGET))                                                                \
+  X (GATHER, gather, MAY (MAP))                                                             \
+  X (MAP, map, MAY (TARGET) | MAY (DEAL))                                                   \
   X (TARGET, target, MAY (COPY))                                                            \
   X (STREAM, stream, MAY (COPY))                                                            \
   X (COPY, copy, MAY (FINISH) | MAY (PROVE))                                                \
   X (PROVE, prove, MAY (TARGET))                                                            \
   X (FINISH, finish, MAY (OVER))                                                            \
+  X (DEAL, deal, MAY (SPREAD))                                                              \
+  X (SPREAD, spread, MAY (PART))                                                            \
+  X (PART, part, MAY (OVER))                                                                \
   X (AUDIT, audit, MAY (COMPARE))                                                           \
   X (COMPARE, compare, MAY (REPAIR) | MAY (OVER))                                           \
   X (REPAIR, repair, MAY (COMPARE))

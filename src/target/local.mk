@@ -31,7 +31,8 @@ if HAVE_LIBNBD
 librooms_la_SOURCES += \
 	src/target/nbd_connect.c \
 	src/target/nbd_export.c \
-	src/target/nbd_export.h
+	src/target/nbd_export.h \
+	src/target/nbd_pump.c
 else
 librooms_la_SOURCES += src/target/nbd_none.c
 endif

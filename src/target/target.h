@@ -97,6 +97,9 @@ int target_preflight (const struct target_spec *spec, enum target_kind *kind, ch
  * path can be none of a target. */
 void target_canonical (const char *path, char *canonical);
 
+/* Do two names that target_preflight gave mean one target, as far as names and numbers tell? */
+bool target_is_same (const char *a, const char *b);
+
 /* Only that: is the target, or its part file, one of spec->source_paths, or does one of them
  * lie on the other?  What cannot be looked at is for others to refuse. */
 int target_refuse_sources (const struct target_spec *spec, struct error *err);

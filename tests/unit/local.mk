@@ -8,6 +8,7 @@ unit_tests += tests/unit/t-base-url
 unit_tests += tests/unit/t-copy-committer
 unit_tests += tests/unit/t-copy-hash-pair
 unit_tests += tests/unit/t-copy-image-hash
+unit_tests += tests/unit/t-copy-outlets
 unit_tests += tests/unit/t-copy-pool
 unit_tests += tests/unit/t-copy-requests
 unit_tests += tests/unit/t-copy-segment-writer
@@ -60,6 +61,7 @@ tests_unit_t_source_kinds_SOURCES = tests/unit/t-source-kinds.c tests/unit/sourc
 
 tests_unit_t_copy_committer_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 tests_unit_t_copy_image_hash_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
+tests_unit_t_copy_outlets_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 tests_unit_t_copy_segment_writer_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 tests_unit_t_copy_whole_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)
 tests_unit_t_copy_worker_LDADD = $(LDADD) $(SQLITE_LIBS) $(DEFLATE_LIBS)

@@ -47,7 +47,7 @@ what_was_committed_is_not_written_again (void **state)
   write_image (sc, "--layout tables-first --mix data=4,compressed=1,hole=1");
   scene_ends (sc,
               scene_do_until (sc, "start", "~/i", "~/disk",
-                              "stream limit-rate=4M commit-interval=0.1 workers=2", 1 << 20),
+                              "stream limit-rate=2M commit-interval=0.1 workers=2", 1 << 19),
               3, "interrupted");
   scene_ends (sc, scene_do (sc, "resume", "", "~/disk", "limit-rate=0"), 0, "");
   scene_same (sc, "disk", "raw");
@@ -61,7 +61,7 @@ another_image_is_not_gone_on_with (void **state)
   write_image (sc, "--layout tables-first --mix data=4,hole=1");
   scene_ends (sc,
               scene_do_until (sc, "start", "~/i", "~/disk",
-                              "stream limit-rate=4M commit-interval=0.1", 2 << 20),
+                              "stream limit-rate=2M commit-interval=0.1", 2 << 20),
               3, "interrupted");
   /* one byte of the first data, behind the tables */
   scene_must_sh (sc, "cp i sound; printf '\\001\\002\\003' | dd of=i bs=1 seek=300001 "
@@ -128,6 +128,7 @@ a_wrapped_image_is_kept_and_known_again (void **state)
 {
   struct scene *sc = *state;
 
+  scene_needs_gzip ();
   write_image (sc, "--layout interleaved --mix data=3,compressed=1,hole=1");
   scene_must_sh (sc, "gzip -kf i");
   scene_ends (sc, scene_do (sc, "start", "~/i.gz", "~/disk", "memory=256M"), 0, "");
@@ -141,7 +142,7 @@ a_wrapped_image_is_kept_and_known_again (void **state)
   scene_must_sh (sc, "gzip -kf i");
   scene_ends (sc,
               scene_do_until (sc, "start", "~/i.gz", "~/again",
-                              "limit-rate=4M commit-interval=0.1 no-keep", 1 << 20),
+                              "limit-rate=2M commit-interval=0.1 no-keep", 1 << 19),
               3, "interrupted");
   scene_ends (sc, scene_do (sc, "resume", "", "~/again", "limit-rate=0"), 0, "");
   scene_warned (sc, "nothing of the gzip file was kept");
@@ -151,6 +152,7 @@ a_wrapped_image_is_kept_and_known_again (void **state)
 static void
 a_checksum_is_of_all_that_came (void **state)
 {
+  scene_needs_gzip ();
   struct scene *sc = *state;
   char words[128] = "stream checksum=sha256:";
   FILE *sum;
@@ -179,5 +181,5 @@ main (void)
     T (a_checksum_is_of_all_that_came),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

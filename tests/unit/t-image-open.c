@@ -51,6 +51,7 @@ every_kind_of_qcow2_is_opened (void **state)
       = { "",
           "--version 2 --mix data=2,hole=1,compressed=1",
           "--cluster-bits 9 --size 1048576",
+          "--cluster-bits 21 --extended --size 16777216 --mix sub=3,data=1",
           "--cluster-bits 21 --size 16777216",
           "--extended --cluster-bits 14 --mix sub=3,data=1,hole=1,zero=1",
           "--compression zstd --mix compressed=2,data=1",
@@ -226,9 +227,9 @@ a_server_of_a_chain_honours_ranges (void **state)
   scene_ends (sc, scene_do (sc, "start", "~/top", "~/e", "backing=$/b/ignore-range/i"), 4,
               "honours ranges");
   scene_ends (sc, scene_do (sc, "start", "~/top", "~/e", "backing=~/i.gz"), 5, "");
-  scene_ends (sc, look (sc, "$/b/ignore-range/i", ""), 4, "does not honour ranges");
+  scene_ends (sc, look (sc, "$/b/ignore-range/i", ""), 0, "");
   scene_ends (sc, look (sc, "$/b/status,404/i", ""), 4, "");
-  scene_ends (sc, look (sc, "$/b/html/i", ""), 4, "");
+  scene_ends (sc, look (sc, "$/b/html/i", ""), 5, "HTML");
   scene_ends (sc, look (sc, "~/i.gz", ""), 5, "is wrapped");
   scene_ends (sc, scene_do (sc, "start", "$/b/etag,none+modified,none/i", "~/f", ""), 0, "");
 }
@@ -243,5 +244,5 @@ main (void)
     T (snapshots_are_found_by_id_and_name), T (a_server_of_a_chain_honours_ranges),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

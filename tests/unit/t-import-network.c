@@ -34,8 +34,8 @@ mirrors_are_compared (void **state)
   scene_ends (
       sc,
       scene_do_until (sc, "start", "$/i", "~/again",
-                      "limit-rate=4M commit-interval=0.1 mirror=http://me:secret@127.0.0.1:1/i",
-                      1 << 20),
+                      "limit-rate=2M commit-interval=0.1 mirror=http://me:secret@127.0.0.1:1/i",
+                      1 << 19),
       3, "");
   scene_ends (sc, scene_do (sc, "resume", "", "~/again", "limit-rate=0"), 0, "");
   scene_warned (sc, "secret part of this mirror");
@@ -55,7 +55,7 @@ an_image_that_changes_meanwhile_is_compared (void **state)
   scene_same (sc, "disk", "raw");
   scene_ends (sc,
               scene_do_until (sc, "start", "$/i", "~/again",
-                              "limit-rate=4M commit-interval=0.1 connections=1", 1 << 20),
+                              "limit-rate=2M commit-interval=0.1 connections=1", 1 << 19),
               3, "");
   scene_must_sh (sc, "echo 'etag,\"n\"+flip,1000000' >lies");
   scene_ends (sc, scene_do (sc, "resume", "", "~/again", "limit-rate=0"), 4, "");
@@ -89,7 +89,7 @@ secrets_are_not_stored (void **state)
   scene_ends (sc, scene_do (sc, "start", "$/i", "~/disk", ""), 4, "");
   scene_ends (
       sc,
-      scene_do_until (sc, "start", url, "~/disk", "limit-rate=4M commit-interval=0.1", 1 << 20),
+      scene_do_until (sc, "start", url, "~/disk", "limit-rate=2M commit-interval=0.1", 1 << 19),
       3, "");
   scene_ends (sc, scene_do (sc, "resume", "", "~/disk", ""), 4, "never stored");
   scene_ends (sc, scene_do (sc, "resume", "", "~/disk", "limit-rate=0 user-file=~/login"), 0,
@@ -114,12 +114,13 @@ what_was_fetched_of_a_wrapped_file_is_kept (void **state)
 {
   struct scene *sc = *state;
 
+  scene_needs_gzip ();
   scene_must_sh (sc, "head -c 6000000 /dev/urandom >raw; truncate -s 16M raw;"
                      "qemu-img convert -f raw -O qcow2 raw i; gzip i");
   scene_serve (sc, "i.gz");
   scene_ends (sc,
               scene_do_until (sc, "start", "$/i.gz", "~/disk",
-                              "limit-rate=4M commit-interval=0.1", 1 << 20),
+                              "limit-rate=2M commit-interval=0.1", 1 << 19),
               3, "interrupted");
   scene_must_sh (sc, "test -s disk.qimport-fetched");
   scene_ends (sc, scene_do (sc, "resume", "", "~/disk", "limit-rate=0"), 0, "");
@@ -149,5 +150,5 @@ main (void)
     T (what_was_fetched_of_a_wrapped_file_is_kept),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -150,5 +150,5 @@ main (void)
     T (what_was_given_by_hand_agrees),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }

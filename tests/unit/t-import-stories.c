@@ -23,8 +23,8 @@ interrupted (struct scene *sc, const char *words)
 {
   char all[256];
 
-  snprintf (all, sizeof all, "limit-rate=6M commit-interval=0.1 connections=1 %s", words);
-  scene_ends (sc, scene_do_until (sc, "start", "~/i", "~/disk", all, 1 << 20), 3,
+  snprintf (all, sizeof all, "limit-rate=2M commit-interval=0.1 connections=1 %s", words);
+  scene_ends (sc, scene_do_until (sc, "start", "~/i", "~/disk", all, 1 << 19), 3,
               "interrupted");
   scene_must_sh (sc, "test -f disk.qimport-part");
 }
@@ -159,7 +159,7 @@ a_delta_goes_onto_what_is_there (void **state)
   scene_ends (
       sc,
       scene_do_until (sc, "start", "~/top", "~/disk",
-                      "unallocated=keep force limit-rate=3M commit-interval=0.1 connections=1",
+                      "unallocated=keep force limit-rate=2M commit-interval=0.1 connections=1",
                       1 << 16),
       3, "");
   scene_must_sh (sc, "cp top t; mv t top");
@@ -328,5 +328,5 @@ main (void)
     T (what_is_asked_of_the_journal),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);
 }
