@@ -3,12 +3,12 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, pipe, sparse, keep, far,
-#                                    answers, journal, nbd; default all
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, memory, small, tables-first, pipe, wrapped,
+#                                    nbd, tls, sparse, keep, far, answers, journal; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
-# the disk to be measured; NBD_DIR (/dev/shm) is where the disk of the NBD server lies.
+# the disk to be measured; MEMORY (/dev/shm) and NBD_DIR (the same) are on a tmpfs.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$(pwd)}"
@@ -29,7 +29,7 @@ finish () {
   [ -z "$server" ] || { kill "$server"; rm -f "$nbd_disk"; }
   [ -z "$proxy" ] || kill "$proxy"
   serve_stop
-  rm -rf "$scratch"
+  rm -rf "$scratch" "$memory"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -38,6 +38,7 @@ QIMPORT_JOURNAL=$scratch/journal.db
 export QIMPORT_JOURNAL
 out=$scratch/disk file=$scratch/download
 raw=$cache/guest-$mib.raw
+memory=$(mktemp -d "${MEMORY:-/dev/shm}/qimport-bench.XXXXXX")
 
 python () { script=$1; shift; python3 "$top_srcdir/$script" "$@"; }
 die () { echo "bench: $*" >&2; exit 1; }
@@ -47,6 +48,31 @@ die () { echo "bench: $*" >&2; exit 1; }
 plain_curl='curl -sSf -o "$2" "$1" && qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"'
 plain_aria='aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
   qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" && sync -d "$3"'
+
+plain_xz='curl -sSf "$1" | xz -dcq -T0 >"$2" && qemu-img convert -f qcow2 -O raw -W -m 16 "$2" "$3" &&
+  sync -d "$3"'
+
+# Four connections, a quarter each.
+four_curls () {
+  set -- "$1" $(($(stat -c %s "$image") / 4)) "${2:-}"
+  for quarter in 0 1 2 3; do
+    end=$(((quarter + 1) * $2 - 1))
+    [ $quarter != 3 ] || end=
+    set -- "$@" "$((quarter * $2))-$end"
+  done
+  url_of=$1 ca=$3
+  shift 3
+  set -- sh -c 'url=$1 ca=$2; shift 2
+    for range; do curl -sSf ${ca:+--cacert "$ca"} -o /dev/null -r "$range" "$url" & done; wait' - "$url_of" "$ca" "$@"
+  python bench/measure.py run "$results" "$name" 0 "$@" >"$scratch/said"
+}
+
+# What a program of our own says of itself: wall and CPU seconds.
+self_measured () {
+  took=$("$@")
+  set -- $took
+  python bench/measure.py note "$results" "$name" "$1" "$2"
+}
 
 # Each contestant leaves the guest in $out, on the disk and not in its cache only.
 contestant () {
@@ -84,14 +110,24 @@ contestant () {
     "import") set -- "$top_builddir/bench/import" "$url" "$out" digest off ;;
     "import, no journal")
       set -- "$top_builddir/bench/import-no-journal" "$url" "$out" digest off ;;
-    "floor: the network") set -- curl -sSf -o /dev/null "$url" ;;
-    "floor: the disk") set -- dd if="$raw" of="$out" bs=1M conv=sparse,fdatasync status=none ;;
-    "floor: decoding") set -- "$top_builddir/bench/decode" "$image" ;;
+    "curl, xz -T0, convert -W") set -- sh -c "$plain_xz" - "$url" "$file" "$out" ;;
+    "qimport, https") set -- "$QIMPORT" start -q --digest off --cacert "$scratch/tls.crt" "$url" "$out" ;;
+    "curl x 4, https") four_curls "$url" "$scratch/tls.crt"; return ;;
+    "floor: network") four_curls "$url"; return ;;
+    "floor: disk, dd") set -- dd if="$raw" of="$out" bs=1M conv=sparse,fdatasync status=none ;;
+    "floor: disk, direct")
+      self_measured "$top_builddir/bench/floor" direct "$raw" "$out" 4; return ;;
+    "floor: disk, fio") set -- fio --name=floor --filename="$out" --ioengine=io_uring --rw=write \
+      --bs=1M --iodepth=16 --direct=1 --size="$(du -k "$raw" | cut -f1)K" --end_fsync=1 --minimal ;;
+    "floor, CPU: decode") self_measured "$top_builddir/bench/decode" "$image" 1; return ;;
+    "floor, CPU: hash") self_measured "$top_builddir/bench/floor" hash "$image" "$raw"; return ;;
+    "floor, CPU: write")
+      self_measured "$top_builddir/bench/floor" write "$raw" "$memory/floor"; return ;;
   esac
   python bench/measure.py run "$results" "$name" "$limit" "$@" >"$scratch/said"
 }
 
-clean () { rm -f "$out"* "$file"* "$scratch"/journal.db*; }
+clean () { rm -f "$out"* "$file"* "$memory"/floor "$QIMPORT_JOURNAL"*; }
 
 # rounds SAME NAME...: the contestants in turn; SAME is a command that says whether the disk of
 # their first round is what it should be
@@ -125,6 +161,13 @@ table () {
   python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum" "aria2c -x4"
 }
 
+# TITLE PEER...
+table_of () {
+  printf '\n%s\n\n' "$1"
+  shift
+  python bench/measure.py table "$results" "$@"
+}
+
 mib_of () { echo $(($(stat -c %s "$1") / 1048576)); }
 
 # ---- The subjects -------------------------------------------------------------------------
@@ -141,21 +184,91 @@ guest_image () {
   esac
 }
 
+# What nobody can do without.  In memory there is no disk.
+floors () {
+  set -- "$@" "floor: network" "floor, CPU: decode" "floor, CPU: hash" "floor, CPU: write"
+  [ "$place" = memory ] || set -- "$@" "floor: disk, dd" "floor: disk, direct"
+  [ "$place" = memory ] || ! command -v fio >/dev/null || set -- "$@" "floor: disk, fio"
+  cat "$raw" >/dev/null
+  rounds the_guest "$@"
+}
+
 bench_format () {
   guest_image "$1"
-  decoding="floor: decoding"
-  [ "$1" != plain ] || decoding=
-  cat "$raw" >/dev/null
-  rounds the_guest "qimport --digest off" "qimport" "curl, convert -W" \
-    "curl, convert -W, sha256sum" "aria2c -x4, convert -W" "convert -W http://" \
-    "floor: the network" "floor: the disk" ${decoding:+"$decoding"}
+  floors "qimport --digest off" "qimport" "curl, convert -W" "curl, convert -W, sha256sum" \
+    "aria2c -x4, convert -W" "convert -W http://"
   table "$1: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+}
+
+# FORMAT MIB: without those that are never the fastest
+bench_short () {
+  guest_image "$1"
+  floors "qimport --digest off" "qimport" "curl, convert -W" "curl, convert -W, sha256sum"
+  table "$1, $place: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+}
+
+# Everything in a tmpfs: what the disk hides.
+in_memory () {
+  kept=$out:$file:$QIMPORT_JOURNAL place=memory
+  out=$memory/disk file=$memory/download QIMPORT_JOURNAL=$memory/journal.db
+  "$@"
+  place=disk out=${kept%%:*} QIMPORT_JOURNAL=${kept##*:}
+  file=${kept#*:} file=${file%:*}
+}
+
+bench_memory () {
+  for format in plain deflate zstd; do in_memory bench_short $format; done
+}
+
+# NAME COMMAND...: with a guest of so many MiB
+with_guest () {
+  large=$mib mib=$1 raw=$cache/guest-$1.raw
+  shift
+  guest_make "$raw" "$mib"
+  "$@"
+  mib=$large raw=$cache/guest-$large.raw
+}
+
+bench_small () {
+  for size in 64 256; do
+    for format in plain zstd; do
+      with_guest $size bench_short $format
+      with_guest $size in_memory bench_short $format
+    done
+  done
+}
+
+bench_wrapped () { with_guest 256 bench_xz; }
+bench_xz () {
+  guest_image plain
+  [ -s "$image.xz" ] || { xz -T0 -2 --block-size=16MiB -c "$image" >"$image.new" && mv "$image.new" "$image.xz"; }
+  image=$image.xz url=$url.xz
+  rounds the_guest "qimport --digest off" "qimport" "curl, xz -T0, convert -W"
+  table_of "wrapped: plain image in xz, $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB" \
+    "curl, xz -T0, convert -W"
+}
+
+# Both sides write to the same export, which has the disk synced when they end.
+bench_tls () {
+  guest_image plain
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$scratch/tls.key" -out "$scratch/tls.crt" 2>/dev/null
+  serve_stop
+  serve_tls="ssl_certificate $scratch/tls.crt; ssl_certificate_key $scratch/tls.key;"
+  serve_start "$scratch/nginx" "$cache" "$rate"
+  url=https://127.0.0.1:$serve_port/${image##*/}
+  in_memory rounds the_guest "qimport, https" "curl x 4, https"
+  serve_stop
+  serve_tls=
+  serve_start "$scratch/nginx" "$cache" "$rate"
+  table_of "tls: plain image $(mib_of "$image") MiB by https, into memory; curl writes nothing" \
+    "curl x 4, https"
 }
 
 bench_tables_first () {
   guest_image tables-first
-  rounds the_guest "qimport --digest off" "qimport" "curl, qimport -" "curl, convert -W" \
-    "curl, convert -W, sha256sum" "floor: the network" "floor: the disk"
+  floors "qimport --digest off" "qimport" "curl, qimport -" "curl, convert -W" \
+    "curl, convert -W, sha256sum"
   table "tables-first: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
 }
 
@@ -180,7 +293,7 @@ bench_sparse () {
   image=$cache/scatter.qcow2 url=$serve_url/scatter.qcow2
   [ -s "$image" ] || { python tests/tools/qcow2-scatter.py $scatter "$image.new" &&
     mv "$image.new" "$image"; }
-  rounds the_scatter "qimport --digest off" "qimport" "curl, convert -W" "floor: the network"
+  rounds the_scatter "qimport --digest off" "qimport" "curl, convert -W" "floor: network"
   table "sparse: image $(mib_of "$image") MiB, disk 15 TiB, 200,000 clusters of it scattered"
 }
 
@@ -265,12 +378,13 @@ guest_make "$raw" "$mib"
 serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-[ $# != 0 ] || set -- plain deflate zstd tables-first pipe sparse keep far answers journal nbd
+place=disk
+[ $# != 0 ] || set -- plain deflate zstd memory small tables-first pipe wrapped nbd tls sparse keep far answers journal
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    pipe | sparse | keep | far | answers | journal | nbd) "bench_$subject" ;;
+    memory | small | pipe | wrapped | nbd | tls | sparse | keep | far | answers | journal) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done

@@ -6,6 +6,10 @@ EXTRA_PROGRAMS += bench/decode
 bench_decode_SOURCES = bench/decode.c
 bench_decode_LDADD = librooms.la
 
+EXTRA_PROGRAMS += bench/floor
+bench_floor_SOURCES = bench/floor.c
+bench_floor_LDADD = librooms.la
+
 check_PROGRAMS += bench/unwrap
 bench_unwrap_SOURCES = bench/unwrap.c
 bench_unwrap_LDADD = librooms.la
@@ -16,12 +20,12 @@ bench_import_LDADD = librooms.la
 bench_import_no_journal_SOURCES = bench/import.c bench/no-journal.c
 bench_import_no_journal_LDADD = librooms.la
 
-bench: all bench/decode bench/import bench/import-no-journal
+bench: all bench/decode bench/floor bench/import bench/import-no-journal
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
 	  $(SHELL) $(srcdir)/bench/bench.sh
 
 clean-local-bench:
-	rm -rf bench-cache bench/decode
+	rm -rf bench-cache bench/decode bench/floor
 
 clean-local: clean-local-bench
 

@@ -283,6 +283,10 @@ int qimport_audit_json (struct qimport *q, char **json, struct qimport_error *er
  * qimport_free. */
 char *qimport_take_warning (struct qimport *q);
 
+/* What its time went to so far, in ms and in the words of the phases, one line for a person; NULL
+ * before the first step; for qimport_free. On Q's thread. */
+char *qimport_timeline (struct qimport *q);
+
 /* Stops (as a kill would, but tidily) what still runs, and frees; an import that was not over
  * is "interrupted" then.  NULL is fine. */
 void qimport_close (struct qimport *q);

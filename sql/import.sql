@@ -11,6 +11,18 @@ SELECT id, state, target, target_kind, target_identity, options, snapshot, forma
        holder_pid, holder_start, holder_boot
   FROM import
  WHERE no = ?1;
+-- :import_rows  the columns of import_row, and its number, of those behind ?1
+SELECT id, state, target, target_kind, target_identity, options, snapshot, format_features,
+       layers, stream, keep_holes, digests, hash_image, expect_sha256, virtual_size,
+       cluster_size, started_at,
+       sealed, segments, extents, zero_runs, guest_total, need_max, image_total, map_digest,
+       segments_committed, guest_committed, fetched, zero_ord, zero_off, image_hashed_to,
+       image_hash, image_sha256, root_digest, attempts, error_code, error_message,
+       updated_at, finished_at, target_run, target_epoch, zero_total, zero_committed, holder,
+       holder_pid, holder_start, holder_boot, no
+  FROM import
+ WHERE no > ?1
+ ORDER BY no;
 -- :import_insert  the first 17 columns of import_row
 INSERT INTO import (id, state, target, target_kind, target_identity, options, snapshot,
        format_features, layers, stream, keep_holes, digests, hash_image, expect_sha256,
@@ -18,8 +30,6 @@ INSERT INTO import (id, state, target, target_kind, target_identity, options, sn
        updated_at, tool, host, user, holder, holder_pid, holder_start, holder_boot)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
         ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24);
--- :import_next
-SELECT no FROM import WHERE no > ?1 ORDER BY no LIMIT 1;
 -- :import_by_id
 SELECT no FROM import WHERE id = ?1;
 -- :import_by_prefix  of hexadecimal digits and dashes, all of which sort before g

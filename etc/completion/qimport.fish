@@ -47,7 +47,7 @@ complete -c qimport -n '__fish_seen_subcommand_from help' -a 'start resume ensur
 
 complete -c qimport -l journal -r -F -d 'the journal'
 complete -c qimport -s q -l quiet -d 'errors only'
-complete -c qimport -s v -l verbose -d 'also what it waits for'
+complete -c qimport -s v -l verbose -d 'also what it waits for, and what took how long'
 complete -c qimport -s h -l help -d 'help on the command'
 complete -c qimport -s V -l version -d 'the version'
 

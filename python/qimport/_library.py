@@ -163,6 +163,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "qimport_progress_json": (_int, [Pointer, _out, _err]),
     "qimport_audit_json": (_int, [Pointer, _out, _err]),
     "qimport_take_warning": (Pointer, [Pointer]),
+    "qimport_timeline": (Pointer, [Pointer]),
     "qimport_close": (None, [Pointer]),
     # qimport_run is what Import.run does with steps, so that a callback may raise.
     "qimport_info_json": (_int, [_str, Pointer, _out, _err]),

@@ -287,6 +287,12 @@ qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
   return rc == -1 ? publish_error (error, &err) : rc;
 }
 
+char *
+qimport_timeline (struct qimport *q)
+{
+  return timeline_text (&q->machine.timeline);
+}
+
 void
 qimport_cancel (struct qimport *q)
 {

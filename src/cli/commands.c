@@ -79,7 +79,7 @@ struct own_row {
 static const struct option globals[] = {
   { "journal", 0, "PATH", "the journal; else $QIMPORT_JOURNAL", NULL, false, USE_JOURNAL },
   { "quiet", 'q', NULL, "errors only", NULL, false, USE_QUIET },
-  { "verbose", 'v', NULL, "also what it waits for and what it does next", NULL, false,
+  { "verbose", 'v', NULL, "also what it waits for, and what took how long", NULL, false,
     USE_VERBOSE },
   { "help", 'h', NULL, "help on the command", NULL, false, USE_HELP },
   { "version", 'V', NULL, "the version", NULL, false, USE_VERSION },

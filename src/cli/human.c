@@ -209,14 +209,15 @@ cut_columns (char *text, size_t columns, const char *dots)
 void
 cut_front (char *text, size_t columns)
 {
-  size_t len = strlen (text), from = 0;
+  size_t len = strlen (text), from = 0, left = columns_of (text), w;
+  mbstate_t state = { 0 };
 
-  if (columns_of (text) <= columns)
+  if (left <= columns)
     return;
-  while (text[from] != '\0' && columns_of (text + from) + 3 > columns)
-    from++;
-  while (((unsigned char)text[from] & 0xc0) == 0x80)
-    from++;
+  while (text[from] != '\0' && left + 3 > columns) {
+    from += next_character (text + from, &w, &state);
+    left -= w;
+  }
   if (from < 3) /* cannot be: three columns more were there than fit */
     return;
   memmove (text + 3, text + from, len - from + 1);

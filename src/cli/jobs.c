@@ -48,6 +48,17 @@ tell_warnings (struct display *d, const struct arguments *a, struct qimport *q)
   qimport_free (all);
 }
 
+/* --verbose: where the time went. */
+static void
+tell_timeline (struct display *d, const struct arguments *a, struct qimport *q)
+{
+  char *text = a->verbose ? qimport_timeline (q) : NULL;
+
+  if (text != NULL)
+    display_message (d, "it took %s", text);
+  qimport_free (text);
+}
+
 int
 drive (struct display *d, size_t slot, const struct arguments *a, struct qimport *q,
        struct qimport_error *err)
@@ -64,6 +75,7 @@ drive (struct display *d, size_t slot, const struct arguments *a, struct qimport
   } while (more == 1);
   stop_unwatch (q);
   display_end (d, slot);
+  tell_timeline (d, a, q);
   return more;
 }
 

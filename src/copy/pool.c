@@ -23,6 +23,7 @@ pool_open (struct pool *p, struct team *team, size_t n, uint64_t buffer_size, st
     p->buffers = p->buffers == MAP_FAILED ? NULL : p->buffers;
     return fail_memory (err, "segment buffers; give less --memory");
   }
+  madvise (p->buffers, n * buffer_size, MADV_HUGEPAGE); /* fewer faults; or not */
   for (i = n; i-- > 0;) {
     p->slots[i].buf = p->buffers + i * buffer_size;
     p->slots[i].life.next = p->free;

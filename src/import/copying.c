@@ -132,8 +132,10 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
   if (import_check_failed (q, err) == -1)
     return -1;
   rc = copy_step (q->copy, timeout_ms, err);
-  if (rc == 0)
+  if (rc == 0) {
+    timeline_mark (&q->machine.timeline, "last commit");
     return PHASE_FINISH;
+  }
   if (rc == -1)
     return import_may_prove (q, err) ? PHASE_PROVE : -1;
   return PHASE_COPY;

@@ -106,12 +106,15 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
+  timeline_mark (&q->machine.timeline, "checks");
   if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
       || target_finish (q->target, err) == -1)
     return -1;
+  timeline_mark (&q->machine.timeline, "put in place");
   forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
     return -1;
+  timeline_mark (&q->machine.timeline, "journal");
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;

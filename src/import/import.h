@@ -20,6 +20,7 @@
 #include "image/image.h"
 #include "import/options.h"
 #include "import/phase.h"
+#include "import/timeline.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
@@ -81,6 +82,7 @@ struct machine {
   bool over;
   int result; /* when over */
   struct error failure;
+  struct timeline timeline;
 };
 
 /* Whoever waits looks at these. */

@@ -31,4 +31,6 @@ librooms_la_SOURCES += \
 	src/import/shown.c \
 	src/import/signed.c \
 	src/import/sources.c \
-	src/import/streaming.c
+	src/import/streaming.c \
+	src/import/timeline.c \
+	src/import/timeline.h

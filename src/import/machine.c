@@ -53,6 +53,8 @@ import_step (struct qimport *q, int timeout_ms, struct error *err)
 {
   int rc;
 
+  if (q->machine.timeline.last == 0)
+    timeline_begin (&q->machine.timeline);
   if (q->machine.over) {
     *err = q->machine.failure;
     return q->machine.result;
@@ -63,7 +65,9 @@ import_step (struct qimport *q, int timeout_ms, struct error *err)
   if (rc == -1) {
     find_reason (q, err);
     import_end (q, err);
-  } else {
+  }
+  timeline_mark (&q->machine.timeline, phase_word (q->machine.phase));
+  if (rc != -1) {
     q->machine.phase = (enum phase)rc;
     q->machine.over = rc == PHASE_OVER;
     q->machine.result = 0;

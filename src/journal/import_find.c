@@ -11,7 +11,7 @@
 #include "journal/record.h"
 #include "journal/transaction.h"
 
-enum { PREFIX_MIN = 4, LIST_BATCH = 16 };
+enum { PREFIX_MIN = 4, LIST_BATCH = 64 };
 
 static int
 no_such (struct journal *j, const char *id, struct error *err)
@@ -98,21 +98,25 @@ read_layer (struct sql *s, int64_t no, unsigned layer, struct journal_layer *out
 static int
 read_some (struct journal *j, int64_t after, struct listed *out, size_t *n, struct error *err)
 {
-  int64_t no = after;
-  int rc = 0;
+  sqlite3_stmt *row;
+  int rc;
   LOCKED (j);
 
+  *n = 0;
   if (sql_run (&j->sql, SQL_BEGIN_READ, err, "") == -1)
     return -1;
-  for (*n = 0; *n < LIST_BATCH && rc == 0; ++*n) {
-    rc = sql_get (&j->sql, SQL_IMPORT_NEXT, 0, &no, err, "i", no);
-    if (rc == -1 || no == 0)
-      break;
-    rc = record_read_import (&j->sql, no, &out[*n].imp, err);
-    if (rc == 0)
-      rc = read_layer (&j->sql, no, 0, &out[*n].layer, err);
+  rc = record_start_imports (&j->sql, after, &row, err);
+  while (rc == 0 && *n < LIST_BATCH) {
+    rc = record_next_import (&j->sql, row, &out[*n].imp, err);
+    if (rc == 0 && read_layer (&j->sql, out[*n].imp.no, 0, &out[*n].layer, err) == -1) {
+      sql_end (row);
+      rc = -1;
+    }
+    *n += rc == 0;
   }
-  return tx_end (j, rc, err);
+  if (rc == 0)
+    sql_end (row);
+  return tx_end (j, rc == -1 ? -1 : 0, err);
 }
 
 int

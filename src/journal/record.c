@@ -292,6 +292,41 @@ show_holder (const struct sql *s, struct journal_import *imp, sqlite3_stmt *row)
     imp->now.state = IMPORT_INTERRUPTED;
 }
 
+/* OUT->no is known already; of an error it holds anything. */
+static int
+read_import (struct sql *s, sqlite3_stmt *row, struct journal_import *out, struct error *err)
+{
+  int r = read_columns (s, row, import_columns, IMPORT_COLUMNS, out, err);
+
+  if (r == 0)
+    r = check_import_row (s, out, err);
+  if (r == 0)
+    show_holder (s, out, row);
+  return r;
+}
+
+int
+record_start_imports (struct sql *s, int64_t after, sqlite3_stmt **row, struct error *err)
+{
+  return sql_start (s, SQL_IMPORT_ROWS, row, err, "i", after);
+}
+
+int
+record_next_import (struct sql *s, sqlite3_stmt *row, struct journal_import *out,
+                    struct error *err)
+{
+  int r = sql_next (s, row, err);
+
+  if (r != 0)
+    return r;
+  memset (out, 0, sizeof *out);
+  out->no = sqlite3_column_int64 (row, IMPORT_COLUMNS + 3);
+  r = read_import (s, row, out, err);
+  if (r == -1)
+    sql_end (row);
+  return r;
+}
+
 int
 record_read_import (struct sql *s, int64_t no, struct journal_import *out, struct error *err)
 {
@@ -306,11 +341,7 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
     return fail (err, ERR_NO_SUCH_IMPORT, "journal %s: the import is no longer in it", s->path);
   if (r == -1)
     return -1;
-  r = read_columns (s, row, import_columns, IMPORT_COLUMNS, &is, err);
-  if (r == 0)
-    r = check_import_row (s, &is, err);
-  if (r == 0)
-    show_holder (s, &is, row);
+  r = read_import (s, row, &is, err);
   sql_end (row);
   if (r == 0)
     *out = is;

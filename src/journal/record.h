@@ -15,6 +15,11 @@
  * knows which it is. */
 int record_read_import (struct sql *s, int64_t no, struct journal_import *out,
                         struct error *err);
+/* Those whose number is greater than AFTER, in turn: 0 and *OUT; 1: there is none more; -1.
+ * Whoever stops before says sql_end. */
+int record_start_imports (struct sql *s, int64_t after, sqlite3_stmt **row, struct error *err);
+int record_next_import (struct sql *s, sqlite3_stmt *row, struct journal_import *out,
+                        struct error *err);
 /* Insert *IMP, held by HOLDER; *NO is its number. */
 int record_insert_import (struct sql *s, const struct journal_import *imp,
                           const struct holder *holder, int64_t *no, struct error *err);

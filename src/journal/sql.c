@@ -9,10 +9,18 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
-enum { BUSY_MS = 10000 };
+enum {
+  BUSY_MS = 60000,
+  STUCK_MS = 10000,
+  POLL_MS = 8 /* at most; SQLite's own way is up to 100, in which a short commit is missed */
+};
 
 static enum error_code
 code_of (int rc, int errnum)
@@ -80,6 +88,46 @@ sql_fail (struct sql *s, const char *doing, struct error *err)
                way_out (rc, code));
 }
 
+/* Changes with every commit of anybody; 0: not known. */
+static uint64_t
+last_written (const struct sql *s)
+{
+  const char *file = sqlite3_db_filename (s->db, "main");
+  struct stat st;
+
+  if (file == NULL || file[0] == '\0'
+      || (stat (sqlite3_filename_wal (file), &st) == -1 && stat (file, &st) == -1))
+    return 0;
+  return (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+}
+
+/* Another has the lock; N times it was asked before.  Processes that wait take different
+ * pauses, so that none is always too late. */
+static int
+wait_for_lock (void *sql, int n)
+{
+  struct sql *s = sql;
+  int64_t now = monotonic_ms ();
+  uint64_t stamp = last_written (s);
+  struct timespec pause = { 0, (1 + (getpid () + n) % POLL_MS) * 1000000L };
+
+  if (n == 0)
+    s->busy.since = now;
+  if (n == 0 || stamp != s->busy.stamp)
+    s->busy.quiet = now;
+  s->busy.stamp = stamp;
+  if (now - s->busy.since >= BUSY_MS || now - s->busy.quiet >= STUCK_MS)
+    return 0;
+  nanosleep (&pause, NULL);
+  return 1;
+}
+
+void
+sql_wait_for_others (struct sql *s, bool wait)
+{
+  sqlite3_busy_handler (s->db, wait ? wait_for_lock : NULL, s);
+}
+
 int
 sql_open (struct sql *s, const char *path, const char *shown, int flags, struct error *err)
 {
@@ -99,7 +147,7 @@ sql_open (struct sql *s, const char *path, const char *shown, int flags, struct 
     sql_close (s);
     return -1;
   }
-  sqlite3_busy_timeout (s->db, BUSY_MS);
+  sql_wait_for_others (s, true);
   return 0;
 }
 

@@ -17,10 +17,18 @@ struct sql {
   sqlite3 *db;
   char *path; /* for messages */
   sqlite3_stmt *prepared[SQL_COUNT];
+  struct {
+    int64_t since, quiet; /* monotonic: it waits since, and nobody has written since */
+    uint64_t stamp;       /* of who wrote last */
+  } busy;
 };
 
 /* FLAGS are SQLite's SQLITE_OPEN_*.  On failure S is left empty. */
 int sql_open (struct sql *s, const char *path, const char *shown, int flags, struct error *err);
+/* Wait for others where they have it locked (or answer at once that they have): as long as they
+ * go on, up to a minute, and ten seconds for one that does nothing.  Also while S is open it
+ * stays where it is in memory. */
+void sql_wait_for_others (struct sql *s, bool wait);
 /* What a hostile file could abuse is switched off, and limits are lowered. */
 int sql_harden (struct sql *s, struct error *err);
 void sql_close (struct sql *s); /* takes empty and half-built ones */

@@ -116,7 +116,7 @@ tx_end (struct journal *j, int result, struct error *err)
 void
 tx_checkpoint (struct journal *j)
 {
-  sqlite3_busy_timeout (j->sql.db, 0);
+  sql_wait_for_others (&j->sql, false);
   sqlite3_wal_checkpoint_v2 (j->sql.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-  sqlite3_busy_timeout (j->sql.db, 10000);
+  sql_wait_for_others (&j->sql, true);
 }

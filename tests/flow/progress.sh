@@ -53,6 +53,11 @@ assert_identical "$disk" guest.raw "resumed, the disk is right"
 check "its first object goes on from there" sh -c 'head -n 1 "$1" | jq -e ".percent >= $2"' - json "$percent"
 is "$(tail -n 1 json | jq -c '[.percent, .bytes.data_committed == .bytes.data_total]')" "[100,true]" "its last is at 100"
 
+qimport start -v --progress none --force image.qcow2 "$scratch/again" 2>told
+check "-v says where the time went" \
+  sh -c 'grep -Eq "^qimport: it took [0-9]+ ms: start [0-9]+, map [0-9]+, target [0-9]+, copy [0-9]+, last commit [0-9]+, .*journal [0-9]+" "$1"' - told
+rm "$scratch/again"
+
 truncate -s 64M zeros.raw
 qemu-img convert -q -O qcow2 zeros.raw zeros.qcow2
 run qimport start -q zeros.qcow2 "$scratch/zeros"

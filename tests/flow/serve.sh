@@ -7,6 +7,7 @@
 #     serve_start DIR FILES [RATE]   FILES under $serve_url; RATE bytes a second and connection,
 #                                    0 for none; nginx's files go to DIR
 #     serve_stop
+#     serve_tls                      where it is set: the lines of a certificate and its key
 #     $serve_url $serve_pid          http://127.0.0.1:PORT; also $serve_url/plain, where the
 #                                    same files come without ranges
 #     $serve_log                     a line a request: METHOD PATH STATUS BYTES RANGE
@@ -36,7 +37,8 @@ http {
   keepalive_timeout 60;
   keepalive_requests 100000;
   server {
-    listen 127.0.0.1:$4;
+    listen 127.0.0.1:$4${serve_tls:+ ssl};
+    ${serve_tls:-}
     root $2;
     limit_rate $3;
     location /plain/ { alias $2/; max_ranges 0; etag off; }
