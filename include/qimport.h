@@ -196,7 +196,9 @@ int qimport_forget (struct qimport_journal *j, const char *id, struct qimport_er
 
 struct qimport;
 
-/* Begin.  Checks words and options only: the network, the journal and the target are first
+/* Begin.  URL is http, https, file, a plain path, "-" for standard input, or "fd:N" for a
+ * descriptor that is open when the first step comes; it stays the caller's.  Checks words and
+ * options only: the network, the journal and the target are first
  * touched by qimport_step, which is where their errors come from.  URL, TARGET and OPTIONS are
  * copied; OPTIONS may be NULL.  J, not read-only, must outlive *OUT. */
 int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,

@@ -8,7 +8,7 @@ page=$top_srcdir/tests/FAULTS.md
 numbers () { seq -f "$1%.0f" "$2"; }
 missing=
 for id in $(numbers T 25) $(numbers SQ 21) $(numbers P 15) $(numbers W 8) $(numbers X 5) \
-  $(numbers R 10) $(numbers D 13); do
+  $(numbers R 10) $(numbers D 13) $(numbers O 8); do
   [ "$(grep -c "^| $id |" "$page")" = 1 ] || missing="$missing $id"
 done
 

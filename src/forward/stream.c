@@ -342,24 +342,6 @@ stream_step (struct stream *s, struct error *err)
   return 1;
 }
 
-/* How long it was when an earlier run read all of it. */
-static int
-recall_length (struct stream *s, struct error *err)
-{
-  OWN_MEM struct journal_layer *layer = NULL;
-
-  s->supply.known_len = UINT64_MAX;
-  if (s->wrapped != NULL || !s->spec.begun || s->spec.restart)
-    return 0;
-  layer = malloc (sizeof *layer);
-  if (layer == NULL)
-    return fail_memory (err, "the stream");
-  if (journal_get_layer (s->spec.journal, s->spec.imp->no, 0, layer, err) == -1)
-    return -1;
-  s->supply.known_len = layer->length;
-  return 0;
-}
-
 int
 stream_open (struct stream **out, const struct forward_spec *spec,
              struct forward_result *result, struct error *err)
@@ -379,7 +361,7 @@ stream_open (struct stream **out, const struct forward_spec *spec,
   hash_init (&s->supply.hash, checksum_text_algorithm (spec->checksum));
   if (s->window.buf == NULL)
     return fail_memory (err, "the stream");
-  if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1
+  if (stream_open_wrapped (s, err) == -1 || stream_recall_end (s, err) == -1
       || spool_open (&s->spool, imp->target, strcmp (imp->target_kind, "file") != 0,
                      spec->spool_dir, err)
              == -1)

@@ -42,6 +42,7 @@ struct stream_window {
 struct stream_supply {
   uint64_t pos;            /* host offset of the next byte of the source */
   uint64_t known_len;      /* of all of it; UINT64_MAX: a pipe that never came to its end */
+  uint64_t ended_at;       /* the last time, which was too early; UINT64_MAX: it never was */
   uint64_t fetched_before; /* by earlier runs, as the journal knows it */
   bool pipe;               /* how long the image is is not known before its end */
   bool open;               /* nor how long what comes is, and it may not end at all */
@@ -140,6 +141,8 @@ int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, stru
 /* ---- stream_end.c -------------------------------------------------------------------------
  */
 
+/* How an earlier reading ended. */
+int stream_recall_end (struct stream *s, struct error *err);
 /* Every table and every byte that one names is here. */
 bool stream_is_whole (const struct stream *s);
 /* Up to where bytes are needed, as far as it is known; *ALL: no table is to come. */

@@ -13,6 +13,41 @@
 
 enum { BESIDE = 64 << 20 };
 
+/* The event of a reading that ended too early. */
+#define ENDED_EARLY "ended_early"
+#define ENDED_AFTER "after "
+
+/* ---- How it ended before ------------------------------------------------------------------
+ */
+
+static int
+note_event (void *ctx, const struct journal_event_row *e, struct error *err)
+{
+  struct stream *s = ctx;
+
+  (void)err;
+  if (strcmp (e->kind, ENDED_EARLY) == 0)
+    s->supply.ended_at = strtoull (e->detail + strlen (ENDED_AFTER), NULL, 10);
+  return 0;
+}
+
+int
+stream_recall_end (struct stream *s, struct error *err)
+{
+  OWN_MEM struct journal_layer *layer = NULL;
+
+  s->supply.known_len = s->supply.ended_at = UINT64_MAX;
+  if (s->wrapped != NULL || !s->spec.begun || s->spec.restart)
+    return 0;
+  layer = malloc (sizeof *layer);
+  if (layer == NULL)
+    return fail_memory (err, "the stream");
+  if (journal_get_layer (s->spec.journal, s->spec.imp->no, 0, layer, err) == -1)
+    return -1;
+  s->supply.known_len = layer->length;
+  return journal_events (s->spec.journal, s->spec.imp, note_event, s, err);
+}
+
 /* ---- Is it all there? ---------------------------------------------------------------------
  */
 
@@ -34,14 +69,15 @@ stream_needs (const struct stream *s, bool *all)
   return max_u64 (end, stream_tables_end (s));
 }
 
-/* Does a file of LEN bytes have what its header names? */
+/* Does what came have all that the header names? */
 static bool
-header_fits (const struct stream *s, uint64_t len)
+header_fits (const struct stream *s)
 {
   struct qcow2_header again;
   struct error ignored;
 
-  return qcow2_header_parse (&again, s->head.bytes, s->head.len, len, UINT64_MAX, &ignored)
+  return qcow2_header_parse (&again, s->head.bytes, s->head.len, s->supply.pos, UINT64_MAX,
+                             &ignored)
          == 0;
 }
 
@@ -53,7 +89,7 @@ stream_is_whole (const struct stream *s)
   if (s->copy == NULL || (s->raw.is && !s->supply.ended))
     return false;
   return stream_needs (s, &all) <= s->supply.pos && all
-         && (!s->supply.pipe || s->raw.is || header_fits (s, s->supply.pos));
+         && (!s->supply.pipe || s->raw.is || header_fits (s));
 }
 
 /* A sender that stopped within the last sector may be slow, or have sent a file that ends
@@ -141,15 +177,16 @@ ended_again (const struct stream *s, struct error *err)
                stream_url (s), s->supply.pos, missing (s, text), s->spec.imp->id);
 }
 
-/* So that the next reading knows where this one ended. */
+/* So that the next reading knows where this one ended; and people, too. */
 static void
-remember_end (struct stream *s)
+remember_end (const struct stream *s)
 {
-  struct journal_layer *record = &s->spec.image->records[0];
+  char text[160], what[80];
   struct error ignored;
 
-  record->length = s->supply.pos;
-  journal_put_layer (s->spec.journal, s->spec.imp->no, 0, record, &ignored);
+  snprintf (text, sizeof text, ENDED_AFTER "%" PRIu64 " bytes, before the image did: %s",
+            s->supply.pos, missing (s, what));
+  journal_event (s->spec.journal, s->spec.imp->no, ENDED_EARLY, text, &ignored);
 }
 
 int
@@ -165,7 +202,7 @@ stream_ended_early (struct stream *s, struct error *err)
                  "the pipe ended after %" PRIu64
                  " bytes, before the image did (%s); start again with the whole image",
                  s->supply.pos, missing (s, text));
-  if (s->supply.known_len == s->supply.pos && !s->supply.broke)
+  if (s->supply.ended_at == s->supply.pos && !s->supply.broke)
     return ended_again (s, err);
   remember_end (s);
   return fail (err, ERR_SOURCE_ENDED,
@@ -173,18 +210,6 @@ stream_ended_early (struct stream *s, struct error *err)
                " bytes, before the image did (%s), and all of them are needed again; `qimport "
                "resume` goes on",
                s->supply.pos, missing (s, text));
-}
-
-/* A length that an earlier reading ended at, too early for what is known now, says nothing. */
-static bool
-is_other_length (const struct stream *s)
-{
-  bool all;
-
-  return s->supply.known_len != UINT64_MAX && !s->supply.broke
-         && s->supply.known_len != s->supply.pos
-         && s->supply.known_len >= stream_needs (s, &all)
-         && (s->raw.is || header_fits (s, s->supply.known_len));
 }
 
 /* It may go on behind what was read: then nobody knows its checksum; but one that fits is it.
@@ -213,7 +238,8 @@ stream_check_end (struct stream *s, struct error *err)
 {
   if (!stream_is_whole (s))
     return stream_ended_early (s, err);
-  if (is_other_length (s))
+  if (s->supply.known_len != UINT64_MAX && s->supply.known_len != s->supply.pos
+      && !s->supply.broke)
     return fail (err, ERR_SOURCE_CHANGED,
                  "%s: has %" PRIu64 " bytes, not the %" PRIu64
                  " that the import began with; give "
