@@ -172,6 +172,13 @@ journal_map_stop_when (struct journal_map *m, const atomic_bool *stop)
   (void)stop;
 }
 
+void
+journal_map_resize (struct journal_map *m, uint64_t virtual_size)
+{
+  (void)m;
+  (void)virtual_size;
+}
+
 /* Does E go on where LAST ends? */
 static bool
 continues (const struct extent *last, const struct extent *e)

@@ -34,7 +34,7 @@ snapshots (const struct qcow2_header *h, const uint8_t *raw, size_t n)
     must (len >= 40 && len % 8 == 0);
     must (s.raw_id_len + s.raw_name_len + 40 <= len);
     must (s.disk.virtual_size <= s.disk.l1.n * qcow2_l1_span (h));
-    must (s.disk.l1.n == 0 || s.disk.l1.at.v + 8 * s.disk.l1.n <= h->file_len);
+    must (s.l1_wrong.code != ERR_NONE || s.disk.l1.n == 0 || s.disk.l1.at.v + 8 * s.disk.l1.n <= h->file_len);
     at.v += len;
   }
 }
@@ -98,6 +98,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t n)
   file_len = n - 2 + ((uint64_t)load_be16 (data) << 9);
   data += 2;
   n -= 2;
+  must (qcow2_raw_needs (data, n) == 0 || qcow2_raw_disk (data, n) != NULL);
   if (qcow2_header_need (data, n, file_len, &need, &err) == -1)
     return 0;
   need = need > n ? need : n;

@@ -94,6 +94,8 @@ UPDATE import
        need_max = max (need_max, ?5), updated_at = ?6, zero_total = max (zero_total, ?7),
        image_total = max (image_total, ?8)
  WHERE no = ?1 AND segments = ?2 AND NOT sealed;
+-- :import_resize  how large the disk is, was not known
+UPDATE import SET virtual_size = ?2 WHERE no = ?1 AND NOT sealed;
 -- :import_commit  new values; only while this process holds it
 UPDATE import
    SET segments_committed = ?2, guest_committed = ?3, fetched = ?4, zero_ord = ?5,

@@ -10,8 +10,8 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --length --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --keep-format --size \
+    --stream --length --checksum --sha256 --checksums --signed-by --signature --backing --verify --force --spool-dir --no-keep"
+  local fresh="-f --max-size --digest --format --keep-format --size \
     --fix-gpt --snapshot --unallocated --target-is-zero --preallocate --once"
   case $1 in
     start) echo "$net $copy $fresh" ;;

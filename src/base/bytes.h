@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * bytes: big-endian loads and the question whether a buffer is all zeros.  The callers have
- * checked that the bytes are there.
+ * bytes: loads of numbers, mostly big-endian ones, and the question whether a buffer is all
+ * zeros.  The callers have checked that the bytes are there.
  */
 #ifndef QIMPORT_BASE_BYTES_H
 #define QIMPORT_BASE_BYTES_H
@@ -37,6 +37,24 @@ load_be64 (const uint8_t *p)
 
   memcpy (&v, p, sizeof v);
   return be64toh (v);
+}
+
+static inline uint32_t
+load_le32 (const uint8_t *p)
+{
+  uint32_t v;
+
+  memcpy (&v, p, sizeof v);
+  return le32toh (v);
+}
+
+static inline uint64_t
+load_le64 (const uint8_t *p)
+{
+  uint64_t v;
+
+  memcpy (&v, p, sizeof v);
+  return le64toh (v);
 }
 
 static inline void

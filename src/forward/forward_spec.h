@@ -23,6 +23,9 @@ struct forward_verbs {
   int (*begin) (void *ctx, uint64_t virtual_size, struct error *err);
   /* Then: claim the target, and begin the copy that bytes are handed to. */
   int (*open_copy) (void *ctx, struct copy **out, struct error *err);
+  /* How large the disk is, was not known: it has, or has at least, so many bytes.  LAST: that
+   * is all of it. */
+  int (*resize) (void *ctx, uint64_t virtual_size, bool last, struct error *err);
   /* A line for the user. */
   void (*warn) (void *ctx, const char *words);
 };
@@ -37,6 +40,7 @@ struct forward_spec {
   bool keep_holes;
   bool hashes;          /* all that comes is hashed */
   const char *checksum; /* that it must have: says by what; "" */
+  enum image_format format;
   const char *snapshot; /* NULL: the active disk */
   uint64_t max_size;    /* of the virtual disk */
   uint64_t memory;      /* for unpacking */

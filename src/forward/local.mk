@@ -10,6 +10,7 @@ librooms_la_SOURCES += \
 	src/forward/stream_end.c \
 	src/forward/stream_map.c \
 	src/forward/stream_place.c \
+	src/forward/stream_raw.c \
 	src/forward/stream_wrapped.c \
 	src/forward/wrapped.c \
 	src/forward/wrapped.h

@@ -135,8 +135,8 @@ next_piece (struct stream *s)
 /* ---- The beginning --------------------------------------------------------------------------
  */
 
-static int
-refuse_other (const struct stream *s, struct error *err)
+int
+stream_refuse_other (const struct stream *s, struct error *err)
 {
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: these are not the bytes that the import began with (the header differs); "
@@ -166,7 +166,7 @@ take_head (struct stream *s, struct error *err)
     if (!s->spec.begun)
       return -1;
     return s->supply.pipe && len == s->window.have ? stream_ended_early (s, err)
-                                                   : refuse_other (s, err);
+                                                   : stream_refuse_other (s, err);
   }
   if (need > s->window.have)
     return s->supply.ended ? stream_ended_early (s, err) : 1;
@@ -175,7 +175,7 @@ take_head (struct stream *s, struct error *err)
   digest_peek (&d, digest);
   if (s->spec.begun && !s->spec.restart
       && memcmp (digest, record->head_digest, DIGEST_SIZE) != 0)
-    return refuse_other (s, err);
+    return stream_refuse_other (s, err);
   memcpy (record->head_digest, digest, DIGEST_SIZE);
   s->head.bytes = malloc (need);
   if (s->head.bytes == NULL)
@@ -215,15 +215,12 @@ unit_size (const struct stream *s)
 
 /* 1: too little is here. */
 static int
-begin_stream (struct stream *s, struct error *err)
+begin_qcow2 (struct stream *s, struct error *err)
 {
   struct image *image = s->spec.image;
   struct journal_import *imp = s->spec.imp;
-  int rc;
+  int rc = take_head (s, err);
 
-  if (!s->supply.ended && s->window.have < HEAD_LEAST)
-    return 1;
-  rc = stream_check_unwrapped (s, err) == -1 ? -1 : take_head (s, err);
   if (rc != 0)
     return rc;
   if (qcow2_header_parse (&s->header, s->head.bytes, s->head.len, image_len (s),
@@ -247,6 +244,20 @@ begin_stream (struct stream *s, struct error *err)
   image_record_format (image, imp->format_features, sizeof imp->format_features);
   image->records[0].segment_size = s->piece;
   return 0;
+}
+
+/* 1: too little is here. */
+static int
+begin_stream (struct stream *s, struct error *err)
+{
+  int rc;
+
+  if (!s->supply.ended && s->window.have < HEAD_LEAST)
+    return 1;
+  rc = stream_check_unwrapped (s, err) == -1 ? -1 : stream_decide_format (s, err);
+  if (rc != 0)
+    return rc;
+  return s->raw.is ? stream_begin_raw (s, err) : begin_qcow2 (s, err);
 }
 
 /* The disk is known: target, journal and copy can be made.  Until the first byte is handed to
@@ -285,7 +296,7 @@ understand (struct stream *s, struct error *err)
 
   if (rc != 0)
     return rc == -1 ? -1 : 0;
-  if (stream_find_disk (s, err) == -1
+  if ((!s->raw.is && stream_find_disk (s, err) == -1)
       || (s->have_disk && s->copy == NULL && run_stream (s, err) == -1)
       || (s->copy != NULL && stream_parse_tables (s, err) == -1))
     return -1;
@@ -306,7 +317,9 @@ look (struct stream *s, struct error *err)
   if (understand (s, err) == -1)
     return -1;
   s->window.looked = s->supply.ended || s->window.have >= 2 * s->piece;
-  return s->supply.ended && !ended ? stream_check_end (s, err) : 0;
+  if (s->supply.ended && !ended && stream_check_end (s, err) == -1)
+    return -1;
+  return s->raw.is && s->window.looked ? stream_add_raw (s, err) : 0;
 }
 
 int

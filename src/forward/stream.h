@@ -56,6 +56,13 @@ struct stream_head {
   size_t len;
 };
 
+/* An image that is the disk: without header, without tables. */
+struct stream_raw {
+  bool is;
+  uint64_t least; /* how long it is at least, by its partition table */
+  uint64_t known; /* and by what earlier runs saw of it; 0: by none */
+};
+
 /* Every L2 table, ascending: see stream_map.c. */
 struct stream_tables {
   bool have_l1;                     /* then they are here: */
@@ -94,6 +101,7 @@ struct stream {
   struct qcow2_header header;
   struct qcow2_disk disk;
   bool have_header, have_disk;
+  struct stream_raw raw;
   struct snapshot_walk snapshots; /* those that were not seen yet */
   struct snapshot_search search;
   struct stream_tables tables;
@@ -114,6 +122,8 @@ const char *stream_url (const struct stream *s);
 void stream_warn (const struct stream *s, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 
+/* The first bytes are not those that the import began with. */
+int stream_refuse_other (const struct stream *s, struct error *err);
 /* How much there is, as far as it is known: guest bytes of the disk, and those of them that are
  * zeros; until all tables were seen every byte that none told of is work.  STORED: host bytes.
  */
@@ -162,6 +172,17 @@ uint64_t stream_tables_end (const struct stream *s);
 
 /* The first parsed L2 table that ends behind AT, if it begins before END: its place. */
 bool stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table);
+
+/* ---- stream_raw.c -------------------------------------------------------------------------
+ */
+
+/* The first bytes are here: raw.is.  1: more of them must be. */
+int stream_decide_format (struct stream *s, struct error *err);
+int stream_begin_raw (struct stream *s, struct error *err);
+/* The piece at the start of the window is the disk's. */
+int stream_add_raw (struct stream *s, struct error *err);
+/* How many bytes there must be, as far as anything tells. */
+uint64_t stream_raw_needs (const struct stream *s, bool *all);
 
 /* ---- stream_wrapped.c ---------------------------------------------------------------------
  */

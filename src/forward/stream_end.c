@@ -22,6 +22,8 @@ stream_needs (const struct stream *s, bool *all)
   const struct stream_places *p = &s->places;
   uint64_t end = max_u64 (s->search.end, p->data_end);
 
+  if (s->raw.is)
+    return stream_raw_needs (s, all);
   *all = stream_all_parsed (s) && s->snapshots.left == 0;
   if (p->compressed_end > 0) /* of its last sector nobody knows how much */
     end = max_u64 (end, p->compressed_end - (SECTOR - 1));
@@ -48,10 +50,10 @@ stream_is_whole (const struct stream *s)
 {
   bool all;
 
-  if (s->copy == NULL)
+  if (s->copy == NULL || (s->raw.is && !s->supply.ended))
     return false;
   return stream_needs (s, &all) <= s->supply.pos && all
-         && (!s->supply.pipe || header_fits (s, s->supply.pos));
+         && (!s->supply.pipe || s->raw.is || header_fits (s, s->supply.pos));
 }
 
 /* A sender that stopped within the last sector may be slow, or have sent a file that ends
@@ -109,8 +111,8 @@ missing (const struct stream *s, char text[80])
   if (end <= s->supply.pos)
     snprintf (text, 80, "its end is missing");
   else
-    snprintf (text, 80, "%s%" PRIu64 " bytes are missing", all ? "" : "at least ",
-              end - s->supply.pos);
+    snprintf (text, 80, "%s%" PRIu64 " bytes are missing%s", all ? "" : "at least ",
+              end - s->supply.pos, end == s->raw.least ? ", by its partition table" : "");
   return text;
 }
 
@@ -182,7 +184,7 @@ is_other_length (const struct stream *s)
   return s->supply.known_len != UINT64_MAX && !s->supply.broke
          && s->supply.known_len != s->supply.pos
          && s->supply.known_len >= stream_needs (s, &all)
-         && header_fits (s, s->supply.known_len);
+         && (s->raw.is || header_fits (s, s->supply.known_len));
 }
 
 /* It may go on behind what was read: then nobody knows its checksum; but one that fits is it.

@@ -120,6 +120,17 @@ check_reach (const struct stream *s, const char *what, uint64_t at, struct error
  */
 
 static int
+refuse_shared (const struct stream *s, uint64_t table, struct error *err)
+{
+  return fail (
+      err, ERR_IMAGE_MALFORMED,
+      "%s: two parts of the disk have one and the same L2 table, at host offset %" PRIu64
+      ": what a guest wrote to one of them changed the other; get a good copy of the "
+      "image, or, if it is right, write it anew with qemu-img convert -O qcow2",
+      stream_url (s), table);
+}
+
+static int
 refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t table,
                 struct error *err)
 {
@@ -249,7 +260,9 @@ sort_tables (struct stream *s, struct error *err)
 
   qsort (s->tables.table, s->tables.n, sizeof *s->tables.table, by_offset);
   for (i = 1; i < s->tables.n; i++)
-    if (table_at (s, i) < table_at (s, i - 1) + s->header.cluster_size)
+    if (table_at (s, i) == table_at (s, i - 1))
+      return refuse_shared (s, table_at (s, i), err);
+    else if (table_at (s, i) < table_at (s, i - 1) + s->header.cluster_size)
       return refuse_overlap (s, "an L2 table", table_at (s, i), table_at (s, i - 1), err);
   return 0;
 }

@@ -330,7 +330,8 @@ stream_place_piece (struct stream *s, struct error *err)
   if (s->copy != NULL) {
     if (place_known (s, &m, err) == -1)
       return -1;
-    mark_tables (s, &m);
+    if (!s->raw.is)
+      mark_tables (s, &m);
   }
   return stream_all_parsed (s) ? 0 : spool_rest (s, &m, err);
 }

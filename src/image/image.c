@@ -21,12 +21,7 @@
 
 /* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
-enum {
-  IDENTITY_HEAD = 4096,
-  IDENTITY_L1_MAX = 1 << 20,
-  L1_KEPT = 64 << 10,
-  RAW_CLUSTER_BITS = 16 /* of what has none: as finely as zeros are looked for */
-};
+enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
 
 int
 image_init (struct image *i, struct error *err)
@@ -193,11 +188,18 @@ see_more (struct image *i, uint8_t **head, size_t *len, uint8_t last[SECTOR], st
   return source_read (i->sources[0], wants, wants[1].range.len > 0 ? 2 : 1, err);
 }
 
+static struct raw_disk_ask
+raw_ask (const struct image *i, const struct image_spec *spec, unsigned k)
+{
+  return (struct raw_disk_ask){ spec->format, spec->snapshot, spec->max_size,
+                                source_url (i->sources[k]) };
+}
+
 static int
 decide_format (struct image *i, const struct image_spec *spec, uint8_t **head, size_t *len,
                bool *raw, struct error *err)
 {
-  const char *url = source_url (i->sources[0]);
+  struct raw_disk_ask ask = raw_ask (i, spec, 0);
   uint8_t last[SECTOR] = { 0 };
   bool more = *len > 0 && raw_disk_undecided (spec->format, *head, *len);
 
@@ -206,18 +208,18 @@ decide_format (struct image *i, const struct image_spec *spec, uint8_t **head, s
     return 0;
   if (more && see_more (i, head, len, last, err) == -1)
     return -1;
-  return raw_disk_decide (spec, url, *head, *len, more ? last : NULL, raw, err);
+  return raw_disk_decide (&ask, *head, *len, more ? last : NULL, raw, err);
 }
 
 static int
 check_raw (struct image *i, const struct image_spec *spec, unsigned k, struct error *err)
 {
+  struct raw_disk_ask ask = raw_ask (i, spec, k);
   struct map_layer *l = &i->layers[k];
 
   l->raw = i->formats[k].raw = true;
   i->formats[k].cluster_bits = RAW_CLUSTER_BITS;
-  return raw_disk_size (spec, source_url (i->sources[k]), l->file_len, &l->disk.virtual_size,
-                        err);
+  return raw_disk_size (&ask, l->file_len, &l->disk.virtual_size, err);
 }
 
 /* Nothing of it has to be decoded. */

@@ -18,7 +18,8 @@
 enum {
   IMAGE_LAYERS_MAX = 17,     /* the image, and as many backing files as may be given */
   IMAGE_HEAD_MAX = 16 << 10, /* of the first request: headers end before it */
-  IMAGE_TABLES_MAX = 1 << 20
+  IMAGE_TABLES_MAX = 1 << 20,
+  RAW_CLUSTER_BITS = 16 /* of what has no clusters: as finely as zeros are looked for */
 };
 
 struct image {

@@ -52,34 +52,34 @@ decide_by_bytes (const char *url, const uint8_t *head, size_t len, const uint8_t
 }
 
 int
-raw_disk_decide (const struct image_spec *spec, const char *url, const uint8_t *head,
-                 size_t len, const uint8_t *last, bool *raw, struct error *err)
+raw_disk_decide (const struct raw_disk_ask *ask, const uint8_t *head, size_t len,
+                 const uint8_t *last, bool *raw, struct error *err)
 {
   *raw = false;
-  if (spec->format == FORMAT_QCOW2 || (spec->format == FORMAT_AUTO && is_qcow2 (head, len)))
+  if (ask->format == FORMAT_QCOW2 || (ask->format == FORMAT_AUTO && is_qcow2 (head, len)))
     return 0;
-  if (spec->format == FORMAT_AUTO && decide_by_bytes (url, head, len, last, err) == -1)
+  if (ask->format == FORMAT_AUTO && decide_by_bytes (ask->url, head, len, last, err) == -1)
     return -1;
   if (len == 0)
-    return fail (err, ERR_IMAGE_MALFORMED, "%s: an empty file; check what was uploaded", url);
-  if (spec->snapshot != NULL)
+    return fail (err, ERR_IMAGE_MALFORMED, "%s: an empty file; check what was uploaded",
+                 ask->url);
+  if (ask->snapshot != NULL)
     return fail (err, ERR_USAGE,
-                 "%s: is a raw disk, which has no snapshots; leave out --snapshot", url);
+                 "%s: is a raw disk, which has no snapshots; leave out --snapshot", ask->url);
   *raw = true;
   return 0;
 }
 
 int
-raw_disk_size (const struct image_spec *spec, const char *url, uint64_t len, uint64_t *size,
-               struct error *err)
+raw_disk_size (const struct raw_disk_ask *ask, uint64_t len, uint64_t *size, struct error *err)
 {
   char have[24], most[24];
 
-  if (len <= min_u64 (spec->max_size, RAW_LEN_MAX - SECTOR)) {
+  if (len <= min_u64 (ask->max_size, RAW_LEN_MAX - SECTOR)) {
     *size = align_up (len, SECTOR);
     return 0;
   }
   return fail (err, ERR_IMAGE_TOO_LARGE,
-               "%s: is a raw disk of %s, more than the %s that --max-size allows", url,
-               format_size (have, len), format_size (most, spec->max_size));
+               "%s: is a raw disk of %s, more than the %s that --max-size allows", ask->url,
+               format_size (have, len), format_size (most, ask->max_size));
 }

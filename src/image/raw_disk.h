@@ -9,16 +9,24 @@
 #include "image/image_spec.h"
 #include "qcow2/qcow2.h"
 
+/* What is asked for. */
+struct raw_disk_ask {
+  enum image_format format;
+  const char *snapshot; /* NULL: none */
+  uint64_t max_size;
+  const char *url; /* for messages */
+};
+
 /* What FORMAT leaves open: more than the first bytes must be seen, if there are any. */
 bool raw_disk_undecided (enum image_format format, const uint8_t *head, size_t len);
 
 /* Is the image of which LEN bytes are in HEAD (all, or QCOW2_LOOK of them) a raw disk?  LAST:
  * its last sector, or NULL where that is not known.  Refuses what is neither that nor qcow2. */
-int raw_disk_decide (const struct image_spec *spec, const char *url, const uint8_t *head,
-                     size_t len, const uint8_t *last, bool *raw, struct error *err);
+int raw_disk_decide (const struct raw_disk_ask *ask, const uint8_t *head, size_t len,
+                     const uint8_t *last, bool *raw, struct error *err);
 
 /* The disk of a raw image of LEN bytes: whole sectors, the last one padded with zeros. */
-int raw_disk_size (const struct image_spec *spec, const char *url, uint64_t len, uint64_t *size,
+int raw_disk_size (const struct raw_disk_ask *ask, uint64_t len, uint64_t *size,
                    struct error *err);
 
 #endif

@@ -141,15 +141,17 @@ image_search_snapshot (void *search, const struct qcow2_snapshot *snap, struct e
 
   (void)err;
   s->end = max_u64 (s->end, snap->entry_end);
-  if (snap->disk.l1.n > 0)
+  if (snap->disk.l1.n > 0 && snap->l1_wrong.code == ERR_NONE)
     s->end = max_u64 (s->end, snap->disk.l1.at.v + snap->disk.l1.n * 8);
   if (!s->by_id && is_called (s->name, snap->raw_id, snap->raw_id_len)) {
     s->by_id = true;
     s->disk = snap->disk;
+    s->wrong = snap->l1_wrong;
   } else if (!s->by_id && !s->by_name
              && is_called (s->name, snap->raw_name, snap->raw_name_len)) {
     s->by_name = true;
     s->disk = snap->disk;
+    s->wrong = snap->l1_wrong;
   }
   return 0;
 }
@@ -169,6 +171,10 @@ image_found_disk (const struct snapshot_search *s, const struct qcow2_header *h,
                  "the disk of snapshot %s has %s, more than %s; --max-size allows more",
                  escape_text (shown, sizeof shown, s->name, strlen (s->name)),
                  format_size (size, s->disk.virtual_size), format_size (most, s->max_size));
+  if (s->wrong.code != ERR_NONE) {
+    *err = s->wrong;
+    return -1;
+  }
   if (s->name == NULL)
     qcow2_active_disk (h, disk);
   else

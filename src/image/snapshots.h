@@ -47,6 +47,7 @@ struct snapshot_search {
   uint64_t max_size; /* of its disk; that of the active one is in the header */
   bool by_id, by_name;
   struct qcow2_disk disk; /* if by_id or by_name */
+  struct error wrong;     /* with it; code ERR_NONE: nothing */
   uint64_t end;           /* how much of the file the entries and their L1 tables need */
 };
 

@@ -20,6 +20,9 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   memset (spec, 0, sizeof *spec);
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
+  spec->file.grows
+      = q->imp.stream && !q->imp.sealed && strncmp (q->imp.format_features, "raw", 3) == 0;
+  spec->file.least = q->imp.now.guest_committed;
   spec->file.size = o->keep_format ? q->image.layers[0].file_len : align_up (o->size, SECTOR);
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
@@ -123,8 +126,8 @@ replace_old (struct qimport *q, const struct target_spec *spec, const char *cano
   return replace_found (q, canonical, now, err);
 }
 
-static int
-check_size (const struct qimport *q, struct error *err)
+int
+import_check_size (const struct qimport *q, struct error *err)
 {
   uint64_t size = align_up (q->options->size, SECTOR);
 
@@ -194,7 +197,7 @@ import_begin (struct qimport *q, struct error *err)
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_size (q, err) == -1
+  if (import_check_size (q, err) == -1
       || import_check_target (q, true, err) == -1 /* its size is known now */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1

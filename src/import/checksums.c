@@ -207,7 +207,7 @@ import_checksums (struct qimport *q, struct error *err)
                  "--signature: give the keys that count with --signed-by KEYRING");
   warn_weak (q);
   if (o->checksums != NULL)
-    rc = import_ask_publisher (q, "", &said, err);
+    rc = import_ask_publisher (q, q->imp.expect_sha256, &said, err);
   else if (o->signed_by != NULL)
     rc = import_signed_image (q, &said, err);
   else

@@ -91,6 +91,25 @@ forget_kept (struct qimport *q)
     remove_kept (q, NULL);
 }
 
+/* Who opens the disk without saying that it is raw would open an image that a guest wrote
+ * there, and any file of this machine that it names as its backing file. */
+static void
+warn_of_header (struct qimport *q)
+{
+  uint8_t first[SECTOR];
+  struct error unheard;
+
+  if (q->imp.virtual_size < SECTOR || import_is_kept (&q->imp)
+      || target_read (q->target, (guest_off){ 0 }, first, sizeof first, &unheard) == -1
+      || memcmp (first, "QFI\xfb", 4) != 0)
+    return;
+  import_warn (
+      q,
+      "%s: the disk begins as a qcow2 image does: name its format (format=raw, -f raw) "
+      "to what uses it, or that takes it for the image which is written on it",
+      q->imp.target);
+}
+
 int
 phase_finish (struct qimport *q, int timeout_ms, struct error *err)
 {
@@ -110,6 +129,7 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
       || target_finish (q->target, err) == -1)
     return -1;
+  warn_of_header (q);
   timeline_mark (&q->machine.timeline, "put in place");
   forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)

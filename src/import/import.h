@@ -252,6 +252,10 @@ int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
 /* J9: the identity of q->target goes into the journal, and what it must get back; then it is
  * claimed.  Nothing where it is. */
 int import_claim_target (struct qimport *q, struct error *err);
+/* Is what --size says no less than the disk, as large as it is known to be? */
+int import_check_size (const struct qimport *q, struct error *err);
+/* Only that identity. */
+int import_record_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
 

@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "image/image.h"
 
 enum { SHOWN_MAX = 4096 };
 
@@ -41,6 +42,49 @@ memo_line (FILE *out, const char *name, const char *value)
   fprintf (out, "%s=%s\n", name, escape_text (text, size, value, strlen (value)));
 }
 
+static const char *const publisher_lines[]
+    = { "publisher-checksums", "publisher-signed-by", "publisher-signature" };
+static const char *const publisher_options[] = { "checksums", "signed-by", "signature" };
+
+enum { N_PUBLISHER = sizeof publisher_lines / sizeof *publisher_lines };
+
+static bool
+asks_publisher (const struct qimport_options *o)
+{
+  return o->checksums != NULL || o->signed_by != NULL;
+}
+
+/* Of what was given, where it is; what has a secret is given again or not used. */
+static void
+save_publisher (FILE *out, const struct qimport_options *o)
+{
+  const char *const given[N_PUBLISHER] = { o->checksums, o->signed_by, o->signature };
+  struct error unheard;
+  unsigned k;
+
+  for (k = 0; k < N_PUBLISHER; k++) {
+    const char *value = asks_publisher (o) ? given[k] : o->memo.publisher[k];
+    OWN_MEM char *absolute = NULL;
+
+    if (value != NULL && !memo_has_secret (value)
+        && image_absolute_url (value, &absolute, &unheard) == 0)
+      memo_line (out, publisher_lines[k], absolute);
+  }
+}
+
+int
+options_ask_publisher_again (struct qimport_options *o, struct error *err)
+{
+  bool given = asks_publisher (o);
+  unsigned k;
+
+  for (k = 0; k < N_PUBLISHER; k++)
+    if (!given && o->memo.publisher[k] != NULL
+        && options_set (o, publisher_options[k], o->memo.publisher[k], err) == -1)
+      return -1;
+  return 0;
+}
+
 void
 memo_save (FILE *out, const struct qimport_options *o)
 {
@@ -60,6 +104,7 @@ memo_save (FILE *out, const struct qimport_options *o)
     fprintf (out, "proxy-had-secret=%s\n", without_secret (shown, o->proxy));
   else if (memo->proxy != NULL)
     fprintf (out, "proxy-had-secret=%s\n", memo->proxy);
+  save_publisher (out, o);
   if (memo->tables != NULL)
     fprintf (out, "tables=%s\n", memo->tables);
   if (memo->promises_void)
@@ -99,6 +144,21 @@ recall_mirror (struct option_memo *memo, const char *value, struct error *err)
   return k == OPTION_LIST_MAX ? 0 : keep (&memo->mirror.item[k], value, err);
 }
 
+static int
+recall_publisher (struct option_memo *memo, const char *name, const char *value,
+                  struct error *err)
+{
+  OWN_MEM char *bytes = strdup (value);
+  unsigned k;
+
+  if (bytes == NULL)
+    return fail_memory (err, "the options");
+  for (k = 0; k < N_PUBLISHER; k++)
+    if (strcmp (name, publisher_lines[k]) == 0)
+      return keep (&memo->publisher[k], unescape_text (bytes), err);
+  return 0;
+}
+
 int
 memo_recall (struct qimport_options *o, const char *name, const char *value, bool mirrors_anew,
              struct error *err)
@@ -115,7 +175,7 @@ memo_recall (struct qimport_options *o, const char *name, const char *value, boo
     return recall_mirror (memo, value, err);
   if (strcmp (name, "proxy-had-secret") == 0 && o->proxy == NULL)
     return keep (&memo->proxy, value, err);
-  return 0;
+  return recall_publisher (memo, name, value, err);
 }
 
 int
@@ -145,6 +205,8 @@ memo_release (struct option_memo *memo)
     free (memo->url_mark[k]);
     free (memo->mirror.item[k]);
   }
+  for (k = 0; k < N_PUBLISHER; k++)
+    free (memo->publisher[k]);
   free (memo->proxy);
   free (memo->tables);
 }

@@ -25,6 +25,7 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
+  char *publisher[3]; /* --checksums, --signed-by and --signature, as they were given last */
   char *tables;                        /* of a kept image: the digest of its map; NULL: none */
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
@@ -61,6 +62,11 @@ int options_set (struct qimport_options *o, const char *name, const char *value,
 /* --restart: what was promised of the target as it was before does not hold any more, neither
  * in this run nor in those that recall O.  True if something was promised. */
 bool options_void_promises (struct qimport_options *o);
+
+/* As if --checksum had not been given. */
+void options_forget_checksum (struct qimport_options *o);
+/* --restart: the publisher is asked what was asked before, where nothing else is given. */
+int options_ask_publisher_again (struct qimport_options *o, struct error *err);
 
 enum { OPTION_SHOWN = 320 };
 

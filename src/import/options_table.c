@@ -98,11 +98,11 @@ static const struct option_row rows[] = {
        TYPE_CHECKSUM, checksum, CHANGES, 0, 0),
   ROW ("sha256", "HEX", "the same, of SHA-256", NULL, COPY, 0, TYPE_SHA256, checksum, CHANGES,
        0, 0),
-  ROW ("checksums", "URL|FILE", "a file of checksums to take it from", NULL, FRESH, 0, TYPE_URL,
+  ROW ("checksums", "URL|FILE", "a file of checksums to take it from", NULL, COPY, 0, TYPE_URL,
        checksums, ONE_RUN, 0, 0),
   ROW ("signed-by", "KEYRING", "it, or the image, must be signed by one of these keys", NULL,
-       FRESH, 0, TYPE_FILE, signed_by, ONE_RUN, 0, 0),
-  ROW ("signature", "URL|FILE", "where the signature is", NULL, FRESH, 0, TYPE_URL, signature,
+       COPY, 0, TYPE_FILE, signed_by, ONE_RUN, 0, 0),
+  ROW ("signature", "URL|FILE", "where the signature is", NULL, COPY, 0, TYPE_URL, signature,
        ONE_RUN, 0, 0),
   ROW ("newer", NULL, "ask whether the image is another one now, and import it again", NULL,
        QIMPORT_FOR_ENSURE, 0, TYPE_SWITCH, newer, ONE_RUN, 0, 0),
@@ -357,6 +357,14 @@ options_set (struct qimport_options *o, const char *name, const char *value, str
     return -1;
   o->set |= UINT64_C (1) << option_kept_as (i);
   return 0;
+}
+
+void
+options_forget_checksum (struct qimport_options *o)
+{
+  free (o->checksum);
+  o->checksum = NULL;
+  o->set &= ~(UINT64_C (1) << option_row_find ("checksum"));
 }
 
 bool

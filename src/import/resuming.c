@@ -27,8 +27,8 @@ all_committed (const struct journal_import *imp)
          && !(imp->stream && imp->expect_sha256[0] != '\0');
 }
 
-static int
-record_target (struct qimport *q, struct error *err)
+int
+import_record_target (struct qimport *q, struct error *err)
 {
   snprintf (q->imp.target_identity, sizeof q->imp.target_identity, "%s",
             target_identity (q->target)->text);
@@ -54,7 +54,7 @@ import_claim_target (struct qimport *q, struct error *err)
 {
   if (target_is_claimed (q->target) && q->imp.target_identity[0] != '\0')
     return 0;
-  if (record_target (q, err) == -1 || store_held (q, err) == -1
+  if (import_record_target (q, err) == -1 || store_held (q, err) == -1
       || import_restore_held (q, err) == -1)
     return -1;
   return target_claim (q->target, err);
@@ -147,6 +147,24 @@ expect_checksum (struct qimport *q, struct error *err)
                  hash_title (checksum_text_algorithm (given)), imp->id);
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
   return import_remember_options (q, err);
+}
+
+/* What the publisher says now is asked where that is asked for: in place of what was recalled
+ * of --checksum, where GIVEN does not say that this was given too.  The import that is resumed
+ * otherwise keeps what it was told at its start. */
+static int
+ask_publisher (struct qimport *q, bool given, struct error *err)
+{
+  const struct qimport_options *o = q->options;
+
+  if (o->restart && !given && options_ask_publisher_again (q->options, err) == -1)
+    return -1;
+  if ((o->checksums == NULL && o->signed_by == NULL && o->signature == NULL)
+      || (q->job == JOB_ENSURE && !o->restart))
+    return 0;
+  if (!given)
+    options_forget_checksum (q->options);
+  return import_recall_sources (q, err) == -1 ? -1 : import_checksums (q, err);
 }
 
 /* 1: it is complete; another process may just have made it so. */
@@ -362,7 +380,7 @@ check_target (struct qimport *q, struct error *err)
 int
 phase_resume (struct qimport *q, int timeout_ms, struct error *err)
 {
-  bool already;
+  bool already, given = q->options->checksum != NULL;
   int rc;
 
   (void)timeout_ms;
@@ -371,6 +389,8 @@ phase_resume (struct qimport *q, int timeout_ms, struct error *err)
   rc = hold (q, err);
   if (rc != 0)
     return rc == -1 ? -1 : is_complete (q, err);
+  if (ask_publisher (q, given, err) == -1)
+    return -1;
   if (q->options->restart)
     return resume_anew (q, err);
   if (expect_checksum (q, err) == -1 || reopen_target (q, &already, err) == -1

@@ -59,12 +59,24 @@ another_import (const struct qimport *q, const char *given, const char *began,
                imp->target, began, given);
 }
 
+/* What the first bytes decided at the begin is no other format where it is named now. */
+static void
+name_format (const struct qimport *q, struct qimport_options *was)
+{
+  const char *found = q->image.records[0].format;
+  bool same = (q->options->format == FORMAT_RAW && strcmp (found, "raw") == 0)
+              || (q->options->format == FORMAT_QCOW2 && strcmp (found, "qcow2") == 0);
+
+  if (was->format == FORMAT_AUTO && same)
+    was->format = q->options->format;
+}
+
 static int
-check_options (struct qimport *q, const struct qimport_options *was, bool promises,
-               struct error *err)
+check_options (struct qimport *q, struct qimport_options *was, bool promises, struct error *err)
 {
   char given[OPTION_SHOWN], began[OPTION_SHOWN];
 
+  name_format (q, was);
   if (options_contradict (q->options, was, promises, given, began))
     return another_import (q, given, began, err);
   return 0;

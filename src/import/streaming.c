@@ -42,6 +42,20 @@ open_copy (void *ctx, struct copy **out, struct error *err)
   return 0;
 }
 
+/* A target is known by its size, too. */
+static int
+resize (void *ctx, uint64_t virtual_size, bool last, struct error *err)
+{
+  struct qimport *q = ctx;
+  bool same = virtual_size == q->imp.virtual_size;
+
+  q->imp.virtual_size = virtual_size;
+  if (import_check_size (q, err) == -1
+      || (!same && target_resize (q->target, virtual_size, err) == -1))
+    return -1;
+  return last ? import_record_target (q, err) : 0;
+}
+
 static void
 warn (void *ctx, const char *words)
 {
@@ -52,6 +66,7 @@ static const struct forward_verbs verbs = {
   .check = may_go_on,
   .begin = begin,
   .open_copy = open_copy,
+  .resize = resize,
   .warn = warn,
 };
 
@@ -69,6 +84,7 @@ open_stream (struct qimport *q, struct error *err)
     .keep_holes = o->unallocated_keep,
     .hashes = o->digest || want[0] != '\0',
     .checksum = want,
+    .format = (enum image_format)o->format,
     .snapshot = o->snapshot,
     .max_size = o->max_size,
     .memory = o->memory,

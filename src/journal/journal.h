@@ -250,6 +250,9 @@ int journal_map_add (struct journal_map *m, const struct extent *e, struct error
  * other table and no extent. WHAT names it in the message: a string literal. */
 int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r,
                        const char *what, struct error *err);
+/* Of a stream: the disk has, or has at least, so many bytes.  Stored with what is taken or
+ * sealed next. */
+void journal_map_resize (struct journal_map *m, uint64_t virtual_size);
 /* Of a stream: how many guest bytes there are, how many of them are zeros, and how many host
  * bytes they take, as far as its tables tell; stored with the next piece. */
 void journal_map_totals (struct journal_map *m, uint64_t guest, uint64_t zeros,

@@ -131,6 +131,21 @@ journal_map_keep (struct journal_map *m, size_t *n)
 }
 
 void
+journal_map_resize (struct journal_map *m, uint64_t virtual_size)
+{
+  m->virtual_size = virtual_size;
+  m->resized = true;
+}
+
+int
+map_put_size (struct journal_map *m, struct error *err)
+{
+  return m->resized ? sql_run (&m->j->sql, SQL_IMPORT_RESIZE, err, "ii", m->no,
+                               (int64_t)m->virtual_size)
+                    : 0;
+}
+
+void
 journal_map_stop_when (struct journal_map *m, const atomic_bool *stop)
 {
   m->stop = stop;
@@ -389,8 +404,9 @@ journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r, c
   if (sqlite3_errcode (m->stage.db) % 256 != SQLITE_CONSTRAINT)
     return -1;
   return fail (err, ERR_IMAGE_MALFORMED,
-               "%.512s: two tables (one is the %s) share host offset %" PRIu64
-               "; the image is damaged: get a good copy of it",
+               "%.512s: two parts of the disk have one and the same %s, at host offset %" PRIu64
+               ": what a guest wrote to one of them changed the other; get a good copy of the "
+               "image, or, if it is right, write it anew with qemu-img convert -O qcow2",
                m->layer[layer].url, what, r.at.v);
 }
 

@@ -50,6 +50,7 @@ struct journal_map {
   struct sql stage;
   int64_t no;
   uint64_t virtual_size;
+  bool resized; /* the import's row may have another size */
   unsigned layers;
   struct staged_layer layer[JOURNAL_LAYERS_MAX];
   bool stream, keep_holes, hash_image;
@@ -105,6 +106,9 @@ void map_grow_segment (struct segment *seg, const struct extent *e);
 void map_digest_start (struct digest *d, uint64_t virtual_size, unsigned layers,
                        const uint64_t *segment_size);
 void map_digest_add (struct digest *d, const struct extent *e);
+
+/* Into the import's row, in the transaction of what is stored. */
+int map_put_size (struct journal_map *m, struct error *err);
 
 /* Of a stream: put everything that is not taken yet into segments. */
 int map_take_rest (struct journal_map *m, struct error *err);

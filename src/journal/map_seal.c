@@ -229,7 +229,9 @@ put_seal (struct seal *s, const uint8_t digest[DIGEST_SIZE], struct error *err)
 
   if (tx_begin_of (j, s->m->no, DURABLE, err) == -1)
     return -1;
-  r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibiii", s->m->no, (int64_t)s->segments,
+  r = map_put_size (s->m, err);
+  if (r == 0)
+    r = sql_run (&j->sql, SQL_IMPORT_SEAL, err, "iiiiiiibiii", s->m->no, (int64_t)s->segments,
                (int64_t)s->extents, (int64_t)s->zero_runs, (int64_t)s->guest_total,
                (int64_t)s->need_max, (int64_t)s->image_total, digest, (size_t)DIGEST_SIZE,
                wall_ms (), (int64_t)s->m->hash_image, (int64_t)s->zero_total);

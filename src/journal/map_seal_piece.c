@@ -101,7 +101,8 @@ store (struct take *t, struct error *err)
   struct sql *s = &m->j->sql;
 
   m->rows.n = 0; /* of one that failed */
-  if (each_pending (t, store_row, err) == -1 || map_put_segment (m, &t->seg, err) == -1
+  if (map_put_size (m, err) == -1 || each_pending (t, store_row, err) == -1
+      || map_put_segment (m, &t->seg, err) == -1
       || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiiiii", m->no, (int64_t)t->seg.ord,
                   (int64_t)t->seg.extents,
                   (int64_t)max_u64 (m->totals.guest, m->handed.guest + t->seg.guest_bytes),

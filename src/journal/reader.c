@@ -85,8 +85,12 @@ journal_reader_open (struct journal_reader **out, const char *path, int64_t no,
 static int
 check_on_disk (struct journal_reader *r, const struct extent *e, struct error *err)
 {
-  if (guest_range_within ((struct guest_range){ e->guest, e->len }, r->disk)
-      && e->layer < r->layers)
+  struct guest_range guest = { e->guest, e->len };
+
+  /* of a stream it may have grown since */
+  if (!guest_range_within (guest, r->disk) && know_disk (r, err) == -1)
+    return -1;
+  if (guest_range_within (guest, r->disk) && e->layer < r->layers)
     return 0;
   return record_corrupt (&r->sql, "a part of the map lies beyond the disk", err);
 }

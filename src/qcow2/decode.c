@@ -7,8 +7,12 @@
 #include <inttypes.h>
 #include <libdeflate.h>
 #include <stdlib.h>
+#if HAVE_ZLIB
+#include <zlib.h>
+#endif
 #include <zstd.h>
 
+#include "base/bytes.h"
 #include "qcow2/layout.h"
 
 #define DAMAGED "the image is damaged, ask for a sound one"
@@ -65,17 +69,44 @@ refuse (const struct qcow2_decoder *d, host_off at, size_t stored, const char *w
                stored, d->compression == QCOW2_ZSTD ? "zstd" : "deflate", why);
 }
 
+/* A stream that goes on behind its cluster, whole or not: its first bytes are the cluster.
+ * libdeflate wants room for all of it, or says nothing of what it has; zlib stops there. */
+static bool
+inflate_begin (const struct qcow2_decoder *d, const uint8_t *in, size_t stored, uint8_t *out)
+{
+#if HAVE_ZLIB
+  z_stream z = { .next_in = (Bytef *)(uintptr_t)in,
+                 .avail_in = (uInt)stored,
+                 .next_out = out,
+                 .avail_out = (uInt)d->cluster_size };
+  int rc;
+
+  if (inflateInit2 (&z, -MAX_WBITS) != Z_OK)
+    return false;
+  rc = inflate (&z, Z_FINISH);
+  inflateEnd (&z);
+  return (rc == Z_STREAM_END || rc == Z_BUF_ERROR) && z.avail_out == 0;
+#else
+  (void)d;
+  (void)in;
+  (void)stored;
+  (void)out;
+  return false;
+#endif
+}
+
 /* The stream ends where its last block does; what is behind it is padding, or the next
- * cluster's stream, and is not looked at.  Were there one byte more than a cluster, libdeflate
- * would want room for it and fail. */
+ * cluster's stream, and is not looked at. */
 static int
-inflate (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored, uint8_t *out,
-         struct error *err)
+decode_deflate (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
+                uint8_t *out, struct error *err)
 {
   size_t in_used, out_used = 0;
   enum libdeflate_result rc = libdeflate_deflate_decompress_ex (
       d->deflate, in, stored, out, d->cluster_size, &in_used, &out_used);
 
+  if (rc != LIBDEFLATE_SUCCESS && inflate_begin (d, in, stored, out))
+    return 0;
   if (rc == LIBDEFLATE_INSUFFICIENT_SPACE)
     return refuse (d, at, stored, "it decodes to more than one cluster, or it is cut", err);
   if (rc != LIBDEFLATE_SUCCESS)
@@ -92,12 +123,6 @@ enum {
   FRAME_WINDOW_LOG_MIN = 10,
   FRAME_WINDOW_LOG_MAX = 27 /* zstd's own default, and so qemu's */
 };
-
-static uint32_t
-load_le32 (const uint8_t *p)
-{
-  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 /* Why the frame at IN is not decoded, NULL if it may be.  Frames of zstd before 0.8 are not
  * read: no writer of qcow2 ever made them, and their decoders are old code. */
@@ -158,7 +183,7 @@ qcow2_decode (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t st
 {
   switch (d->compression) {
   case QCOW2_DEFLATE:
-    return inflate (d, at, in, stored, out, err);
+    return decode_deflate (d, at, in, stored, out, err);
   case QCOW2_ZSTD:
     return unzstd (d, at, in, stored, out, err);
   }

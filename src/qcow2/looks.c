@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/bytes.h"
 #include "qcow2/layout.h"
 
 struct signature {
@@ -117,6 +118,50 @@ qcow2_raw_disk (const uint8_t *raw, size_t n)
   return find (disks, sizeof disks / sizeof disks[0], raw, n);
 }
 
+/* The backup GPT is the last sector. */
+static uint64_t
+gpt_needs (const uint8_t *raw, size_t n)
+{
+  uint64_t sector, last;
+
+  for (sector = SECTOR; sector <= 4096; sector *= 8) {
+    if (n < sector + 40 || memcmp (raw + sector, "EFI PART", 8) != 0)
+      continue;
+    last = load_le64 (raw + sector + 32);
+    return last < INT64_MAX / sector ? (last + 1) * sector : 0;
+  }
+  return 0;
+}
+
+/* Of an ISO image that can be booted from a disk it tells nothing. */
+static uint64_t
+mbr_needs (const uint8_t *raw, size_t n)
+{
+  uint64_t needs = 0;
+  size_t i;
+
+  if (n < SECTOR || raw[510] != 0x55 || raw[511] != 0xaa
+      || (n >= 32774 && memcmp (raw + 32769, "CD001", 5) == 0))
+    return 0;
+  for (i = 446; i < 510; i += 16) {
+    uint64_t end = (uint64_t)load_le32 (raw + i + 8) + load_le32 (raw + i + 12);
+
+    if ((raw[i] & 0x7f) != 0) /* no partition table: a file system's own boot sector */
+      return 0;
+    if (raw[i + 4] != 0 && raw[i + 4] != 0xee)
+      needs = max_u64 (needs, end * SECTOR);
+  }
+  return needs;
+}
+
+uint64_t
+qcow2_raw_needs (const uint8_t *raw, size_t n)
+{
+  uint64_t gpt = gpt_needs (raw, n);
+
+  return gpt > 0 ? gpt : mbr_needs (raw, n);
+}
+
 /* NULL: it is nothing that is known. */
 static const char *
 known_as (const uint8_t *raw, size_t n)
@@ -131,10 +176,12 @@ known_as (const uint8_t *raw, size_t n)
   return what != NULL ? what : find (others, sizeof others / sizeof others[0], raw, n);
 }
 
+/* A partition table at its place says more than a first byte. */
 bool
 qcow2_may_be_raw (const uint8_t *raw, size_t n)
 {
-  return known_as (raw, n) == NULL;
+  return qcow2_other_format (raw, n) == NULL
+         && (qcow2_raw_disk (raw, n) != NULL || known_as (raw, n) == NULL);
 }
 
 const char *

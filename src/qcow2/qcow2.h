@@ -92,6 +92,9 @@ const char *qcow2_other_trailer (const uint8_t last[SECTOR]);
 /* The partition table or file system that shows that it is a raw disk, or NULL; all that is
  * looked at is in the first QCOW2_LOOK bytes. */
 const char *qcow2_raw_disk (const uint8_t *raw, size_t n);
+/* How many bytes that disk has at least, by the partition table in its first N bytes; 0: not
+ * known. */
+uint64_t qcow2_raw_needs (const uint8_t *raw, size_t n);
 /* What N bytes that are no qcow2 header look like, in words, never NULL. */
 const char *qcow2_looks_like (const uint8_t *raw, size_t n);
 /* Nothing shows that it is anything else. */
@@ -131,6 +134,7 @@ void qcow2_active_disk (const struct qcow2_header *h, struct qcow2_disk *out);
 /* An entry of the snapshot table. */
 struct qcow2_snapshot {
   struct qcow2_disk disk; /* its own virtual size, from its extra data, else the active one's */
+  struct error l1_wrong;  /* code ERR_NONE: its L1 table can be read */
   uint64_t entry_at, entry_end; /* without its padding */
   char id[64];                  /* cut, escaped: for people */
   char name[256];
@@ -175,8 +179,8 @@ typedef int (*qcow2_emit) (void *ctx, const struct extent *e, struct error *err)
  * emit every guest byte they cover (cut at the virtual size), neighbours that are stored alike
  * merged.  layer is 0 in what is emitted.  HOLE is emitted for what is not allocated.  Stored
  * bytes are inside the file and clear of this table and of what the header places; that they
- * are clear of all other tables is for the caller to see.  A compressed cluster that the end
- * of the file cuts by less than a sector is emitted with what is really there. */
+ * are clear of all other tables is for the caller to see.  Of a compressed cluster that
+ * reaches over the end of the file what is really there is emitted. */
 int qcow2_l2_walk (const struct qcow2_header *h, const struct qcow2_disk *disk, uint64_t l1_idx,
                    host_off l2_at, uint64_t first, const uint8_t *raw, size_t n,
                    qcow2_emit emit, void *ctx, struct error *err);
@@ -193,8 +197,9 @@ int qcow2_decoder_new (struct qcow2_decoder **out, enum qcow2_compression compre
 void qcow2_decoder_close (struct qcow2_decoder *d);
 
 /* Decode one compressed cluster ("Compressed Clusters Descriptor"): from STORED bytes at IN
- * exactly CLUSTER_SIZE bytes to OUT.  Padding behind the stream is fine, more output than one
- * cluster is not; zstd may be several frames, also skippable ones.  AT is for the message. */
+ * exactly CLUSTER_SIZE bytes to OUT.  Padding behind the stream is fine, and so is a deflate
+ * stream that goes on behind the cluster, of which the rest is not looked at; zstd may be
+ * several frames, also skippable ones.  AT is for the message. */
 int qcow2_decode (struct qcow2_decoder *d, host_off at, const uint8_t *in, size_t stored,
                   uint8_t *out, struct error *err);
 

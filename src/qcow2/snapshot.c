@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * snapshot: the entries of the "Snapshot table".  Every one is checked, whether it is imported
- * or not: a table that does not parse says that the image is damaged.
+ * or not: a table that does not parse says that the image is damaged.  But where the L1 table
+ * of a snapshot lies matters to whoever wants that one only.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -129,8 +130,10 @@ qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8_t *
   s.date_s = load_be32 (raw + SNAP_DATE_S);
   s.date_ns = load_be32 (raw + SNAP_DATE_NS);
   s.vm_clock_ns = load_be64 (raw + SNAP_VM_CLOCK);
-  if (unpack_extra (h, &s, raw, extra_len, err) == -1 || place_l1 (h, &s, raw, err) == -1)
+  if (unpack_extra (h, &s, raw, extra_len, err) == -1)
     return -1;
+  s.l1_wrong.code = ERR_NONE;
+  place_l1 (h, &s, raw, &s.l1_wrong);
   escape_text (s.id, sizeof s.id, s.raw_id, s.raw_id_len);
   escape_text (s.name, sizeof s.name, s.raw_name, s.raw_name_len);
   s.entry_end = at.v + len;

@@ -29,14 +29,13 @@ qcow2_l1_parse (const struct qcow2_header *h, const struct qcow2_disk *disk, uin
     const char *other;
 
     l2[i].v = off;
-    if (entry == 0)
+    if ((entry & ~ENTRY_COPIED) == 0) /* nothing there, whatever its flag says */
       continue;
-    if ((entry & L1_RESERVED) != 0 || off == 0 || !is_aligned (off, h->cluster_size))
+    if ((entry & L1_RESERVED) != 0 || !is_aligned (off, h->cluster_size))
       return fail (err, ERR_IMAGE_MALFORMED,
                    "L1 entry %" PRIu64 " at byte %" PRIu64 " is 0x%016" PRIx64 ": %s; " DAMAGED,
                    idx, at, entry,
                    (entry & L1_RESERVED) != 0 ? "reserved bits are set"
-                   : off == 0                 ? "a table at offset 0"
                                               : "not aligned to the cluster size");
     if (!host_range_within (used, h->file_len))
       return fail (err, ERR_IMAGE_TRUNCATED,
@@ -196,8 +195,8 @@ add_part (struct walk *w, const struct cluster *c, enum extent_kind kind, uint64
   return add (w, &e);
 }
 
-/* How many bytes a descriptor covers is told in sectors; where the file ends within the last
- * of them, what is there is all. */
+/* How many bytes a descriptor covers is told in sectors, and writers may be generous; where the
+ * file ends before, what is there is all, and whether it suffices its decoder will tell. */
 static int
 add_compressed (struct walk *w, const struct cluster *c)
 {
@@ -211,7 +210,7 @@ add_compressed (struct walk *w, const struct cluster *c)
     return refuse (w, c, ERR_IMAGE_MALFORMED, "compressed and marked as copied");
   if (off >> 56 != 0)
     return refuse (w, c, ERR_IMAGE_MALFORMED, "its offset is larger than any file");
-  if (off >= w->h->file_len || off + stored - min_u64 (off + stored, w->h->file_len) >= SECTOR)
+  if (off >= w->h->file_len)
     return refuse (w, c, ERR_IMAGE_TRUNCATED, "its compressed data ends beyond the image");
   e.host.v = off;
   e.stored = min_u64 (stored, w->h->file_len - off);

@@ -144,6 +144,12 @@ refuse_small (const struct target_place *p, int fd, uint64_t virtual_size, struc
                p->shown, size, virtual_size);
 }
 
+int
+target_device_fits (const struct target *t, uint64_t size, struct error *err)
+{
+  return refuse_small (&t->place, t->fd, size, err);
+}
+
 static int
 refuse_signature (const struct target_place *p, blkid_probe probe, struct error *err)
 {

@@ -44,6 +44,12 @@ refuse_small (const struct target_place *p, const struct nbd_facts *f, uint64_t 
                p->shown, f->size, virtual_size);
 }
 
+int
+target_export_fits (const struct target *t, uint64_t size, struct error *err)
+{
+  return refuse_small (&t->place, export_facts (t->nbd), size, err);
+}
+
 static int
 refuse_facts (const struct target_place *p, const struct nbd_facts *f, struct error *err)
 {

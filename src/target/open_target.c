@@ -39,6 +39,7 @@ target_new (const struct target_spec *spec, struct error *err)
   }
   t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
+  pthread_mutex_init (&t->file.lock, NULL);
   t->virtual_size = spec->virtual_size;
   t->file.size = target_file_size (spec);
   t->file.may_grow = spec->file.may_grow;
@@ -60,6 +61,7 @@ target_close (struct target *t)
   target_head_close (t->head);
   free (t->amends);
   pthread_mutex_destroy (&t->behind.lock);
+  pthread_mutex_destroy (&t->file.lock);
   free (t);
 }
 
@@ -295,6 +297,27 @@ bool
 target_reads_zero (const struct target *t)
 {
   return t->reads_zero;
+}
+
+int
+target_resize (struct target *t, uint64_t size, struct error *err)
+{
+  switch (t->place.kind) {
+  case TARGET_FILE:
+    if (target_file_resize (t, size, err) == -1)
+      return -1;
+    return target_identify (t, err);
+  case TARGET_BLOCK:
+    if (target_device_fits (t, size, err) == -1)
+      return -1;
+    break;
+  case TARGET_NBD:
+    if (target_export_fits (t, size, err) == -1)
+      return -1;
+    break;
+  }
+  t->virtual_size = size;
+  return 0;
 }
 
 void

@@ -90,10 +90,11 @@ struct target_raw {
 struct target {
   struct target_place place;
   struct target_identity id;
-  uint64_t virtual_size;
+  _Atomic uint64_t virtual_size;
   struct {
-    uint64_t size; /* of it no byte beyond is read or written */
-    bool may_grow; /* see target_spec */
+    _Atomic uint64_t size; /* of it no byte beyond is read or written */
+    pthread_mutex_t lock;  /* it has that size */
+    bool may_grow;         /* see target_spec */
   } file;
   struct nbd_export *nbd; /* NULL: there is a descriptor */
   int fd;                 /* the locks hang on its open file description */
@@ -149,6 +150,7 @@ int target_file_open_whole (struct target *t, const struct target_spec *spec, bo
                             struct error *err);
 /* T21: refused if it was cut or grown, or is not the file that goes by its name any more. */
 int target_file_check (struct target *t, struct error *err);
+int target_file_resize (struct target *t, uint64_t size, struct error *err);
 int target_file_finish (struct target *t, struct error *err);
 /* The file that goes by the target's name must not be the disk of a running machine. */
 int target_file_refuse_locked (const struct target_place *p, struct error *err);
@@ -171,6 +173,8 @@ bool target_device_is_on (dev_t inner, dev_t outer);
 int target_device_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);
 enum device_open { DEVICE_NEW, DEVICE_AGAIN, DEVICE_READ };
+/* Has it room for so many bytes? */
+int target_device_fits (const struct target *t, uint64_t size, struct error *err);
 int target_device_open (struct target *t, const struct target_spec *spec, enum device_open how,
                         struct error *err);
 int target_device_finish (struct target *t, struct error *err);
@@ -178,6 +182,7 @@ int target_device_finish (struct target *t, struct error *err);
 /* export.c */
 int target_export_preflight (const struct target_spec *spec, const struct target_place *p,
                              struct error *err);
+int target_export_fits (const struct target *t, uint64_t size, struct error *err);
 int target_export_open (struct target *t, const struct target_spec *spec, enum device_open how,
                         struct error *err);
 /* As target_marked_by. */

@@ -197,12 +197,12 @@ make_part (struct target *t, bool renew, struct error *err)
 }
 
 static int
-reserve (struct target *t, struct error *err)
+reserve (struct target *t, uint64_t from, uint64_t to, struct error *err)
 {
   int r;
 
   do
-    r = fallocate (t->fd, 0, 0, (off_t)t->file.size);
+    r = fallocate (t->fd, 0, (off_t)from, (off_t)(to - from));
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 0;
@@ -210,30 +210,59 @@ reserve (struct target *t, struct error *err)
     return fail (err, ERR_TARGET_REFUSED,
                  "%s: the file system cannot reserve space; leave --preallocate away",
                  t->place.shown);
-  return fail_errno (err,
-                     errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED,
-                     errno, "%s: %" PRIu64 " bytes cannot be reserved; make room there",
-                     t->place.shown, t->file.size);
+  return fail_errno (
+      err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
+      "%s: %" PRIu64 " bytes cannot be reserved; make room there", t->place.shown, to - from);
 }
 
 static int
-size_part (struct target *t, const struct target_spec *spec, struct error *err)
+set_size (struct target *t, uint64_t size, struct error *err)
 {
   int r;
 
-  if (t->file.size > INT64_MAX)
+  if (size > INT64_MAX)
     return fail (err, ERR_TARGET_REFUSED, "%s: no file can have %" PRIu64 " bytes",
-                 t->place.shown, t->file.size);
+                 t->place.shown, size);
   do
-    r = ftruncate (t->fd, (off_t)t->file.size);
+    r = ftruncate (t->fd, (off_t)size);
   while (r == -1 && errno == EINTR);
   if (r == -1)
     return fail_errno (
         err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
         "%s: the file system there cannot hold a file of %" PRIu64 " bytes; choose another",
-        t->place.shown, t->file.size);
+        t->place.shown, size);
+  return 0;
+}
+
+static int
+size_part (struct target *t, const struct target_spec *spec, struct error *err)
+{
+  if (set_size (t, t->file.size, err) == -1)
+    return -1;
   t->preallocated = spec->preallocate;
-  return spec->preallocate && t->file.size > 0 ? reserve (t, err) : 0;
+  return spec->preallocate && t->file.size > 0 ? reserve (t, 0, t->file.size, err) : 0;
+}
+
+/* Where it is to be larger than the disk, it is already. */
+int
+target_file_resize (struct target *t, uint64_t size, struct error *err)
+{
+  uint64_t before = t->file.size, after = before > t->virtual_size ? before : size;
+  int r = target_usable (t, err) == -1 || refuse_limit (&t->place, after, err) == -1 ? -1 : 0;
+
+  if (r == 0 && t->in_place)
+    return check_in_place (&t->place, size, err);
+  pthread_mutex_lock (&t->file.lock);
+  if (r == 0 && after != before)
+    r = set_size (t, after, err);
+  if (r == 0 && t->preallocated && after > before)
+    r = reserve (t, before, after, err);
+  if (r == 0) {
+    t->file.size = after;
+    t->virtual_size = size;
+  }
+  pthread_mutex_unlock (&t->file.lock);
+  return r;
 }
 
 /* Best effort: without extended attributes inode and generation identify it. */
@@ -337,21 +366,27 @@ int
 target_file_check (struct target *t, struct error *err)
 {
   const char *name = t->in_place || t->in_its_place ? t->place.name : t->place.part;
+  uint64_t size;
   struct stat mine;
+  bool named;
 
-  if (!is_named (t, name, &mine))
+  pthread_mutex_lock (&t->file.lock);
+  named = is_named (t, name, &mine);
+  size = t->file.size;
+  pthread_mutex_unlock (&t->file.lock);
+  if (!named)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s was removed, renamed or replaced meanwhile; put it back, then resume",
                  t->place.shown);
   if (!S_ISREG (mine.st_mode))
     return fail (err, ERR_TARGET_CHANGED, "%s is no regular file any more; put it back",
                  t->place.shown);
-  if ((uint64_t)mine.st_size != t->file.size)
+  if ((uint64_t)mine.st_size != size)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s has %" PRIu64 " bytes instead of %" PRIu64
                  ": it was cut or grown by someone else; give it back its size, or begin anew: "
                  "resume --restart, or start --force where it was complete",
-                 t->place.shown, (uint64_t)mine.st_size, t->file.size);
+                 t->place.shown, (uint64_t)mine.st_size, size);
   return 0;
 }
 
@@ -416,13 +451,29 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
                part_shown (p, part));
 }
 
+/* It was made larger before the journal knew, or the power failed meanwhile: so it is made as
+ * large as the journal has it, unless what is committed of it is gone. */
+static int
+resize_known (struct target *t, const struct target_spec *spec, struct error *err)
+{
+  struct stat mine;
+  struct marker m;
+
+  if (!spec->file.grows || fstat (t->fd, &mine) == -1
+      || (uint64_t)mine.st_size < spec->file.least || !target_marker_look (t->fd, &m)
+      || !target_is_ours (spec, &m))
+    return 0;
+  return set_size (t, t->file.size, err);
+}
+
 /* The marker tells, wherever the file was moved or copied to; without one, what was recorded.
  */
 static int
 reopen_known (struct target *t, const struct target_spec *spec,
               const struct target_identity *recorded, struct error *err)
 {
-  if (target_file_check (t, err) == -1 || target_recognise (t, spec, recorded->text, err) == -1)
+  if (resize_known (t, spec, err) == -1 || target_file_check (t, err) == -1
+      || target_recognise (t, spec, recorded->text, err) == -1)
     return -1;
   if (t->claim.marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
     return -1;

@@ -62,7 +62,9 @@ struct target_spec {
     /* of a file, in the end: larger, or shorter by less than a sector, which is zeros then; of
      * all else what it has at least; 0: as virtual_size */
     uint64_t size;
-    bool may_grow; /* a finished one: a guest that uses it makes it longer */
+    bool may_grow;  /* a finished one: a guest that uses it makes it longer */
+    bool grows;     /* virtual_size is how far the disk is known: see target_resize */
+    uint64_t least; /* then a file that has fewer bytes than that was cut */
   } file;
   const char *import_uuid;  /* whose it is: in the marker, and in an attribute of a file */
   int64_t begun_at;         /* ms since 1970, for the marker */
@@ -175,6 +177,10 @@ bool target_reads_zero (const struct target *t);
 /* --restart: the target holds what was written, so that no longer reads as zeros; and a journal
  * of before has nothing to go on with: target_claim comes again. */
 void target_begin_anew (struct target *t);
+
+/* How large the disk is, was not known: it has SIZE bytes, or at least these.  From the thread
+ * that opened it; others may write meanwhile.  Its identity changes with its size. */
+int target_resize (struct target *t, uint64_t size, struct error *err);
 
 /* Loops over short writes, EINTR and EAGAIN (T5).  Never beyond virtual_size.  Write-back
  * begins at once, and soon the page cache forgets what was written. */

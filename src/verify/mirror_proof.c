@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * mirror_proof: what a mirror must have in common with the image before its bytes are used: all
- * tables, and some of the data.  Says which ranges; whether they are the same is for the source
- * to find out.
+ * tables, and some of the data; of a raw one, which has no tables, more of that.  Says which
+ * ranges; whether they are the same is for the source to find out.
  */
 #include "verify/verify.h"
 
 #include <stdlib.h>
 
 enum { MIRROR_SAMPLES = 12, MIRROR_SAMPLE = 65536 };
+
+/* How many bytes of the I-th sampled segment.  Tables tell nearly any image from another; where
+ * there are none, the first of the segments, the middle and the last are compared as a whole.
+ */
+static uint64_t
+sample_len (const struct verify_spec *v, const struct segment *seg, uint64_t i)
+{
+  bool whole = i == 0 || i == MIRROR_SAMPLES / 2 || i == MIRROR_SAMPLES - 1;
+
+  return v->image->layers[0].raw && whole ? seg->need.len
+                                          : min_u64 (seg->need.len, MIRROR_SAMPLE);
+}
 
 /* The beginnings of a dozen segments, the last one among them: more than as many bytes in one
  * place would tell. */
@@ -29,7 +41,7 @@ note_samples (const struct verify_spec *v, struct error *err)
 
     if (journal_segments (reader, ord, &seg, 1, &n, err) == -1)
       return -1;
-    seg.need.len = min_u64 (seg.need.len, MIRROR_SAMPLE);
+    seg.need.len = sample_len (v, &seg, i);
     if (n == 1 && seg.layer == 0 && image_note_table (v->image, seg.need, err) == -1)
       return -1;
   }

@@ -62,7 +62,7 @@ while read -r name test point; do
   [ "${QIMPORT_TEST_LONG:-0}" = 0 ] || libs=$scratch/$name/.libs
   case $point in *device*) states="0 0 20" ;; *) states="0 20 0" ;; esac
   LD_LIBRARY_PATH=$libs QIMPORT_TEST_LONG=0 QIMPORT_TEST_PROGRAM=$program \
-    QIMPORT_TEST_STATES=$states QIMPORT_TEST_CUTS=100 top_builddir=${libs%/.libs} \
+    QIMPORT_TEST_STATES=$states QIMPORT_TEST_CUTS=200 top_builddir=${libs%/.libs} \
     sh "$(ls "$top_srcdir"/tests/durability/"$test" "$top_srcdir"/tests/flow/"$test" 2>/dev/null)" >"$scratch/tap" 2>&1 </dev/null
   if grep -q '^1\.\.0 # SKIP' "$scratch/tap"; then
     echo "ok $said # SKIP $(sed -n 's/^1\.\.0 # SKIP //p' "$scratch/tap")"

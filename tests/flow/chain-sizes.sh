@@ -43,6 +43,9 @@ layer () {
   # shellcheck disable=SC2086
   qemu-img create -q -u -f "$3" $o ${4:+-b "$4" -F "$5"} "$1" $(($2 * 512)) || bail "qemu-img create $1"
   write_some "$3" "$1" "$2"
+  [ "$1 $3" = "l3 raw" ] || return 0
+  random_below 512 # of its last sector not every byte is there, mostly
+  truncate -s "-$random" "$1"
 }
 
 # chain SIZES BASE-FORMAT [UNDER]: l0 over l1 over l2 over l3, of these sizes, and over UNDER

@@ -69,6 +69,33 @@ with_mirror "rescues a first URL that is dead" 'status,404' ''
 with_mirror "rescues a first URL that dies" 'status,410@7-' ''
 
 
+# ---- of a raw image
+
+# raw_mirror FILE WHAT: with another ETag, or the one it has
+raw_mirror () {
+  cp "$1" "$image.of-mirror"
+  image=$image.of-mirror
+  liar
+  image=$expected
+  afresh
+  echo slow,1000000 >"$raw_control"
+  echo 'etag,"m"' >"$control"
+  run qimport start --format raw --mirror "$url" "$raw" "$disk"
+  exits 0 "a mirror $2"
+  assert_identical "$disk" "$expected" "  every byte is right"
+}
+head -c 24M /dev/urandom >"$scratch/raw"
+qcow2=$image image=$scratch/raw qcow2_disk=$expected expected=$scratch/raw
+liar
+raw=$url raw_control=$control
+raw_mirror "$expected" "of the same raw image, with another ETag"
+check "  is used" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*in use: the same tables and samples"' - "$disk"
+cp "$expected" "$scratch/other"
+printf xxxx | dd of="$scratch/other" bs=1 seek=500000 conv=notrunc status=none
+raw_mirror "$scratch/other" "of one with another byte in the middle of its first piece"
+check "  the log says why it is not used" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*not used"' - "$disk"
+image=$qcow2 expected=$qcow2_disk
+
 # ---- what came of each
 
 # counted URL: "REQUESTS BYTES FAILURES", by the last of the events that count

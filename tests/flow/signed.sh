@@ -102,6 +102,41 @@ exits 4 "resumed with another checksum: 4"
 is "$(qimport receipt "$disk" | jq -r '[.verification.signed_by, .verification.checksum_from] | join (" ")')" " option" \
   "  which nobody signed"
 
+# A resume may be told of the publisher, and one that begins anew asks what was asked before.
+begun () { # OPTION...
+  afresh
+  run qimport start -q --limit-rate 1M --max-time 1 "$@" "$url" "$disk"
+  [ "$rc" = 3 ] || not_ok "interrupted" "exit status $rc"
+}
+goes_on () { # SENTENCE OPTION...
+  what=$1
+  shift
+  run qimport resume -q --limit-rate 0 "$@" "$disk"
+  exits 0 "$what: 0"
+  is "$(qimport receipt "$disk" | jq -r .verification.signed_by)" "$publisher" "  it is signed"
+}
+begun
+goes_on "signed as is said at the resume only" --checksums "$sums" --signed-by "$scratch/publisher.gpg"
+begun
+run qimport resume -q --limit-rate 0 --checksums "$sums" --signed-by "$scratch/stranger.gpg" "$disk"
+exits 4 "and not signed by those: 4"
+cp "$image" "$site/latest.qcow2"
+sed 's/ disk/ latest/; s/(disk/(latest/' "$scratch/text" >"$scratch/of-latest"
+rm -f "$site/LATEST"
+sign publisher --output "$site/LATEST" --clear-sign "$scratch/of-latest"
+image_url=$url url=$serve_url/latest.qcow2
+begun --checksums "$serve_url/LATEST" --signed-by "$scratch/publisher.gpg"
+qemu-img convert -q -f raw -O qcow2 -o cluster_size=32K "$expected" "$site/latest.qcow2"
+sed "s/[0-9a-f]\{64\}/$(sha256sum <"$site/latest.qcow2" | cut -d' ' -f1)/" "$scratch/of-latest" >"$scratch/of-newest"
+rm "$site/LATEST"
+sign publisher --output "$site/LATEST" --clear-sign "$scratch/of-newest"
+run qimport resume -q --limit-rate 0 "$disk"
+exits 4 "an image that is another one now: 4"
+cd / && goes_on "begun anew it is what is published now" --restart
+cd "$OLDPWD"
+assert_identical "$disk" "$expected" "  and it is right"
+url=$image_url
+
 # ---- detached
 
 printf '%s  disk.qcow2\n' "$right" >"$site/SUMS"

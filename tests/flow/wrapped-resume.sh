@@ -74,6 +74,18 @@ for tool in xz gzip 'zstd -q' bzip2; do
   ends "$name, killed three times" 105
 done
 
+# a raw disk, which is not known to be as large as it is before all of it came
+within=$raw raw=$expected
+for tool in 'xz -0' gzip 'zstd -q' 'bzip2 -1'; do
+  name=${tool%% *}
+  "$QIMPORT" --version | grep -qw "$name" || continue
+  wrap "$tool" "$name"
+  serve_slowly 4000000
+  killed '40 55 70'
+  ends "raw in $name, killed three times" 105
+done
+raw=$within
+
 wrap "zstd -q" zst
 serve_slowly 4000000
 killed 60

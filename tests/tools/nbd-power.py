@@ -5,9 +5,9 @@
     nbd-power.py --program QIMPORT --image IMAGE --guest RAW --room DIR [--cuts N] [--seed S]
                  [--lanes N]
 
-Each cut is one of four kinds in turn: the server comes back and the import goes on, or the import
-is killed with it and ensured again; and a FLUSH covers all connections, or (and then the server
-says so) its own only.  Every disk must be right in the end.  Prints a line for each that is not,
+The kinds of cuts take turns: the server comes back and the import goes on, or the import is killed
+with it and ensured again; a FLUSH covers all connections (and the server says so), or its own only;
+the export is the only target, or one of two, behind a file.  Every disk must be right in the end.  Prints a line for each that is not,
 and at the end "N cuts, N came back, N died, N requests, N wrong"; ends with 1 if any is wrong."""
 
 import argparse
@@ -42,13 +42,14 @@ class Lane(threading.Thread):
         self.came_back = self.died = self.wrong = self.requests = 0
         os.mkdir(self.room)
 
-    def qimport(self, command):
+    def qimport(self, command, *before):
         uri = f"nbd+unix:///?socket={self.socket}"
         journal = os.path.join(self.room, "journal.db")
-        words = ["-q", "--commit-interval", "0.05", "--retry-time", "20", "--journal", journal]
+        words = ["-q", "--commit-interval", "0.05", "--limit-rate", "10M", "--retry-time", "20",
+                 "--journal", journal]
         with open(os.path.join(self.room, "said"), "ab") as said:
             return subprocess.Popen(
-                [self.args.program, command, *words, self.args.image, uri],
+                [self.args.program, command, *words, self.args.image, *before, uri],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said)
 
     def power_on(self, cut, again, shared):
@@ -83,10 +84,11 @@ class Lane(threading.Thread):
         with open(os.path.join(self.room, "said"), encoding="utf-8") as f:
             print(f"{what}: exit status {status}, disk {'right' if right else 'WRONG'}: {f.read()}")
 
-    def cut(self, at, again, shared):
+    def cut(self, at, again, shared, beside):
         self.new_room()
         server = self.power_on(at, again, shared)
-        program = self.qimport("start")
+        before = [os.path.join(self.room, "beside")] if beside else []
+        program = self.qimport("start", *before)
         if again:
             self.came_back += 1
             status = program.wait(PATIENCE)
@@ -100,14 +102,15 @@ class Lane(threading.Thread):
             server = self.power_on(0, False, shared)
             status = self.qimport("ensure").wait(PATIENCE)
         server.stop()
-        self.judge(status, f"cut at {at}, again {again}, shared {shared}")
+        self.judge(status, f"cut at {at}, again {again}, shared {shared}, beside {beside}")
 
     def run(self):
         requests = [self.whole(shared) for shared in (False, True)]
         self.requests = max(requests)
         for n in self.cuts:
             shared = n // 2 % 2 == 1
-            self.cut(1 + self.random.randrange(requests[shared]), n % 2 == 0, shared)
+            at = 1 + self.random.randrange(requests[shared])
+            self.cut(at, n % 2 == 0, shared, n % 3 == 2)
 
 
 def main():

@@ -157,6 +157,9 @@ test_each_gets_the_disk_and_its_commits (void **state)
   assert_int_equal (s->imp.now.segments_committed, s->imp.segments);
   assert_int_equal (s->imp.now.guest_committed, sc->f->imp.now.guest_committed);
   assert_int_equal (s->imp.now.target_epoch, target_mark (s->target).epoch);
+  /* each commit of either followed a sync of its own (J1) */
+  assert_int_equal (s->imp.now.target_epoch, sc->f->imp.now.target_epoch);
+  assert_true (s->imp.now.target_epoch > 1);
   same_rows (sc, sc->f->imp.no, s->imp.no);
   must (sc, target_finish (s->target, &sc->err));
   must (sc, journal_complete (sc->f->j, s->imp.no, "", &sc->err));

@@ -234,6 +234,25 @@ a_server_of_a_chain_honours_ranges (void **state)
   scene_ends (sc, scene_do (sc, "start", "$/b/etag,none+modified,none/i", "~/f", ""), 0, "");
 }
 
+static void
+an_image_is_kept_as_it_is (void **state)
+{
+  static const char *const kinds[]
+      = { "", "--snapshots 2", "--cluster-bits 9 --size 1048576",
+          "--cluster-bits 21 --extended --size 16777216 --mix sub=3,data=1" };
+  struct scene *sc = *state;
+  char line[256];
+  size_t i;
+
+  for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    snprintf (line, sizeof line, "rm -f i raw disk; writer --size 2097152 %s i raw", kinds[i]);
+    scene_must_sh (sc, line);
+    scene_ends (sc, scene_do (sc, "start", "~/i", "~/disk", "force keep-format"), 0, "");
+    scene_same (sc, "disk", "i");
+    scene_ends (sc, scene_do (sc, "audit", "", "~/disk", ""), 0, "");
+  }
+}
+
 int
 main (void)
 {
@@ -242,6 +261,7 @@ main (void)
     T (every_kind_of_qcow2_is_opened),      T (what_is_damaged_is_refused),
     T (a_chain_must_belong_together),       T (what_shows_a_disk_is_raw),
     T (snapshots_are_found_by_id_and_name), T (a_server_of_a_chain_honours_ranges),
+    T (an_image_is_kept_as_it_is),
   };
 
   return scene_skips_all () ? 0 : cmocka_run_group_tests (tests, NULL, NULL);

@@ -65,7 +65,7 @@ what_is_remembered_comes_back_as_it_was (void **state)
     assert_int_equal (options_save (back, again, sizeof again, &err), 0);
     assert_string_equal (once, again);
     if (row->hold == HOLDS_ONE_RUN || row->hold == HOLDS_LAYERS)
-      assert_string_equal (once, "");
+      assert_true (back->set == 0 && (once[0] == '\0' || strncmp (once, "publisher-", 10) == 0));
     else
       assert_int_equal (back->set, o->set);
     if (row->type == TYPE_TEXT && row->hold != HOLDS_ONE_RUN)

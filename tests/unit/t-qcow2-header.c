@@ -496,6 +496,9 @@ a_raw_disk_shows_its_partition_table_or_file_system (void **state)
     assert_non_null (strstr (qcow2_raw_disk (raw, QCOW2_LOOK), disks[i].words));
     assert_null (qcow2_raw_disk (raw, disks[i].at + len - 1));
     assert_true (qcow2_may_be_raw (raw, QCOW2_LOOK));
+    raw[0] = disks[i].at > 0 ? '{' : raw[0]; /* as JSON begins, and as boot code may */
+    assert_true (qcow2_may_be_raw (raw, QCOW2_LOOK));
+    raw[0] = disks[i].at > 0 ? 0 : raw[0];
     memset (raw + disks[i].at, 0, len);
     assert_null (qcow2_raw_disk (raw, QCOW2_LOOK));
   }

@@ -154,6 +154,11 @@ every_limit_of_an_entry (void **state)
     write_entry (16, "1", "x");
     patch_all (entry, rows[i].p);
     rc = qcow2_snapshot_parse (&h, at, entry, sizeof entry, &s, &len, &err);
+    if (strncmp (rows[i].id, "L1 ", 3) == 0) { /* who does not want it does not care */
+      assert_int_equal (rc, 0);
+      err = s.l1_wrong;
+      rc = err.code == ERR_NONE ? 0 : -1;
+    }
     if (err.code != rows[i].want || (rc == 0) != (err.code == ERR_NONE)
         || strstr (err.text, rows[i].words) == NULL)
       fail_msg ("%s: %d %s", rows[i].id, rc, err.text);

@@ -6,12 +6,12 @@ older journals; replaced images; flipped options; several processes; or all of i
 """
 import random
 
-from .images import CHANGES, FAMILIES
+from .images import CHANGES, FAMILIES, RAW, WRAPPED
 from .server import ETAGS
 
 CLASSES = ("kills", "names", "swaps", "journals", "images", "options", "processes", "all")
 FAMILY = ("plain", "plain", "fine", "fine", "large", "packed", "snapshot", "tiny", "wrapped",
-          "wrapped", "raw", "raw")
+          "wrapped", "raw", "raw", "wrapped-raw", "wrapped-raw")
 
 
 class Chance:
@@ -31,7 +31,7 @@ class Chance:
         if kind == "device" and self.which in ("names", "all") and self.random.random() < 0.2:
             kind = "parted"
         self.kind, self.family = kind, self.one(*FAMILY)
-        if self.family == "raw" and not self.raw:
+        if self.family in RAW and not self.raw:
             self.family = "plain"
         etag = self.one(*ETAGS[:4]) if self.which in ("images", "all", "swaps") else "strong"
         modified = self.one("own", "same", "none") if self.which in ("images", "all") else "own"
@@ -73,8 +73,8 @@ class Chance:
 
     def size(self):
         """Of the image, about."""
-        if self.family == "raw":
-            return FAMILIES["raw"][0]
+        if self.family in RAW:
+            return FAMILIES[self.family][0]
         guest, _, compressed, snapshot = FAMILIES[self.family]
         return guest // 9 if compressed else guest * 3 // 2 if snapshot else guest * 7 // 8
 
@@ -96,7 +96,7 @@ class Chance:
                 out += self.maybe(0.5, "snapshot=old")
         return out + self.maybe(0.15, "sha") + self.maybe(0.15, "mirror=m") \
             + self.maybe(0.05, "stream") \
-            + (self.maybe(0.2, "no-keep") if self.family == "wrapped" else "")
+            + (self.maybe(0.2, "no-keep") if self.family in WRAPPED else "")
 
     def name(self):
         if self.which not in ("names", "all", "processes"):

@@ -26,7 +26,9 @@ FAMILIES = {
     "snapshot": (2 * MIB, 64 * KIB, False, True),
     "wrapped": (2 * MIB, 64 * KIB, False, False),  # a qcow2 in xz
     "raw": (2 * MIB, 64 * KIB, False, False),      # no qcow2 at all
+    "wrapped-raw": (3 * MIB, 64 * KIB, False, False),  # that in xz: how large it is is known at its end
 }
+RAW, WRAPPED = ("raw", "wrapped-raw"), ("wrapped", "wrapped-raw")
 # What may stand at a place in the first one's stead; "longer" is of another length.
 CHANGES = ("data", "late", "middle", "tables", "other", "longer")
 
@@ -53,7 +55,7 @@ class Version:
         if FAMILIES[family][3]:
             self.guest["old"] = self.read_as("-l", "snapshot.name=old")
         self.size = len(self.guest[""])
-        self.allocated = {"": allocated(path) if family != "raw" else [(0, self.size)]}
+        self.allocated = {"": allocated(path) if family not in RAW else [(0, self.size)]}
         if "old" in self.guest:  # qemu-img map knows no snapshots
             copy = path + ".old"
             shutil.copyfile(path, copy)
@@ -63,7 +65,7 @@ class Version:
 
     def read_as(self, *more):
         raw = self.path + ".raw"
-        run("qemu-img", "convert", *(["-f", "raw"] if self.family == "raw" else []), *more,
+        run("qemu-img", "convert", *(["-f", "raw"] if self.family in RAW else []), *more,
             "-O", "raw", self.path, raw)
         with open(raw, "rb") as f:
             out = f.read()
@@ -100,7 +102,7 @@ def disk_of(size, cluster, compressed, seed):
 def make(path, name, seed):
     """A qcow2 with seeded content at PATH."""
     size, cluster, compressed, snapshot = FAMILIES[name]
-    if name == "raw":
+    if name in RAW:
         with open(path, "wb") as f:
             f.write(disk_of(size, cluster, False, seed))
         return
@@ -170,11 +172,11 @@ def all_of(directory, name):
     length = max(len(image) for image in pair)
     first, other = (image.ljust(length, b"\0") for image in pair)
     made = {"first": first, "other": other}
-    if name != "raw":
+    if name not in RAW:
         made["longer"] = other.ljust(length + 65536, b"\0")
     if entries(first)[0]:
         made.update((how, changed(first, how, 3)) for how in ("data", "late", "middle"))
-        if name != "raw":
+        if name not in RAW:
             made["tables"] = exchanged(first)
     return made
 
@@ -190,7 +192,7 @@ def wrapped(made):
 def versions(directory, name):
     """{change: Version}, "first" with them."""
     made = all_of(directory, name)
-    served = wrapped(made) if name == "wrapped" else made
+    served = wrapped(made) if name in WRAPPED else made
     out = {}
     for how, image in made.items():
         path = os.path.join(directory, f"{name}.{how}")
