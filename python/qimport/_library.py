@@ -153,6 +153,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "qimport_log": (_int, [Pointer, _str, EACH_EVENT, Pointer, _err]),
     "qimport_forget": (_int, [Pointer, _str, _err]),
     "qimport_start": (_int, [_out, Pointer, _str, _str, Pointer, _err]),
+    "qimport_start_several": (_int, [_out, Pointer, _str, ctypes.POINTER(_str), Pointer, _err]),
+    "qimport_target": (Pointer, [Pointer, ctypes.c_uint]),
     "qimport_resume": (_int, [_out, Pointer, _str, Pointer, _err]),
     "qimport_ensure": (_int, [_out, Pointer, _str, _str, Pointer, _err]),
     "qimport_audit": (_int, [_out, Pointer, _str, Pointer, _err]),

@@ -109,6 +109,17 @@ class Journal:
         """Begin an import of the image at URL onto TARGET."""
         return self._begin(Import, lib.qimport_start, options, url=url, target=target)
 
+    def start_several(self, url: Word, targets: List[Word], **options: OptionValue) -> Import:
+        """The same image onto several targets, fetched once; the Import steps all of them, each
+        has its own status afterwards, and what fails is the error of the first that did."""
+        words = [to_bytes(target, "target") for target in targets]
+        array = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+
+        def begin(out: Any, pointer: Any, where: bytes, made: Any, err: Any) -> int:
+            return int(lib.qimport_start_several(out, pointer, where, array, made, err))
+
+        return self._begin(Import, begin, options, url=url)
+
     def resume(self, id: Word, **options: OptionValue) -> Import:
         """Go on with an interrupted import; ID is its UUID, a prefix of it, or its target."""
         return self._begin(Import, lib.qimport_resume, options, id=id)

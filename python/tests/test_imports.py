@@ -70,6 +70,14 @@ class Imports(Scene):
         self.assertTrue(all(progress.id == last.id for progress in seen if progress.id))
         self.assertTrue(seen)
 
+    def test_several(self):
+        """one image is brought to several targets at once"""
+        targets = [os.path.join(self.dir, f"{n}.img") for n in (1, 2)]
+        with self.journal.start_several(URL, targets) as job:
+            job.run()
+        self.assertEqual([self.same(target) for target in targets], [True, True])
+        self.assertEqual({one.state for one in self.journal.imports()}, {"complete"})
+
     def test_callback_raises(self):
         """what a callback of run raises comes out of it, and the import is interrupted"""
 
