@@ -185,21 +185,10 @@ open_kind (struct source *s, const char *url, const char *const *mirrors, struct
   return file_open (s, url, err);
 }
 
+/* libcurl finds out late, and says it as if the network were broken.  GIVEN: where it stands.
+ */
 static int
-open_all (struct source *s, const char *url, const struct source_options *options,
-          struct error *err)
-{
-  if (options_copy (&s->options, options, err) == -1
-      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1
-      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
-    return -1;
-  s->options.credentials_url = NULL; /* the caller's */
-  return needs_credentials (s) ? credentials_read (s, err) : 0;
-}
-
-/* libcurl finds out late, and says it as if the network were broken. */
-static int
-check_proxy (const char *proxy, struct error *err)
+check_proxy (const char *proxy, const char *given, struct error *err)
 {
   static const char *const schemes[]
       = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
@@ -214,9 +203,38 @@ check_proxy (const char *proxy, struct error *err)
   if (end == NULL)
     return 0;
   return fail (err, ERR_USAGE,
-               "--proxy %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
+               "%s %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
                "socks5 or socks5h",
-               redact_url (shown, sizeof shown, proxy));
+               given, redact_url (shown, sizeof shown, proxy));
+}
+
+/* Those that the environment names for our places. */
+static int
+check_proxies (const struct source *s, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < s->n_places; i++)
+    if (check_proxy (proxy_for (&s->options, s->places[i].origin),
+                     s->options.proxy != NULL ? "--proxy"
+                                              : "http_proxy or its like in the environment:",
+                     err)
+        == -1)
+      return -1;
+  return 0;
+}
+
+static int
+open_all (struct source *s, const char *url, const struct source_options *options,
+          struct error *err)
+{
+  if (options_copy (&s->options, options, err) == -1
+      || open_kind (s, url, options->mirrors, err) == -1 || check_proxies (s, err) == -1
+      || open_jobs (s, err) == -1
+      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
+    return -1;
+  s->options.credentials_url = NULL; /* the caller's */
+  return needs_credentials (s) ? credentials_read (s, err) : 0;
 }
 
 int
@@ -229,7 +247,7 @@ source_open (struct source **out, const char *url, const struct source_options *
 
   *out = NULL;
   pthread_once (&once, curl_begin);
-  if (check_proxy (options->proxy, err) == -1)
+  if (check_proxy (options->proxy, "--proxy", err) == -1)
     return -1;
   s = calloc (1, sizeof *s);
   if (s == NULL)
