@@ -120,7 +120,8 @@ options_recall (struct qimport_options *o, const char *text, struct error *err)
     *value++ = '\0';
     i = option_row_find (line);
     if (i == -1 ? memo_recall (o, line, value, mirrors_anew, err) == -1
-                : !(given >> option_kept_as (i) & 1) && recall_value (o, i, value, err) == -1)
+                : (given & (UINT64_C (1) << option_kept_as (i) | option_voids (i))) == 0
+                      && recall_value (o, i, value, err) == -1)
       return -1;
   }
   return 0;

@@ -35,6 +35,9 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->digest_auth = o->digest_auth;
   so->proxy_digest = o->proxy_digest;
   so->aws_sigv4 = o->aws_sigv4;
+  so->ipv4 = o->ipv4;
+  so->ipv6 = o->ipv6;
+  so->resolve = (const char *const *)o->resolve.item;
   so->insecure = o->insecure;
 }
 

@@ -183,9 +183,10 @@ struct source {
   bool probed;
   bool forward; /* no range is asked for */
   CURLM *multi;
-  CURLSH *cookies;   /* of this run, each for the site that set it */
-  int64_t reread_ms; /* when the credential files were read again; */
-  bool reread;       /* no answer was accepted since */
+  struct curl_slist *resolve; /* what names mean, of the options */
+  CURLSH *cookies;            /* of this run, each for the site that set it */
+  int64_t reread_ms;          /* when the credential files were read again; */
+  bool reread;                /* no answer was accepted since */
   atomic_bool woken;
   struct job *jobs;
   size_t n_jobs, first_job;
@@ -264,6 +265,8 @@ bool host_is_ours (const char *host);            /* a name or a literal, as in a
 
 /* proxy.c: the proxy for requests to ORIGIN; "": none */
 const char *proxy_for (const struct source_options *o, const char *origin);
+/* S->resolve, from the options. */
+int resolve_open (struct source *s, const char *const *list, struct error *err);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
 CURL *request_handle (void);

@@ -114,7 +114,9 @@ slip (const struct job *job, CURLcode code, const char *words)
     return "http_proxy and its like in the environment";
   switch ((int)code) {
   case CURLE_COULDNT_RESOLVE_HOST:
-    return "the host's name in the URL";
+    return job->s->options.ipv4 || job->s->options.ipv6
+               ? "the host's name in the URL, and whether it has such addresses (-4, -6)"
+               : "the host's name in the URL";
   case CURLE_COULDNT_RESOLVE_PROXY:
     return "the proxy's name (--proxy, or http_proxy and its like in the environment)";
   case CURLE_COULDNT_CONNECT:
@@ -169,8 +171,8 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
   if (code == CURLE_OUT_OF_MEMORY && began (job))
     code = CURLE_WEIRD_SERVER_REPLY;
   a->mistyped = slip (job, code, words);
-  if (is_never_tls (code, words) && job->s->options.first_time_s > 0 && !job->s->answered
-      && !job->s->recorded) {
+  if (is_never_tls (code, words) && !a->proxied && job->s->options.first_time_s > 0
+      && !job->s->answered && !job->s->recorded) {
     fail (err, ERR_SOURCE_TLS, "%s: %s; check %s", job_shown (job), why, a->mistyped);
     return place_failed (job, err);
   }

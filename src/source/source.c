@@ -41,7 +41,7 @@ options_copy (struct source_options *to, const struct source_options *from, stru
   size_t i;
 
   *to = *from;
-  to->mirrors = NULL; /* places are made of them */
+  to->mirrors = to->resolve = NULL; /* places, and a list of libcurl's, are made of them */
   for (i = 0; (p = option_string (to, i)) != NULL; i++) {
     if (*p == NULL)
       continue;
@@ -230,7 +230,7 @@ open_all (struct source *s, const char *url, const struct source_options *option
 {
   if (options_copy (&s->options, options, err) == -1
       || open_kind (s, url, options->mirrors, err) == -1 || check_proxies (s, err) == -1
-      || open_jobs (s, err) == -1
+      || open_jobs (s, err) == -1 || resolve_open (s, options->resolve, err) == -1
       || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
     return -1;
   s->options.credentials_url = NULL; /* the caller's */
@@ -287,6 +287,7 @@ source_close (struct source *s)
   }
   curl_multi_cleanup (s->multi);
   curl_share_cleanup (s->cookies);
+  curl_slist_free_all (s->resolve);
   for (i = 0; i < s->n_places; i++)
     place_release (&s->places[i]);
   if (s->fd != -1)

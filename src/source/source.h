@@ -44,6 +44,8 @@ struct source_options {
    * and to no other; NULL: of the source's own.  Not kept. */
   const char *credentials_url;
   const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
+  bool ipv4, ipv6;            /* names have no other addresses */
+  const char *const *resolve; /* HOST:PORT:ADDRESS; NULL-terminated; may be NULL */
   bool insecure;
   bool forward;               /* no ranges are asked for: a stream in any case */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
