@@ -23,6 +23,24 @@ sees "the command line program reach behind qimport.h" cli '#include "import/imp
 sees "a library in the wrong room" import '#include <sqlite3.h>'
 sees "a header in the wrong directory" journal '# include <curl/easy.h>'
 sees "a call in the wrong room" source 'static int f (int d) { return /* no */ fdatasync (d); }'
+
+echo '#include "qcow2/two.h"' >"$scratch/tree/src/qcow2/one.c"
+echo '#include "qcow2/three.h"' >"$scratch/tree/src/qcow2/two.h"
+echo '#include "qcow2/one.h"' >"$scratch/tree/src/qcow2/three.c"
+echo '#include "qcow2/qcow2.h"' >"$scratch/tree/src/qcow2/one.h"
+"$top_srcdir/tools/check-rooms" "$scratch/tree" >"$scratch/circle"
+check "check-rooms sees files that include each other in a circle" \
+  grep -qE '^#   qcow2/(one > qcow2/two > qcow2/three > qcow2/one|two > .*|three > .*)$' "$scratch/circle"
+echo '#include "base/bytes.h"' >"$scratch/tree/src/qcow2/three.c"
+"$top_srcdir/tools/check-rooms" "$scratch/tree" >"$scratch/circle"
+check "files in a row are no circle" sh -c '! grep -q "one > " "$1"' - "$scratch/circle"
+rm "$scratch/tree/src/qcow2"/one.[ch] "$scratch/tree/src/qcow2/two.h" "$scratch/tree/src/qcow2/three.c"
+cp "$scratch/tree/ROOMS" "$scratch/ROOMS"
+sed -i 's/^base:/base: cli/' "$scratch/tree/ROOMS"
+"$top_srcdir/tools/check-rooms" "$scratch/tree" >"$scratch/circle"
+check "check-rooms sees rooms that may include each other" \
+  grep -qE '^#   (base > cli > base|cli > base > cli)$' "$scratch/circle"
+cp "$scratch/ROOMS" "$scratch/tree/ROOMS"
 mkdir "$scratch/tree/src/attic"
 sees "a room that nobody declared" attic 'int x;'
 

@@ -11,7 +11,7 @@ _qimport_options () {
     --pinnedpubkey --insecure -4 --ipv4 -6 --ipv6 --resolve --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --digest --snapshot --unallocated \
+  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --snapshot --unallocated \
     --target-is-zero --preallocate"
   case $1 in
     start) echo "$net $copy $fresh" ;;
@@ -22,7 +22,7 @@ _qimport_options () {
     receipt) echo "--all" ;;
     report) echo "-o" ;;
     log) echo "--json" ;;
-    info|map) echo "$net --json --max-size --snapshot --backing" ;;
+    info|map) echo "$net --json --max-size --format --snapshot --backing" ;;
     forget) echo "--older-than" ;;
   esac
 }
@@ -72,6 +72,7 @@ _qimport_value () {
   case $1 in
     --progress) choices="auto bar plain json none" ;;
     --digest) choices="on off" ;;
+    --format) choices="auto qcow2 raw" ;;
     --unallocated) choices="zero keep" ;;
     --journal|--header-file|--netrc-file|--user-file|--proxy-user-file|--bearer-file|--cacert|--cert|\
     --key|    --checksums|--signed-by|--signature|--backing|-o|-f)

@@ -93,6 +93,7 @@ complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l signature -
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l spool-dir -r -F -d 'where what has no place yet, or is kept for a resume, waits'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure' -l no-keep -d 'keep nothing of a wrapped file for a resume'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l digest -x -a 'on off' -d 'SHA-256 of every segment written, for audit'
+complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l format -x -a 'auto qcow2 raw' -d 'what the image is; auto: by its first bytes'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure info map' -l snapshot -x -d 'import that internal snapshot'
 complete -c qimport -n '__fish_seen_subcommand_from start resume ensure info map' -l backing -r -F -d 'the backing file\'s image; repeated, top down'
 complete -c qimport -n '__fish_seen_subcommand_from start ensure' -l unallocated -x -a 'zero keep' -d 'what the target reads as where the image has nothing'

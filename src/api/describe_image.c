@@ -55,6 +55,7 @@ struct teller {
   void *ctx;
   struct extent last; /* len 0: none yet */
   unsigned depth;     /* of what no layer has */
+  bool raw[IMAGE_LAYERS_MAX];
 };
 
 static int
@@ -81,11 +82,13 @@ tell_last (const struct teller *t, struct error *err)
 }
 
 static int
-tell_extent (void *ctx, const struct extent *e, struct error *err)
+tell_extent (void *ctx, const struct extent *extent, struct error *err)
 {
   struct teller *t = ctx;
-  struct extent *last = &t->last;
+  struct extent *last = &t->last, copy = *extent, *e = &copy;
 
+  if (e->kind == EXTENT_COMPRESSED && t->raw[e->layer]) /* the last sector, which is cut */
+    e->kind = EXTENT_DATA;
   if (last->len > 0 && last->kind == e->kind && last->layer == e->layer
       && extent_guest_end (last) == e->guest.v
       && (e->kind != EXTENT_DATA || last->host.v + last->len == e->host.v)) {
@@ -103,10 +106,13 @@ tell_image (struct qimport *q, const char *url, const struct qimport_options *op
             struct teller *t, struct error *err)
 {
   const struct map_sink sink = { tell_extent, NULL, t, false };
+  unsigned k;
 
   if (open_described (q, url, options, err) == -1)
     return -1;
   t->depth = q->image.n_layers - 1;
+  for (k = 0; k < q->image.n_layers; k++)
+    t->raw[k] = q->image.layers[k].raw;
   if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1)
     return -1;
   return tell_last (t, err);
@@ -130,6 +136,26 @@ qimport_map (const char *url, const struct qimport_options *options, extent_call
   return rc == -1 ? publish_error (error, &err) : 0;
 }
 
+static int
+tell_import (struct journal *j, const struct journal_import *imp, struct teller *t,
+             struct error *err)
+{
+  OWN_MEM struct journal_layer *layer = malloc (sizeof *layer);
+  unsigned k;
+
+  if (layer == NULL)
+    return fail_memory (err, "a map");
+  for (k = 0; k < imp->layers && k < IMAGE_LAYERS_MAX; k++) {
+    if (journal_get_layer (j, imp->no, k, layer, err) == -1)
+      return -1;
+    t->raw[k] = strcmp (layer->format, "raw") == 0;
+  }
+  t->depth = imp->layers > 0 ? imp->layers - 1 : 0;
+  if (journal_map_each (j, imp, tell_extent, t, err) == -1)
+    return -1;
+  return tell_last (t, err);
+}
+
 int
 qimport_map_import (struct qimport_journal *j, const char *id, extent_call each, void *ctx,
                     struct qimport_error *error)
@@ -141,12 +167,8 @@ qimport_map_import (struct qimport_journal *j, const char *id, extent_call each,
 
   if (imp == NULL)
     fail_memory (&err, "an import");
-  else if (import_find (j->journal, id, imp, &err) == 0) {
-    t.depth = imp->layers > 0 ? imp->layers - 1 : 0;
-    rc = journal_map_each (j->journal, imp, tell_extent, &t, &err);
-    if (rc == 0)
-      rc = tell_last (&t, &err);
-  }
+  else if (import_find (j->journal, id, imp, &err) == 0)
+    rc = tell_import (j->journal, imp, &t, &err);
   return rc == -1 ? publish_error (error, &err) : 0;
 }
 
@@ -167,6 +189,7 @@ end_document (FILE *out, char **text, int rc, struct error *err)
  */
 
 struct sums {
+  const struct map_layer *layers;
   uint64_t data, compressed, zero, stored, tables, table_bytes;
 };
 
@@ -177,8 +200,10 @@ sum_extent (void *ctx, const struct extent *e, struct error *err)
 
   (void)err;
   s->stored += e->stored;
-  s->data += e->kind == EXTENT_DATA ? e->len : 0;
-  s->compressed += e->kind == EXTENT_COMPRESSED ? e->len : 0;
+  if (e->kind == EXTENT_DATA || (e->kind == EXTENT_COMPRESSED && s->layers[e->layer].raw))
+    s->data += e->len;
+  else if (e->kind == EXTENT_COMPRESSED)
+    s->compressed += e->len;
   s->zero += e->kind == EXTENT_ZERO ? e->len : 0;
   return 0;
 }
@@ -240,6 +265,17 @@ print_backing (FILE *out, const struct qcow2_header *h)
 }
 
 static void
+print_raw_format (FILE *out, const struct map_layer *l)
+{
+  fprintf (out,
+           "    \"format\": \"raw\",\n"
+           "    \"virtual-size\": %" PRIu64 ",\n"
+           "    \"actual-size\": %" PRIu64 ",\n"
+           "    \"dirty-flag\": false,\n",
+           l->disk.virtual_size, l->file_len);
+}
+
+static void
 print_format (FILE *out, const struct qcow2_header *h)
 {
   fprintf (out,
@@ -292,14 +328,17 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   struct image_reader reader = source_reader (q->image.sources[0], h->file_len);
   struct snapshot_printer snapshots = { out, false };
   struct error why = { .code = ERR_NONE };
-  struct sums sums = { 0 };
+  struct sums sums = { .layers = q->image.layers };
   const struct map_sink sink = { sum_extent, sum_table, &sums, false };
   struct image_spec spec;
 
   fputs ("{\n    \"filename\": ", out);
   json_string (out, source_url (q->image.sources[0]));
   fputs (",\n", out);
-  print_format (out, h);
+  if (q->image.layers[0].raw)
+    print_raw_format (out, &q->image.layers[0]);
+  else
+    print_format (out, h);
   print_backing (out, h);
   if (h->snapshots > 0) {
     fputs ("    \"snapshots\": [", out);

@@ -290,7 +290,7 @@ remove_kept (struct journal *j, const struct journal_import *imp)
 
   if (o != NULL && imp->stream && imp->now.state != IMPORT_COMPLETE
       && options_recall (o, imp->options, &ignored) == 0)
-    path = import_kept_path (imp, o->spool_dir, j);
+    path = forward_kept_path (imp, o->spool_dir, j);
   if (path != NULL)
     kept_remove_at (path);
   options_close (o);

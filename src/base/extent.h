@@ -35,7 +35,7 @@ enum { SECTOR = 512 };
 
 enum extent_kind {
   EXTENT_DATA,       /* stored as it is */
-  EXTENT_COMPRESSED, /* one cluster, deflate or zstd */
+  EXTENT_COMPRESSED, /* one cluster, deflate or zstd; of a raw layer a sector that is cut */
   EXTENT_ZERO,       /* reads as zeros, because the image says so */
   EXTENT_HOLE        /* nothing in this image: its backing file, or zeros */
 };
@@ -91,6 +91,19 @@ static inline uint64_t
 extent_guest_end (const struct extent *e)
 {
   return e->guest.v + e->len;
+}
+
+/* The last sector of a raw disk of LEN bytes, of which those from AT on are left: what is
+ * missing reads as zeros.  That is a compressed extent of a raw layer, of one sector; .len 0:
+ * none. */
+static inline struct extent
+raw_cut_sector (uint64_t at, uint64_t len)
+{
+  struct extent e = { .kind = EXTENT_COMPRESSED, .guest = { at }, .host = { at } };
+
+  e.stored = len - at;
+  e.len = len > at ? SECTOR : 0;
+  return e;
 }
 
 static inline bool

@@ -274,7 +274,7 @@ copy_image_checksum (struct copy *c, uint64_t image_len, struct checksum *out)
 /* ---- Open and close -----------------------------------------------------------------------
  */
 
-/* The largest cluster that is decoded. */
+/* The largest cluster that is decoded, or what is taken for one. */
 static size_t
 arena_least (const struct copy_facts *f)
 {
@@ -282,8 +282,7 @@ arena_least (const struct copy_facts *f)
   unsigned i;
 
   for (i = 0; i < f->imp.layers; i++)
-    if (!f->spec.formats[i].raw)
-      least = (size_t)max_u64 (least, UINT64_C (1) << f->spec.formats[i].cluster_bits);
+    least = (size_t)max_u64 (least, UINT64_C (1) << f->spec.formats[i].cluster_bits);
   return least;
 }
 

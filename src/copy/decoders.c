@@ -5,6 +5,7 @@
 #include "copy/decoders.h"
 
 #include <assert.h>
+#include <string.h>
 
 void
 decoders_release (struct decoders *d)
@@ -27,11 +28,16 @@ int
 decoders_check (const struct decoders *d, const struct journal_reader *reader,
                 const struct extent *e, struct error *err)
 {
+  bool raw = d->formats[e->layer].raw;
+
   if (e->kind != EXTENT_COMPRESSED)
     return 0;
-  /* there is no cluster in what is raw */
-  return journal_check_cluster (
-      reader, e, d->formats[e->layer].raw ? 0 : decoders_cluster (d, e->layer), err);
+  /* there is no cluster in what is raw: it may be a sector that is cut, and nothing else */
+  return journal_check_cluster (reader, e,
+                                !raw                  ? decoders_cluster (d, e->layer)
+                                : e->stored <= SECTOR ? SECTOR
+                                                      : 0,
+                                err);
 }
 
 /* That of the first layer which is like LAYER: there need not be more of them than that. */
@@ -55,8 +61,13 @@ decoders_decode (struct decoders *d, const struct extent *e, const uint8_t *stor
   const struct layer_format *f = &d->formats[e->layer];
   struct qcow2_decoder **of = decoder_of (d, e->layer);
 
-  assert (e->kind == EXTENT_COMPRESSED && !f->raw
-          && e->skip + e->len <= decoders_cluster (d, e->layer));
+  assert (e->kind == EXTENT_COMPRESSED && e->skip + e->len <= decoders_cluster (d, e->layer));
+  if (f->raw) {
+    assert (e->stored <= SECTOR && e->len <= SECTOR);
+    memset (cluster, 0, SECTOR);
+    memcpy (cluster, stored, e->stored);
+    return 0;
+  }
   if (*of == NULL && qcow2_decoder_new (of, f->compression, f->cluster_bits, err) == -1)
     return -1;
   return qcow2_decode (*of, e->host, stored, e->stored, cluster, err);

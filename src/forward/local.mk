@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/forward/forward.c \
+	src/forward/forward.h \
+	src/forward/forward_spec.h \
 	src/forward/stream.c \
 	src/forward/stream.h \
 	src/forward/stream_check.c \

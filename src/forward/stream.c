@@ -8,6 +8,7 @@
 #include "forward/stream.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,50 +20,70 @@ enum {
   UNIT_BITS = 27
 };
 
+const char *
+stream_url (const struct stream *s)
+{
+  return source_url (s->spec.image->sources[0]);
+}
+
+void
+stream_warn (const struct stream *s, const char *fmt, ...)
+{
+  OWN_MEM char *line = NULL;
+  va_list ap;
+
+  va_start (ap, fmt);
+  if (vasprintf (&line, fmt, ap) == -1)
+    line = NULL;
+  va_end (ap);
+  if (line != NULL)
+    s->spec.verbs->warn (s->spec.ctx, line);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------
  */
 
 static int
 read_more (struct stream *s, size_t *got, struct error *err)
 {
-  uint8_t *to = s->buf + s->have;
-  size_t room = (size_t)(2 * s->piece - s->have);
+  uint8_t *to = s->window.buf + s->window.have;
+  size_t room = (size_t)(2 * s->piece - s->window.have);
 
   if (s->wrapped != NULL)
     return wrapped_read (s->wrapped, to, room, got, err);
-  return source_stream_read (s->q->image.sources[0], to, room, got, err);
+  return source_stream_read (s->spec.image->sources[0], to, room, got, err);
 }
 
 /* Over all attempts; a kill may have taken from the journal what is kept for all that. */
 static void
 tell_fetched (struct stream *s)
 {
-  uint64_t bytes = source_fetched (s->q->image.sources[0]), kept;
+  uint64_t bytes = source_fetched (s->spec.image->sources[0]), kept;
 
   kept = s->wrapped != NULL ? wrapped_recalled (s->wrapped) : 0;
-  if (kept > s->fetched_before)
-    bytes += kept - s->fetched_before;
-  copy_submit_fetched (s->q->copy, bytes);
+  if (kept > s->supply.fetched_before)
+    bytes += kept - s->supply.fetched_before;
+  copy_submit_fetched (s->copy, bytes);
 }
 
 /* Fill the buffer, or to the end. */
 static int
 fill (struct stream *s, struct error *err)
 {
-  while (!s->ended && s->have < 2 * s->piece) {
+  while (!s->supply.ended && s->window.have < 2 * s->piece) {
     size_t got;
 
     if (read_more (s, &got, err) == -1)
       return -1;
     if (got == 0) {
-      s->ended = true;
-      memset (s->buf + s->have, 0, BUFFER - s->have);
+      s->supply.ended = true;
+      memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
     }
-    if (s->hashes && s->wrapped == NULL)
-      hash_update (&s->hash, s->buf + s->have, got);
-    s->have += got;
-    s->pos += got;
-    if (s->running)
+    if (s->spec.hashes && s->wrapped == NULL)
+      hash_update (&s->supply.hash, s->window.buf + s->window.have, got);
+    s->window.have += got;
+    s->supply.pos += got;
+    if (s->copy != NULL)
       tell_fetched (s);
   }
   return 0;
@@ -71,26 +92,27 @@ fill (struct stream *s, struct error *err)
 int
 stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err)
 {
-  size_t before = at.v < s->at ? (size_t)min_u64 (len, s->at - at.v) : 0;
+  size_t before = at.v < s->window.at ? (size_t)min_u64 (len, s->window.at - at.v) : 0;
 
   if (before > 0 && spool_read (s->spool, at, buf, before, err) == -1)
     return -1;
   if (len > before)
-    memcpy ((uint8_t *)buf + before, s->buf + (at.v + before - s->at), len - before);
+    memcpy ((uint8_t *)buf + before, s->window.buf + (at.v + before - s->window.at),
+            len - before);
   return 0;
 }
 
 static void
 next_piece (struct stream *s)
 {
-  uint64_t gone = min_u64 (s->piece, s->have);
+  uint64_t gone = min_u64 (s->piece, s->window.have);
 
-  memmove (s->buf, s->buf + gone, (size_t)(s->have - gone));
-  s->at += s->piece;
-  s->have -= gone;
-  s->looked = false;
-  if (s->ended)
-    memset (s->buf + s->have, 0, BUFFER - s->have);
+  memmove (s->window.buf, s->window.buf + gone, (size_t)(s->window.have - gone));
+  s->window.at += s->piece;
+  s->window.have -= gone;
+  s->window.looked = false;
+  if (s->supply.ended)
+    memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
 }
 
 /* ---- The end ------------------------------------------------------------------------------
@@ -101,29 +123,27 @@ next_piece (struct stream *s)
 static int
 ended_early (const struct stream *s, struct error *err)
 {
-  const struct qimport *q = s->q;
-
   if (s->wrapped != NULL)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image in the %s file is truncated: its tables or clusters lie beyond "
                  "its %" PRIu64 " bytes; publish it again, whole",
-                 source_url (q->image.sources[0]), wrapper_name (q->image.wrapper), s->pos);
-  if (!s->pipe)
+                 stream_url (s), wrapper_name (s->spec.image->wrapper), s->supply.pos);
+  if (!s->supply.pipe)
     return fail (err, ERR_IMAGE_TRUNCATED,
                  "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
                  " bytes; publish it again, whole",
-                 source_url (q->image.sources[0]), s->pos);
-  if (!q->standing.in_journal)
+                 stream_url (s), s->supply.pos);
+  if (!s->spec.begun)
     return fail (err, ERR_SOURCE_ENDED,
                  "the pipe ended after %" PRIu64 " bytes, before the image did; start again "
                  "with the whole image on standard input",
-                 s->pos);
+                 s->supply.pos);
   return fail (
       err, ERR_SOURCE_ENDED,
       "the pipe ended after %" PRIu64
       " bytes, before the image did, and all of them are needed again; `qimport resume` "
       "goes on",
-      s->pos);
+      s->supply.pos);
 }
 
 /* Is all there that the header, the tables and the clusters need? */
@@ -133,19 +153,22 @@ check_end (struct stream *s, struct error *err)
   struct qcow2_header again;
   struct error why;
 
-  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->pos
-      || s->data_end > s->pos || s->compressed_end >= s->pos + SECTOR)
+  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->supply.pos
+      || s->places.data_end > s->supply.pos
+      || s->places.compressed_end >= s->supply.pos + SECTOR)
     return ended_early (s, err);
-  if (s->pipe
-      && qcow2_header_parse (&again, s->head, s->head_len, s->pos, UINT64_MAX, &why) == -1)
+  if (s->supply.pipe
+      && qcow2_header_parse (&again, s->head.bytes, s->head.len, s->supply.pos, UINT64_MAX,
+                             &why)
+             == -1)
     return ended_early (s, err);
-  if (s->known_len == UINT64_MAX || s->known_len == s->pos)
+  if (s->supply.known_len == UINT64_MAX || s->supply.known_len == s->supply.pos)
     return 0;
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: has %" PRIu64 " bytes, not the %" PRIu64
                " that the import began with; give "
                "the same image, or begin anew with `qimport resume --restart %.8s`",
-               source_url (s->q->image.sources[0]), s->pos, s->known_len, s->q->imp.id);
+               stream_url (s), s->supply.pos, s->supply.known_len, s->spec.imp->id);
 }
 
 static void
@@ -156,35 +179,35 @@ tell_spooled (const struct stream *s)
 
   snprintf (text, sizeof text, "%" PRIu64 " bytes waited for their table beside the target",
             spool_written (s->spool));
-  journal_event (s->q->journal, s->q->imp.no, "spooled", text, &ignored);
+  journal_event (s->spec.journal, s->spec.imp->no, "spooled", text, &ignored);
 }
 
 static int
 finish_stream (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
+  struct journal_layer *record = &s->spec.image->records[0];
+  struct journal_import *imp = s->spec.imp;
   struct checksum sum;
 
-  if (s->hashes) {
-    hash_peek (&s->hash, &sum);
-    checksum_text (q->forward.checksum, &sum);
+  if (s->spec.hashes) {
+    hash_peek (&s->supply.hash, &sum);
+    checksum_text (s->result->checksum, &sum);
   }
   /* of a wrapped image it is the file's, by which that is known again */
-  q->image.records[0].length = s->wrapped == NULL ? s->pos : wrapped_taken (s->wrapped);
-  journal_map_stop_when (s->map, &q->stops.check);
-  if (journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1
-      || journal_map_seal (s->map, &q->imp, err) == -1)
+  record->length = s->wrapped == NULL ? s->supply.pos : wrapped_taken (s->wrapped);
+  journal_map_stop_when (s->map, s->spec.seal_stop);
+  if (journal_put_layer (s->spec.journal, imp->no, 0, record, err) == -1
+      || journal_map_seal (s->map, imp, err) == -1)
     return -1;
-  if (q->imp.segments != s->segments)
+  if (imp->segments != s->places.segments)
     return fail (err, ERR_INTERNAL,
                  "of %" PRIu64 " segments of a stream %" PRIu64
                  " were handed on: please report "
                  "this",
-                 q->imp.segments, s->segments);
+                 imp->segments, s->places.segments);
   tell_spooled (s);
-  copy_submit_end (q->copy);
-  import_close_stream (q);
-  return PHASE_COPY;
+  copy_submit_end (s->copy);
+  return 0;
 }
 
 /* ---- The beginning --------------------------------------------------------------------------
@@ -196,13 +219,13 @@ refuse_other (const struct stream *s, struct error *err)
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: these are not the bytes that the import began with (the header differs); "
                "give the same image, or begin anew with `qimport resume --restart %.8s`",
-               source_url (s->q->image.sources[0]), s->q->imp.id);
+               stream_url (s), s->spec.imp->id);
 }
 
 static uint64_t
 image_len (const struct stream *s)
 {
-  return s->pipe ? QCOW2_LEN_UNKNOWN : s->q->image.records[0].length;
+  return s->supply.pipe ? QCOW2_LEN_UNKNOWN : s->spec.image->records[0].length;
 }
 
 /* The first bytes, of which the header is parsed, and parsed again at the end; the same as
@@ -210,31 +233,33 @@ image_len (const struct stream *s)
 static int
 take_head (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
+  struct journal_layer *record = &s->spec.image->records[0];
   uint8_t digest[DIGEST_SIZE];
-  uint64_t len = s->ended && s->have < QCOW2_HEADER_MIN ? s->have : image_len (s);
+  uint64_t len
+      = s->supply.ended && s->window.have < QCOW2_HEADER_MIN ? s->window.have : image_len (s);
   struct digest d;
   size_t need;
 
-  if (qcow2_header_need (s->buf, (size_t)s->have, len, &need, err) == -1) {
-    if (!q->standing.in_journal)
+  if (qcow2_header_need (s->window.buf, (size_t)s->window.have, len, &need, err) == -1) {
+    if (!s->spec.begun)
       return -1;
-    return s->pipe && len == s->have ? ended_early (s, err) : refuse_other (s, err);
+    return s->supply.pipe && len == s->window.have ? ended_early (s, err)
+                                                   : refuse_other (s, err);
   }
-  if (need > s->have)
+  if (need > s->window.have)
     return ended_early (s, err);
   digest_init (&d);
-  digest_update (&d, s->buf, need);
+  digest_update (&d, s->window.buf, need);
   digest_peek (&d, digest);
-  if (q->standing.in_journal && !q->options->restart
-      && memcmp (digest, q->image.records[0].head_digest, DIGEST_SIZE) != 0)
+  if (s->spec.begun && !s->spec.restart
+      && memcmp (digest, record->head_digest, DIGEST_SIZE) != 0)
     return refuse_other (s, err);
-  memcpy (q->image.records[0].head_digest, digest, DIGEST_SIZE);
-  s->head = malloc (need);
-  if (s->head == NULL)
+  memcpy (record->head_digest, digest, DIGEST_SIZE);
+  s->head.bytes = malloc (need);
+  if (s->head.bytes == NULL)
     return fail_memory (err, "the image's header");
-  memcpy (s->head, s->buf, need);
-  s->head_len = need;
+  memcpy (s->head.bytes, s->window.buf, need);
+  s->head.len = need;
   return 0;
 }
 
@@ -242,18 +267,16 @@ take_head (struct stream *s, struct error *err)
 static int
 check_layers (const struct stream *s, struct error *err)
 {
-  const struct qimport *q = s->q;
-
-  if (q->image.n_layers > 1 || (s->header.has_backing && !q->options->unallocated_keep))
+  if (s->spec.image->n_layers > 1 || (s->header.has_backing && !s->spec.keep_holes))
     return fail (err, ERR_IMAGE_UNSUPPORTED,
                  "%s: an image with a backing file cannot be imported from a stream; publish a "
                  "flattened image, or serve it where ranges are honoured",
-                 source_url (q->image.sources[0]));
+                 stream_url (s));
   if (s->header.dirty)
-    import_warn (s->q,
+    stream_warn (s,
                  "%s: the image was not closed cleanly (dirty bit); its tables are read as "
                  "they are",
-                 source_url (q->image.sources[0]));
+                 stream_url (s));
   return 0;
 }
 
@@ -271,29 +294,30 @@ unit_size (const struct stream *s)
 static int
 begin_stream (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
+  struct image *image = s->spec.image;
+  struct journal_import *imp = s->spec.imp;
 
   if (stream_check_unwrapped (s, err) == -1 || take_head (s, err) == -1
-      || qcow2_header_parse (&s->header, s->head, s->head_len, image_len (s),
-                             q->options->max_size, err)
+      || qcow2_header_parse (&s->header, s->head.bytes, s->head.len, image_len (s),
+                             s->spec.max_size, err)
              == -1
       || check_layers (s, err) == -1)
     return -1;
   s->have_header = true;
   s->snapshots = image_snapshots_begin (&s->header);
-  s->search.name = q->options->snapshot;
-  s->search.max_size = q->options->max_size;
+  s->search.name = s->spec.snapshot;
+  s->search.max_size = s->spec.max_size;
   s->piece = max_u64 (PIECE_LEAST, 2 * s->header.cluster_size);
-  s->unit = unit_size (s);
-  s->table_buf = malloc (s->header.cluster_size);
-  if (s->table_buf == NULL)
+  s->places.unit = unit_size (s);
+  s->tables.buf = malloc (s->header.cluster_size);
+  if (s->tables.buf == NULL)
     return fail_memory (err, "an L2 table");
-  q->image.layers[0].header = s->header;
-  q->image.formats[0].compression = s->header.compression;
-  q->image.formats[0].cluster_bits = s->header.cluster_bits;
-  q->imp.cluster_size = s->header.cluster_size;
-  import_record_format (q);
-  q->image.records[0].segment_size = s->piece;
+  image->layers[0].header = s->header;
+  image->formats[0].compression = s->header.compression;
+  image->formats[0].cluster_bits = s->header.cluster_bits;
+  imp->cluster_size = s->header.cluster_size;
+  image_record_format (image, imp->format_features, sizeof imp->format_features);
+  image->records[0].segment_size = s->piece;
   return 0;
 }
 
@@ -302,70 +326,62 @@ begin_stream (struct stream *s, struct error *err)
 static int
 run_stream (struct stream *s, struct error *err)
 {
-  struct qimport *q = s->q;
-  bool fresh;
+  const struct forward_spec *f = &s->spec;
+  struct journal_import *imp = f->imp;
 
-  if (q->standing.in_journal && s->disk.virtual_size != q->imp.virtual_size)
-    return import_other_disk (q, s->disk.virtual_size, q->imp.virtual_size, err);
-  q->image.layers[0].disk = s->disk;
-  q->imp.virtual_size = s->disk.virtual_size;
-  q->imp.layers = 1;
-  if (!q->standing.in_journal && import_begin (q, err) == -1)
+  f->image->layers[0].disk = s->disk;
+  if (f->verbs->begin (f->ctx, s->disk.virtual_size, err) == -1)
     return -1;
+  s->spec.begun = true;
   /* An import that began with ranges had other segments, before --restart. */
-  if (q->options->restart
-      && journal_put_layer (q->journal, q->imp.no, 0, &q->image.records[0], err) == -1)
+  if (f->restart
+      && journal_put_layer (f->journal, imp->no, 0, &f->image->records[0], err) == -1)
     return -1;
-  fresh = q->standing.fresh;
-  q->imp.need_max = max_u64 (q->imp.need_max, 2 * s->piece);
-  if (journal_map_begin (&s->map, q->journal, &q->imp, q->image.records, err) == -1
-      || journal_reader_open (&s->reader, journal_path (q->journal), q->imp.no, err) == -1
-      || import_open_copy (q, err) == -1)
+  imp->need_max = max_u64 (imp->need_max, 2 * s->piece);
+  if (journal_map_begin (&s->map, f->journal, imp, f->image->records, err) == -1
+      || journal_reader_open (&s->reader, journal_path (f->journal), imp->no, err) == -1
+      || f->verbs->open_copy (f->ctx, &s->copy, err) == -1)
     return -1;
-  q->standing.fresh = fresh;
-  s->running = true;
   tell_fetched (s);
   return 0;
 }
 
-/* ---- The phase -----------------------------------------------------------------------------
+/* ---- The steps -----------------------------------------------------------------------------
  */
 
 /* Read on, and parse what is here. */
 static int
 look (struct stream *s, struct error *err)
 {
-  bool ended = s->ended;
+  bool ended = s->supply.ended;
 
   if (fill (s, err) == -1 || (!s->have_header && begin_stream (s, err) == -1)
       || fill (s, err) == -1 || stream_find_disk (s, err) == -1
-      || (s->have_disk && !s->running && run_stream (s, err) == -1)
-      || (s->running && stream_parse_tables (s, err) == -1))
+      || (s->have_disk && s->copy == NULL && run_stream (s, err) == -1)
+      || (s->copy != NULL && stream_parse_tables (s, err) == -1))
     return -1;
-  s->looked = true;
-  return s->ended && !ended ? check_end (s, err) : 0;
+  s->window.looked = true;
+  return s->supply.ended && !ended ? check_end (s, err) : 0;
 }
 
-static int
-step_stream (struct stream *s, struct error *err)
+int
+stream_step (struct stream *s, struct error *err)
 {
   int rc;
 
-  if (atomic_load (&s->q->stops.asked))
-    return fail (err, ERR_INTERRUPTED, "interrupted");
-  if (import_check_failed (s->q, err) == -1)
+  if (s->spec.verbs->check (s->spec.ctx, err) == -1)
     return -1;
-  if (!s->looked)
-    return look (s, err) == -1 ? -1 : PHASE_STREAM;
-  rc = s->running ? stream_place_late (s, err) : 0;
+  if (!s->window.looked)
+    return look (s, err) == -1 ? -1 : 1;
+  rc = s->copy != NULL ? stream_place_late (s, err) : 0;
   if (rc != 0)
-    return rc == -1 ? -1 : PHASE_STREAM;
+    return rc;
   if (stream_place_piece (s, err) == -1)
     return -1;
-  if (s->ended && s->have <= s->piece)
+  if (s->supply.ended && s->window.have <= s->piece)
     return finish_stream (s, err);
   next_piece (s);
-  return PHASE_STREAM;
+  return 1;
 }
 
 /* How long it was when an earlier run read all of it. */
@@ -374,68 +390,60 @@ recall_length (struct stream *s, struct error *err)
 {
   OWN_MEM struct journal_layer *layer = NULL;
 
-  s->known_len = UINT64_MAX;
-  if (s->wrapped != NULL || !s->q->standing.in_journal || s->q->options->restart)
+  s->supply.known_len = UINT64_MAX;
+  if (s->wrapped != NULL || !s->spec.begun || s->spec.restart)
     return 0;
   layer = malloc (sizeof *layer);
   if (layer == NULL)
     return fail_memory (err, "the stream");
-  if (journal_get_layer (s->q->journal, s->q->imp.no, 0, layer, err) == -1)
+  if (journal_get_layer (s->spec.journal, s->spec.imp->no, 0, layer, err) == -1)
     return -1;
-  s->known_len = layer->length;
+  s->supply.known_len = layer->length;
   return 0;
 }
 
-static int
-open_stream (struct qimport *q, struct error *err)
+int
+stream_open (struct stream **out, const struct forward_spec *spec,
+             struct forward_result *result, struct error *err)
 {
-  struct stream *s = calloc (1, sizeof *s);
-  const char *want = q->options->checksum != NULL ? q->options->checksum : q->imp.expect_sha256;
+  const struct journal_import *imp = spec->imp;
+  OWN (stream) s = calloc (1, sizeof *s);
 
   if (s == NULL)
     return fail_memory (err, "the stream");
-  q->forward.stream = s;
-  s->q = q;
-  s->fetched_before = q->imp.now.fetched;
+  s->spec = *spec;
+  s->result = result;
+  s->supply.fetched_before = imp->now.fetched;
   s->piece = PIECE_LEAST; /* until the header is known */
-  s->pipe = q->image.records[0].length == UINT64_MAX;
-  s->buf = malloc (BUFFER);
-  s->hashes = q->options->digest || want[0] != '\0';
-  hash_init (&s->hash, checksum_text_algorithm (want));
-  if (s->buf == NULL)
+  s->supply.pipe = spec->image->records[0].length == UINT64_MAX;
+  s->window.buf = malloc (BUFFER);
+  hash_init (&s->supply.hash, checksum_text_algorithm (spec->checksum));
+  if (s->window.buf == NULL)
     return fail_memory (err, "the stream");
-  if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1)
+  if (stream_open_wrapped (s, err) == -1 || recall_length (s, err) == -1
+      || spool_open (&s->spool, imp->target, strcmp (imp->target_kind, "file") != 0,
+                     spec->spool_dir, err)
+             == -1)
     return -1;
-  return spool_open (&s->spool, q->imp.target, strcmp (q->imp.target_kind, "file") != 0,
-                     q->options->spool_dir, err);
-}
-
-int
-phase_stream (struct qimport *q, int timeout_ms, struct error *err)
-{
-  (void)timeout_ms;
-  if (q->forward.stream == NULL && open_stream (q, err) == -1)
-    return -1;
-  return step_stream (q->forward.stream, err);
+  *out = s;
+  s = NULL;
+  return 0;
 }
 
 void
-import_close_stream (struct qimport *q)
+stream_close (struct stream *s)
 {
-  struct stream *s = q->forward.stream;
-
   if (s == NULL)
     return;
-  q->forward.stream = NULL;
   journal_map_close (s->map);
   journal_reader_close (s->reader);
   spool_close (s->spool);
   wrapped_close (s->wrapped);
-  free (s->head);
-  free (s->tables);
-  free (s->table_buf);
-  free (s->dropped.byte);
-  free (s->late.byte);
-  free (s->buf);
+  free (s->head.bytes);
+  free (s->tables.table);
+  free (s->tables.buf);
+  free (s->places.dropped.byte);
+  free (s->places.late.byte);
+  free (s->window.buf);
   free (s);
 }

@@ -13,7 +13,7 @@
 #ifndef QIMPORT_FORWARD_STREAM_H
 #define QIMPORT_FORWARD_STREAM_H
 
-#include "import/import.h"
+#include "forward/forward_spec.h"
 #include "forward/wrapped.h"
 #include "image/snapshots.h"
 #include "target/spool.h"
@@ -31,47 +31,85 @@ struct stream_run {
   uint64_t from, to, sure; /* to 0: none */
 };
 
-struct stream {
-  struct qimport *q;
-  struct journal_map *map;
-  struct journal_reader *reader;
-  struct spool *spool;
-  struct wrapped *wrapped; /* NULL: the source's bytes are the image */
-  uint64_t fetched_before; /* by earlier runs, as the journal knows it */
-  bool running;            /* target and copy are there */
-
-  uint64_t piece; /* bytes; the buffer holds two of the largest */
+/* The bytes that are here: two of the largest pieces. */
+struct stream_window {
   uint8_t *buf;
-  uint64_t at;        /* host offset of buf[0] */
-  uint64_t have;      /* bytes in it */
-  uint64_t pos;       /* host offset of the next byte of the source */
-  uint64_t known_len; /* of all of it; UINT64_MAX: a pipe that never came to its end */
-  bool pipe;          /* how long it is is not known before its end */
+  uint64_t at;   /* host offset of buf[0] */
+  uint64_t have; /* bytes in it */
+  bool looked;   /* the tables in it were parsed */
+};
+
+/* Where they come from. */
+struct stream_supply {
+  uint64_t pos;            /* host offset of the next byte of the source */
+  uint64_t known_len;      /* of all of it; UINT64_MAX: a pipe that never came to its end */
+  uint64_t fetched_before; /* by earlier runs, as the journal knows it */
+  bool pipe;               /* how long it is is not known before its end */
   bool ended;
-  bool looked; /* the tables in the buffer were parsed */
-  bool hashes;
   struct hash hash;
+};
 
-  uint8_t *head; /* what the header was parsed from */
-  size_t head_len;
-  struct qcow2_header header;
-  struct qcow2_disk disk;
-  bool have_header, have_disk, have_l1;
-  struct snapshot_walk snapshots; /* those that were not seen yet */
-  struct snapshot_search search;
-  uint64_t *tables;            /* every L2 table, ascending: see stream_map.c */
-  size_t n_tables, next_table; /* those before next_table are parsed */
-  uint8_t *table_buf;
+/* What the header was parsed from. */
+struct stream_head {
+  uint8_t *bytes;
+  size_t len;
+};
 
+/* Every L2 table, ascending: see stream_map.c. */
+struct stream_tables {
+  bool have_l1;                     /* then they are here: */
+  uint64_t *table;                  /* its place, and the index of its L1 entry */
+  size_t n, next;                   /* those before next are parsed */
+  uint8_t *buf;                     /* for one of them */
+  uint64_t guest_found, data_found; /* guest bytes that those so far tell of */
+};
+
+/* What became of the bytes. */
+struct stream_places {
   uint64_t unit;              /* bytes that one bit of dropped stands for */
   struct stream_bits dropped; /* not in the spool (any more) */
   struct stream_bits late;    /* pieces with extents that came before their table */
   uint64_t late_from, late_to;
   uint64_t data_end, compressed_end; /* the furthest byte that extents need */
   struct stream_run reach;           /* of the earlier pieces' extents */
-  uint64_t guest_found, data_found;  /* guest bytes that the tables so far tell of */
   uint64_t segments;                 /* that were handed on, or were committed already */
 };
+
+struct stream {
+  struct forward_spec spec;
+  struct forward_result *result;
+  struct copy *copy; /* NULL: the disk is not known yet */
+  struct journal_map *map;
+  struct journal_reader *reader;
+  struct spool *spool;
+  struct wrapped *wrapped; /* NULL: the source's bytes are the image */
+  uint64_t piece;          /* bytes */
+  struct stream_window window;
+  struct stream_supply supply;
+
+  struct stream_head head;
+  struct qcow2_header header;
+  struct qcow2_disk disk;
+  bool have_header, have_disk;
+  struct snapshot_walk snapshots; /* those that were not seen yet */
+  struct snapshot_search search;
+  struct stream_tables tables;
+  struct stream_places places;
+};
+
+/* What they are given must outlive it. */
+int stream_open (struct stream **out, const struct forward_spec *spec,
+                 struct forward_result *result, struct error *err);
+/* 1: more; 0: that was all. */
+int stream_step (struct stream *s, struct error *err);
+void stream_close (struct stream *s);
+OWNABLE (stream)
+
+/* Of the source, for a message. */
+const char *stream_url (const struct stream *s);
+/* A line for the user. */
+void stream_warn (const struct stream *s, const char *fmt, ...)
+    __attribute__ ((format (printf, 2, 3)));
 
 /* Bytes that were seen: from the buffer or the spool. */
 int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err);

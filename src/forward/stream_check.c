@@ -13,13 +13,12 @@ int
 stream_check_committed (struct stream *s, const struct segment *seg, const uint8_t *bytes,
                         struct error *err)
 {
-  const struct qimport *q = s->q;
   struct committed c;
   int rc;
 
   if (seg->hash_len == 0) /* nothing of it is committed, or it is not of the sample */
     return 0;
-  committed_init (&c, s->reader, &q->imp, q->image.formats);
+  committed_init (&c, s->reader, s->spec.imp, s->spec.image->formats);
   rc = committed_compare (&c, seg, bytes, err);
   committed_release (&c);
   if (rc != 1)
@@ -27,5 +26,5 @@ stream_check_committed (struct stream *s, const struct segment *seg, const uint8
   return fail (err, ERR_SOURCE_CHANGED,
                "%s: the bytes at host offset %" PRIu64 " are not those that the import began "
                "with; give the same image, or begin anew with `qimport resume --restart %.8s`",
-               source_url (q->image.sources[0]), seg->need.at.v, q->imp.id);
+               stream_url (s), seg->need.at.v, s->spec.imp->id);
 }

@@ -22,32 +22,32 @@ _Static_assert(QCOW2_L1_MAX / 8 <= 1 << IDX_BITS, "the index of an L1 entry fits
 static uint64_t
 table_at (const struct stream *s, size_t i)
 {
-  return (s->tables[i] >> IDX_BITS) * SECTOR;
+  return (s->tables.table[i] >> IDX_BITS) * SECTOR;
 }
 
 static uint64_t
 table_idx (const struct stream *s, size_t i)
 {
-  return s->tables[i] & ((1 << IDX_BITS) - 1);
+  return s->tables.table[i] & ((1 << IDX_BITS) - 1);
 }
 
 static uint64_t
 horizon (const struct stream *s)
 {
-  return s->at + s->have;
+  return s->window.at + s->window.have;
 }
 
 bool
 stream_all_parsed (const struct stream *s)
 {
-  return s->have_l1 && s->next_table == s->n_tables;
+  return s->tables.have_l1 && s->tables.next == s->tables.n;
 }
 
 /* The first table that ends behind AT. */
 static size_t
 table_behind (const struct stream *s, uint64_t at)
 {
-  size_t low = 0, high = s->n_tables;
+  size_t low = 0, high = s->tables.n;
 
   while (low < high) {
     size_t mid = low + (high - low) / 2;
@@ -65,7 +65,7 @@ stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t
 {
   size_t i = table_behind (s, at);
 
-  if (i >= s->next_table || table_at (s, i) >= end)
+  if (i >= s->tables.next || table_at (s, i) >= end)
     return false;
   *table = table_at (s, i);
   return true;
@@ -81,7 +81,7 @@ check_reach (const struct stream *s, const char *what, uint64_t at, struct error
                "%s: %s at host offset %" PRIu64
                " lies beyond the end of any stream; the image is "
                "damaged, ask for a sound one",
-               source_url (s->q->image.sources[0]), what, at);
+               stream_url (s), what, at);
 }
 
 /* ---- Extents ------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ refuse_overlap (const struct stream *s, const char *what, uint64_t at, uint64_t 
   return fail (err, ERR_IMAGE_MALFORMED,
                "%s: %s at host offset %" PRIu64 " overlaps the L2 table at host offset %" PRIu64
                "; the image is damaged, ask for a sound one",
-               source_url (s->q->image.sources[0]), what, at, table);
+               stream_url (s), what, at, table);
 }
 
 /* The last sector of a compressed cluster is counted whole by its descriptor; what lies behind
@@ -112,13 +112,13 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
 {
   struct stream *s = ctx;
 
-  if (e->kind != EXTENT_HOLE || !s->q->options->unallocated_keep)
-    s->guest_found += e->len;
+  if (e->kind != EXTENT_HOLE || !s->spec.keep_holes)
+    s->tables.guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
-    s->data_found += e->len;
+    s->tables.data_found += e->len;
     size_t i = table_behind (s, e->host.v);
 
-    if (i < s->n_tables && table_at (s, i) < certain_end (e))
+    if (i < s->tables.n && table_at (s, i) < certain_end (e))
       return refuse_overlap (s, "a data cluster", e->host.v, table_at (s, i), err);
     if (check_reach (s, "a data cluster", e->host.v, err) == -1
         || stream_expect (s, e, err) == -1)
@@ -151,7 +151,7 @@ stream_find_disk (struct stream *s, struct error *err)
   if (s->have_disk || (rc == 1 && s->search.name != NULL))
     return 0;
   if (image_found_disk (&s->search, &s->header, &s->disk, err) == -1)
-    return image_name_error (&s->q->image, 0, err);
+    return image_name_error (s->spec.image, 0, err);
   s->have_disk = true;
   return 0;
 }
@@ -188,7 +188,7 @@ static int
 count_table (struct stream *s, uint64_t idx, host_off l2, struct error *err)
 {
   (void)idx;
-  s->n_tables += l2.v != 0;
+  s->tables.n += l2.v != 0;
   return check_reach (s, "an L2 table", l2.v, err);
 }
 
@@ -197,7 +197,7 @@ add_table (struct stream *s, uint64_t idx, host_off l2, struct error *err)
 {
   if (l2.v == 0)
     return qcow2_l1_hole (&s->header, &s->disk, idx, on_extent, s, err);
-  s->tables[s->n_tables++] = l2.v / SECTOR << IDX_BITS | idx;
+  s->tables.table[s->tables.n++] = l2.v / SECTOR << IDX_BITS | idx;
   return 0;
 }
 
@@ -214,8 +214,8 @@ sort_tables (struct stream *s, struct error *err)
 {
   size_t i;
 
-  qsort (s->tables, s->n_tables, sizeof *s->tables, by_offset);
-  for (i = 1; i < s->n_tables; i++)
+  qsort (s->tables.table, s->tables.n, sizeof *s->tables.table, by_offset);
+  for (i = 1; i < s->tables.n; i++)
     if (table_at (s, i) < table_at (s, i - 1) + s->header.cluster_size)
       return refuse_overlap (s, "an L2 table", table_at (s, i), table_at (s, i - 1), err);
   return 0;
@@ -230,13 +230,13 @@ parse_l1 (struct stream *s, struct error *err)
     return 0;
   if (each_l1_entry (s, count_table, err) == -1)
     return -1;
-  s->tables = malloc (max_u64 (s->n_tables, 1) * sizeof *s->tables);
-  if (s->tables == NULL)
+  s->tables.table = malloc (max_u64 (s->tables.n, 1) * sizeof *s->tables.table);
+  if (s->tables.table == NULL)
     return fail_memory (err, "the tables of the image");
-  s->n_tables = 0;
+  s->tables.n = 0;
   if (each_l1_entry (s, add_table, err) == -1 || sort_tables (s, err) == -1)
     return -1;
-  s->have_l1 = true;
+  s->tables.have_l1 = true;
   return 0;
 }
 
@@ -249,7 +249,7 @@ drop_table (struct stream *s, uint64_t at)
 {
   struct host_range r = { { at }, s->header.cluster_size };
 
-  if (host_end (r) <= s->at)
+  if (host_end (r) <= s->window.at)
     spool_drop (s->spool, r);
 }
 
@@ -259,8 +259,8 @@ parse_l2 (struct stream *s, uint64_t at, uint64_t idx, struct error *err)
   host_off l2 = { at };
   size_t n = (size_t)qcow2_l2_used (&s->header, &s->disk, idx);
 
-  if (stream_read_host (s, l2, s->table_buf, n * qcow2_l2_entry_size (&s->header), err) == -1
-      || qcow2_l2_walk (&s->header, &s->disk, idx, l2, 0, s->table_buf, n, on_extent, s, err)
+  if (stream_read_host (s, l2, s->tables.buf, n * qcow2_l2_entry_size (&s->header), err) == -1
+      || qcow2_l2_walk (&s->header, &s->disk, idx, l2, 0, s->tables.buf, n, on_extent, s, err)
              == -1)
     return -1;
   journal_map_read (s->map, n * qcow2_l2_entry_size (&s->header));
@@ -271,12 +271,12 @@ parse_l2 (struct stream *s, uint64_t at, uint64_t idx, struct error *err)
 int
 stream_parse_tables (struct stream *s, struct error *err)
 {
-  if (!s->have_l1 && parse_l1 (s, err) == -1)
+  if (!s->tables.have_l1 && parse_l1 (s, err) == -1)
     return -1;
-  if (!s->have_l1)
+  if (!s->tables.have_l1)
     return 0;
-  for (; s->next_table < s->n_tables; s->next_table++) {
-    uint64_t at = table_at (s, s->next_table), idx = table_idx (s, s->next_table);
+  for (; s->tables.next < s->tables.n; s->tables.next++) {
+    uint64_t at = table_at (s, s->tables.next), idx = table_idx (s, s->tables.next);
     uint64_t used = qcow2_l2_used (&s->header, &s->disk, idx);
 
     if (at + used * qcow2_l2_entry_size (&s->header) > horizon (s))

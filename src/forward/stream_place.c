@@ -45,8 +45,8 @@ note_dropped (struct stream *s, uint64_t from, uint64_t to, struct error *err)
 {
   uint64_t unit;
 
-  for (unit = from / s->unit; unit < to / s->unit; unit++)
-    if (set_bit (&s->dropped, unit, err) == -1)
+  for (unit = from / s->places.unit; unit < to / s->places.unit; unit++)
+    if (set_bit (&s->places.dropped, unit, err) == -1)
       return -1;
   return 0;
 }
@@ -61,33 +61,33 @@ expect_late (struct stream *s, uint64_t from, uint64_t to, struct error *err)
   uint64_t piece, end = (to + s->piece - 1) / s->piece;
 
   for (piece = from / s->piece; piece < end; piece++)
-    if (set_bit (&s->late, piece, err) == -1)
+    if (set_bit (&s->places.late, piece, err) == -1)
       return -1;
-  if (s->late_from == s->late_to)
-    s->late_from = s->late_to = from / s->piece;
-  s->late_from = min_u64 (s->late_from, from / s->piece);
-  s->late_to = max_u64 (s->late_to, end);
+  if (s->places.late_from == s->places.late_to)
+    s->places.late_from = s->places.late_to = from / s->piece;
+  s->places.late_from = min_u64 (s->places.late_from, from / s->piece);
+  s->places.late_to = max_u64 (s->places.late_to, end);
   return 0;
 }
 
 int
 stream_expect (struct stream *s, const struct extent *e, struct error *err)
 {
-  uint64_t at = e->host.v, end = extent_host_end (e), to = min_u64 (end, s->at);
+  uint64_t at = e->host.v, end = extent_host_end (e), to = min_u64 (end, s->window.at);
 
   if (e->kind == EXTENT_DATA)
-    s->data_end = max_u64 (s->data_end, end);
+    s->places.data_end = max_u64 (s->places.data_end, end);
   else
-    s->compressed_end = max_u64 (s->compressed_end, end);
-  if (at >= s->at)
+    s->places.compressed_end = max_u64 (s->places.compressed_end, end);
+  if (at >= s->window.at)
     return 0;
-  for (; at < to; at = align_down (at, s->unit) + s->unit)
-    if (bit (&s->dropped, at / s->unit))
+  for (; at < to; at = align_down (at, s->places.unit) + s->places.unit)
+    if (bit (&s->places.dropped, at / s->places.unit))
       return fail (err, ERR_IMAGE_UNSUPPORTED,
                    "%s: guest offset %" PRIu64 " is stored at host offset %" PRIu64 ", which "
                    "went by before a table said so: a stream cannot go back; import the image "
                    "from a file or from a server that honours ranges",
-                   source_url (s->q->image.sources[0]), e->guest.v, at);
+                   stream_url (s), e->guest.v, at);
   return expect_late (s, e->host.v, to, err);
 }
 
@@ -143,8 +143,8 @@ each_run (struct stream *s, const struct segment *seg, struct stream_run *run, r
 static int
 drop_run (struct stream *s, void *ctx, const struct stream_run *run, struct error *err)
 {
-  uint64_t from = align_up (run->from, s->unit);
-  uint64_t to = align_down (min_u64 (run->sure, s->at), s->unit);
+  uint64_t from = align_up (run->from, s->places.unit);
+  uint64_t to = align_down (min_u64 (run->sure, s->window.at), s->places.unit);
   struct host_range r = { { from }, to - from };
 
   (void)ctx;
@@ -162,10 +162,10 @@ static int
 segment_bytes (struct stream *s, const struct segment *seg, const uint8_t **bytes,
                uint8_t **owned, struct error *err)
 {
-  if (host_end (seg->need) > s->at + 2 * s->piece)
+  if (host_end (seg->need) > s->window.at + 2 * s->piece)
     return fail (err, ERR_INTERNAL, "a segment of a stream reaches too far");
-  if (seg->need.at.v >= s->at) {
-    *bytes = s->buf + (seg->need.at.v - s->at);
+  if (seg->need.at.v >= s->window.at) {
+    *bytes = s->window.buf + (seg->need.at.v - s->window.at);
     return 0;
   }
   *owned = malloc (seg->need.len);
@@ -181,12 +181,12 @@ submit (struct stream *s, const struct segment *seg, struct error *err)
   OWN_MEM uint8_t *owned = NULL;
   const uint8_t *bytes = NULL;
 
-  s->segments++;
+  s->places.segments++;
   if (segment_bytes (s, seg, &bytes, &owned, err) == -1
       || stream_check_committed (s, seg, bytes, err) == -1)
     return -1;
-  s->q->standing.fresh = false;
-  return seg->committed ? 0 : copy_submit (s->q->copy, seg, bytes, err);
+  s->result->handed_on = true;
+  return seg->committed ? 0 : copy_submit (s->copy, seg, bytes, err);
 }
 
 int
@@ -197,13 +197,13 @@ stream_place_late (struct stream *s, struct error *err)
   struct segment seg;
   int rc;
 
-  while (s->late_from < s->late_to && !bit (&s->late, s->late_from))
-    s->late_from++;
-  if (s->late_from == s->late_to)
+  while (s->places.late_from < s->places.late_to && !bit (&s->places.late, s->places.late_from))
+    s->places.late_from++;
+  if (s->places.late_from == s->places.late_to)
     return 0;
-  r.at.v = s->late_from * s->piece;
+  r.at.v = s->places.late_from * s->piece;
   r.len = s->piece;
-  s->late.byte[s->late_from / 8] &= (uint8_t) ~(1 << s->late_from % 8);
+  s->places.late.byte[s->places.late_from / 8] &= (uint8_t) ~(1 << s->places.late_from % 8);
   while ((rc = journal_map_take (s->map, 0, r, &seg, err)) == 0) {
     none = (struct stream_run){ 0 };
     if (submit (s, &seg, err) == -1 || each_run (s, &seg, &none, drop_run, NULL, err) == -1)
@@ -235,8 +235,8 @@ mark_run (struct stream *s, void *ctx, const struct stream_run *run, struct erro
 {
   (void)err;
   mark (ctx, run->from, run->sure);
-  if (run->to > s->reach.to)
-    s->reach = *run;
+  if (run->to > s->places.reach.to)
+    s->places.reach = *run;
   return 0;
 }
 
@@ -247,7 +247,7 @@ mark_tables (const struct stream *s, struct marks *m)
   const struct qcow2_header *h = &s->header;
   uint64_t at = m->from, table;
 
-  if (!s->have_l1)
+  if (!s->tables.have_l1)
     return;
   mark (m, 0, h->cluster_size);
   mark (m, s->disk.l1.at.v, align_up (s->disk.l1.at.v + s->disk.l1.n * 8, h->cluster_size));
@@ -263,9 +263,9 @@ unit_is_marked (const struct stream *s, const struct marks *m, uint64_t at)
 {
   uint64_t i;
 
-  if (at + s->unit > m->to)
+  if (at + s->places.unit > m->to)
     return false;
-  for (i = at; i < at + s->unit; i += SECTOR)
+  for (i = at; i < at + s->places.unit; i += SECTOR)
     if (m->sector[(i - m->from) / SECTOR] == 0)
       return false;
   return true;
@@ -281,14 +281,15 @@ spool_rest (struct stream *s, const struct marks *m, struct error *err)
     bool gone = unit_is_marked (s, m, at);
     int rc;
 
-    for (end = at + s->unit; end < m->to && unit_is_marked (s, m, end) == gone; end += s->unit)
+    for (end = at + s->places.unit; end < m->to && unit_is_marked (s, m, end) == gone;
+         end += s->places.unit)
       ;
     end = min_u64 (end, m->to);
     if (gone)
       rc = note_dropped (s, at, end, err);
     else
-      rc = spool_write (s->spool, (host_off){ at }, s->buf + (at - s->at), (size_t)(end - at),
-                        err);
+      rc = spool_write (s->spool, (host_off){ at }, s->window.buf + (at - s->window.at),
+                        (size_t)(end - at), err);
     if (rc == -1)
       return -1;
     at = end;
@@ -300,13 +301,14 @@ spool_rest (struct stream *s, const struct marks *m, struct error *err)
 static int
 place_known (struct stream *s, struct marks *m, struct error *err)
 {
-  struct host_range r = { { s->at }, s->piece };
+  struct host_range r = { { s->window.at }, s->piece };
   struct stream_run run = { 0 };
   struct segment seg;
   int rc;
 
-  if (s->reach.to > s->at)
-    run = (struct stream_run){ s->at, s->reach.to, max_u64 (s->reach.sure, s->at) };
+  if (s->places.reach.to > s->window.at)
+    run = (struct stream_run){ s->window.at, s->places.reach.to,
+                               max_u64 (s->places.reach.sure, s->window.at) };
   mark (m, run.from, run.sure);
   while ((rc = journal_map_take (s->map, 0, r, &seg, err)) == 0) {
     if (submit (s, &seg, err) == -1 || each_run (s, &seg, &run, mark_run, m, err) == -1)
@@ -319,13 +321,13 @@ place_known (struct stream *s, struct marks *m, struct error *err)
 int
 stream_place_piece (struct stream *s, struct error *err)
 {
-  struct marks m = { s->at, s->at + min_u64 (s->piece, s->have), NULL };
+  struct marks m = { s->window.at, s->window.at + min_u64 (s->piece, s->window.have), NULL };
   OWN_MEM uint8_t *sector = calloc (1, (size_t)(s->piece / SECTOR));
 
   if (sector == NULL)
     return fail_memory (err, "a piece of the stream");
   m.sector = sector;
-  if (s->running) {
+  if (s->copy != NULL) {
     if (place_known (s, &m, err) == -1)
       return -1;
     mark_tables (s, &m);

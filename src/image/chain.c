@@ -63,13 +63,11 @@ int
 image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned k,
                     const uint8_t *head, size_t len, bool *raw, struct error *err)
 {
-  const struct map_layer *over = k > 0 ? &i->layers[k - 1] : NULL;
+  const struct map_layer *over = &i->layers[k - 1];
   const char *url = source_url (i->sources[k]), *format = "";
   char shown[NAME_SHOWN];
 
   *raw = false;
-  if (over == NULL)
-    return 0;
   if (has_backing (over))
     format = over->header.backing_format;
   if (strcmp (format, "qcow2") == 0)

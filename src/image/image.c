@@ -16,11 +16,17 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "image/raw_disk.h"
 #include "image/snapshots.h"
 
 /* Somebody sits before a start, and wants to know of a slip soon; nobody before the others. */
 /* Of header and L1 table so much goes into the digest by which an image is known again. */
-enum { IDENTITY_HEAD = 4096, IDENTITY_L1_MAX = 1 << 20, L1_KEPT = 64 << 10 };
+enum {
+  IDENTITY_HEAD = 4096,
+  IDENTITY_L1_MAX = 1 << 20,
+  L1_KEPT = 64 << 10,
+  RAW_CLUSTER_BITS = 16 /* of what has none: as finely as zeros are looked for */
+};
 
 int
 image_init (struct image *i, struct error *err)
@@ -184,16 +190,47 @@ find_snapshot (struct image *i, const struct image_spec *spec, struct error *err
              : 0;
 }
 
+/* The first bytes of the image, where they are no qcow2 header: *HEAD grows until all that may
+ * tell what it is has been seen; LAST becomes its last sector. */
 static int
-check_raw (struct image *i, unsigned k, struct error *err)
+see_more (struct image *i, uint8_t **head, size_t *len, uint8_t last[SECTOR], struct error *err)
 {
-  if (i->layers[k].file_len % SECTOR != 0)
-    return fail (err, ERR_IMAGE_UNSUPPORTED,
-                 "%s: a raw backing file of %llu bytes, no multiple of 512; pad it to one",
-                 source_url (i->sources[k]), (unsigned long long)i->layers[k].file_len);
-  i->layers[k].raw = i->formats[k].raw = true;
-  i->formats[k].cluster_bits = 16;
-  return 0;
+  uint64_t file_len = i->layers[0].file_len, tail = min_u64 (file_len, SECTOR);
+  size_t all = (size_t)min_u64 (file_len, QCOW2_LOOK);
+  uint8_t *more = realloc (*head, max_u64 (all, 1));
+  struct source_want wants[2];
+
+  if (more == NULL)
+    return fail_memory (err, "the image's first bytes");
+  *head = more;
+  wants[0] = (struct source_want){ { { file_len - tail }, tail }, last };
+  wants[1] = (struct source_want){ { { *len }, all - *len }, more + *len };
+  *len = all;
+  return source_read (i->sources[0], wants, wants[1].range.len > 0 ? 2 : 1, err);
+}
+
+static int
+decide_format (struct image *i, const struct image_spec *spec, uint8_t **head, size_t *len,
+               bool *raw, struct error *err)
+{
+  const char *url = source_url (i->sources[0]);
+  uint8_t last[SECTOR] = { 0 };
+  bool more = *len > 0 && raw_disk_undecided (spec->format, *head, *len);
+
+  if (more && see_more (i, head, len, last, err) == -1)
+    return -1;
+  return raw_disk_decide (spec, url, *head, *len, more ? last : NULL, raw, err);
+}
+
+static int
+check_raw (struct image *i, const struct image_spec *spec, unsigned k, struct error *err)
+{
+  struct map_layer *l = &i->layers[k];
+
+  l->raw = i->formats[k].raw = true;
+  i->formats[k].cluster_bits = RAW_CLUSTER_BITS;
+  return raw_disk_size (spec, source_url (i->sources[k]), l->file_len, &l->disk.virtual_size,
+                        err);
 }
 
 static int
@@ -203,10 +240,12 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
   struct map_layer *l = &i->layers[k];
   bool raw;
 
-  if (image_layer_is_raw (i, spec, k, *head, *len, &raw, err) == -1)
+  if ((k == 0 ? decide_format (i, spec, head, len, &raw, err)
+              : image_layer_is_raw (i, spec, k, *head, *len, &raw, err))
+      == -1)
     return -1;
   if (raw)
-    return check_raw (i, k, err);
+    return check_raw (i, spec, k, err);
   if (read_head (i, k, head, len, l->file_len, err) == -1
       || qcow2_header_parse (&l->header, *head, *len, l->file_len, spec->max_size, err) == -1)
     return -1;
@@ -222,13 +261,14 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
 /* The map is sealed: of the header only what decoding needs, once it is known to be the same.
  */
 static int
-glance_layer (struct image *i, unsigned k, const uint8_t *head, size_t len, struct error *err)
+glance_layer (struct image *i, const struct image_spec *spec, unsigned k, const uint8_t *head,
+              size_t len, struct error *err)
 {
   struct qcow2_glance glance;
 
   i->layers[k].raw = i->formats[k].raw = strcmp (i->records[k].format, "raw") == 0;
   if (i->layers[k].raw)
-    return check_raw (i, k, err);
+    return check_raw (i, spec, k, err);
   if (qcow2_header_glance (head, len, i->layers[k].file_len, &glance, err) == -1)
     return -1;
   i->formats[k].compression = glance.compression;
@@ -346,7 +386,7 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
   record_identity (i->sources[k], &found, r);
   if (i->stream)
     return 0;
-  if (sealed && glance_layer (i, k, head, len, err) == -1)
+  if (sealed && glance_layer (i, spec, k, head, len, err) == -1)
     return error_blames_image (err->code) ? head_changed (i, spec, k, err) : -1;
   if (!sealed && parse_layer (i, spec, k, &head, &len, err) == -1)
     return image_name_error (i, k, err);
@@ -357,7 +397,8 @@ void
 image_record_format (struct image *i, char *features, size_t size)
 {
   const struct qcow2_header *h = &i->layers[0].header;
-  bool wrapped = i->wrapper != WRAPPER_NONE;
+  const char *wrapper = i->wrapper != WRAPPER_NONE ? wrapper_name (i->wrapper) : "";
+  const char *before = *wrapper != '\0' ? " wrapper=" : "";
   unsigned k;
 
   for (k = 0; k < i->n_layers; k++) {
@@ -367,11 +408,14 @@ image_record_format (struct image *i, char *features, size_t size)
     r->cluster_size = UINT64_C (1) << i->formats[k].cluster_bits;
     r->segment_size = max_u64 (r->cluster_size, 1 << 20);
   }
-  snprintf (features, size,
-            "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
-            h->version, (unsigned long long)h->cluster_size,
-            h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
-            wrapped ? " wrapper=" : "", wrapped ? wrapper_name (i->wrapper) : "");
+  if (i->layers[0].raw)
+    snprintf (features, size, "raw%s%s", before, wrapper);
+  else
+    snprintf (features, size,
+              "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
+              h->version, (unsigned long long)h->cluster_size,
+              h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
+              before, wrapper);
 }
 
 /* A path that is not there and looks like a URL that lost its beginning. */

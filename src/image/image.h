@@ -20,13 +20,17 @@ enum {
   IMAGE_TABLES_MAX = 1 << 20
 };
 
+/* What the user says that the image itself is. */
+enum image_format { FORMAT_AUTO, FORMAT_QCOW2, FORMAT_RAW };
+
 /* Names of what there may be besides; the lists end with NULL. */
 struct image_spec {
   const char *url;
   char *const *backing; /* top down */
   char *const *mirrors; /* of the image itself */
   const char *snapshot; /* NULL: the active disk */
-  uint64_t max_size;    /* of the virtual disk */
+  enum image_format format;
+  uint64_t max_size; /* of the virtual disk */
   bool accept_new_validator;
   bool stream;   /* read forward, also where ranges are honoured */
   bool describe; /* only looked at: a backing file may be missing */
@@ -86,7 +90,8 @@ int image_absolute_url (const char *url, char **out, struct error *err);
 
 /* chain.c: do the layers belong on each other? */
 
-/* Whether layer K, of whose first bytes LEN are in HEAD, is raw: the layer above says it. */
+/* Whether layer K > 0, of whose first bytes LEN are in HEAD, is raw: the layer above says it.
+ */
 int image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned k,
                         const uint8_t *head, size_t len, bool *raw, struct error *err);
 /* Every backing file the chain needs was given, in this order, and no more. */

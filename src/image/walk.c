@@ -226,13 +226,17 @@ take_extent (void *ctx, const struct extent *e, struct error *err)
   return rc;
 }
 
+/* All of it is one run; but of the last sector a file of odd length has not every byte. */
 static int
 walk_raw (struct walk *w, unsigned depth, struct error *err)
 {
-  struct extent e = { .kind = EXTENT_DATA, .len = w->windows[depth].layer->file_len };
+  uint64_t len = w->windows[depth].layer->file_len, whole = align_down (len, SECTOR);
+  struct extent e = { .kind = EXTENT_DATA, .len = whole, .stored = whole };
+  struct extent cut = raw_cut_sector (whole, len);
 
-  e.stored = e.len;
-  return e.len == 0 ? 0 : take_extent (w, &e, err);
+  if (whole > 0 && take_extent (w, &e, err) == -1)
+    return -1;
+  return cut.len == 0 ? 0 : take_extent (w, &cut, err);
 }
 
 /* The entries of the table of IDX that the walked range touches. */
@@ -307,7 +311,7 @@ static int
 walk_range (struct walk *w, unsigned depth, struct guest_range r, struct error *err)
 {
   struct map_layer *l = w->windows[depth].layer;
-  uint64_t size = l->raw ? l->file_len : l->disk.virtual_size, end = r.at.v + r.len;
+  uint64_t size = l->disk.virtual_size, end = r.at.v + r.len;
   uint64_t span = l->raw ? 0 : qcow2_l1_span (&l->header);
   uint64_t idx;
 

@@ -39,10 +39,19 @@ copy_memory (const struct qimport *q)
                                           : max_u64 (all / 4, min_u64 (all, WRAPPED_COPY));
 }
 
+unsigned
+import_workers (const struct qimport *q)
+{
+  long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+
+  if (q->options->workers > 0)
+    return (unsigned)q->options->workers;
+  return cpus > 0 ? (unsigned)cpus : 1;
+}
+
 int
 import_open_copy (struct qimport *q, struct error *err)
 {
-  long cpus = sysconf (_SC_NPROCESSORS_ONLN);
   struct copy_spec spec = {
     .journal = q->journal,
     .imp = &q->imp,
@@ -51,15 +60,13 @@ import_open_copy (struct qimport *q, struct error *err)
     .n_extents = q->map.n,
     .sources = q->image.stream ? NULL : q->image.sources,
     .connections = (unsigned)q->options->connections,
-    .workers = (unsigned)(q->options->workers > 0 ? q->options->workers
-                          : cpus > 0              ? cpus
-                                                  : 1),
+    .workers = import_workers (q),
     .memory = copy_memory (q),
     .commit_interval_ms = (int64_t)q->options->commit_interval_ms,
     .deadline_ms = q->stops.deadline,
     .stop = &q->stops.asked,
     .may_commit = &q->checker.passed,
-    .kept = q->forward.kept,
+    .kept = q->forward.result.kept,
     .check_over = &q->checker.done,
   };
 

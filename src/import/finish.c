@@ -21,7 +21,7 @@ image_checksum (struct qimport *q, char text[HASH_TEXT], struct error *err)
   struct checksum sum;
   struct hash h;
 
-  snprintf (text, HASH_TEXT, "%s", q->forward.checksum);
+  snprintf (text, HASH_TEXT, "%s", q->forward.result.checksum);
   if (!imp->hash_image)
     return 0;
   if (q->copy != NULL && copy_image_checksum (q->copy, q->image.records[0].length, &sum)) {
@@ -71,7 +71,7 @@ settle_journal (struct qimport *q, struct error *err)
 static void
 remove_kept (const struct qimport *q, const char *dir)
 {
-  OWN_MEM char *path = import_kept_path (&q->imp, dir, q->journal);
+  OWN_MEM char *path = forward_kept_path (&q->imp, dir, q->journal);
 
   if (path != NULL)
     kept_remove_at (path);
@@ -84,8 +84,8 @@ forget_kept (struct qimport *q)
 {
   if (!q->imp.stream)
     return;
-  if (q->forward.kept != NULL)
-    kept_remove (q->forward.kept);
+  if (q->forward.result.kept != NULL)
+    kept_remove (q->forward.result.kept);
   remove_kept (q, q->options->spool_dir);
   if (q->options->spool_dir != NULL)
     remove_kept (q, NULL);
@@ -114,8 +114,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
-  kept_close (q->forward.kept);
-  q->forward.kept = NULL;
+  kept_close (q->forward.result.kept);
+  q->forward.result.kept = NULL;
   target_close (q->target);
   q->target = NULL;
   q->standing.in_journal = false;
@@ -145,7 +145,7 @@ import_leave (struct qimport *q, const struct error *why)
 
   q->stops.check = true;
   import_stop_audit (q);
-  import_close_stream (q);
+  forward_close (&q->forward);
   import_stop_copy (q);
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
@@ -159,11 +159,12 @@ import_leave (struct qimport *q, const struct error *why)
     journal_release (q->journal, q->imp.no, passing ? IMPORT_INTERRUPTED : IMPORT_FAILED, why,
                      &ignored);
   /* what cannot be unpacked, or belongs to no import, is of no use for a resume */
-  if (q->forward.kept != NULL && (q->imp.no == 0 || error_status (why->code) == QIMPORT_IMAGE))
-    kept_remove (q->forward.kept);
+  if (q->forward.result.kept != NULL
+      && (q->imp.no == 0 || error_status (why->code) == QIMPORT_IMAGE))
+    kept_remove (q->forward.result.kept);
   q->standing.in_journal = false;
-  kept_close (q->forward.kept);
-  q->forward.kept = NULL;
+  kept_close (q->forward.result.kept);
+  q->forward.result.kept = NULL;
   target_close (q->target);
   q->target = NULL;
 }

@@ -16,13 +16,13 @@
 
 #include "base/error.h"
 #include "copy/copy.h"
+#include "forward/forward.h"
 #include "image/image.h"
 #include "import/options.h"
 #include "import/phase.h"
 #include "journal/journal.h"
 #include "qimport.h"
 #include "source/source.h"
-#include "target/kept.h"
 #include "target/target.h"
 #include "verify/checker.h"
 #include "verify/verify.h"
@@ -51,13 +51,6 @@ struct given {
 struct doubt {
   bool ask_source; /* the URL may be another one: only its bytes tell (import_same_url) */
   unsigned proofs; /* of this run (prove.c) */
-};
-
-/* An image that is read forward. */
-struct forward_state {
-  struct stream *stream;
-  struct kept *kept;        /* what was fetched of a wrapped image; NULL: nothing is kept */
-  char checksum[HASH_TEXT]; /* of all that came, when it has ended */
 };
 
 /* How the import stands to what was there before. */
@@ -113,7 +106,7 @@ struct qimport {
   struct image image;
   char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
   struct doubt doubt;
-  struct forward_state forward;
+  struct forward forward; /* where the image is read forward */
   struct journal_import imp;
   struct standing standing;
   struct early early;
@@ -201,6 +194,8 @@ int import_restore_held (struct qimport *q, struct error *err);
  * copy. */
 int import_begin (struct qimport *q, struct error *err);
 int import_open_copy (struct qimport *q, struct error *err);
+/* Threads that decode, or unpack. */
+unsigned import_workers (const struct qimport *q);
 /* A --restart met an image that does not fit the target: -1. */
 int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
                        struct error *err);
@@ -209,15 +204,6 @@ int import_other_disk (const struct qimport *q, uint64_t now, uint64_t before,
 int import_claim_target (struct qimport *q, struct error *err);
 /* The target is finished, and the journal does not know it: -1. */
 int import_refuse_finished (struct qimport *q, struct error *err);
-void import_close_stream (struct qimport *q);
-/* Guest bytes that are known of so far, and how many of them are no zeros; not while a map is
- * sealed already. False: no stream is being read. */
-bool import_stream_found (const struct qimport *q, uint64_t *guest, uint64_t *data);
-/* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
-uint64_t import_stream_taken (const struct qimport *q);
-/* Where what was fetched is kept, or would be; the caller frees. */
-char *import_kept_path (const struct journal_import *imp, const char *spool_dir,
-                        const struct journal *j);
 
 /* The journal's check has ended, and not well: -1. */
 int import_check_failed (struct qimport *q, struct error *err);

@@ -14,10 +14,10 @@ librooms_la_SOURCES += \
 	src/import/memo.c \
 	src/import/memo.h \
 	src/import/newer.c \
-	src/import/options.c \
 	src/import/options.h \
-	src/import/options_inner.h \
 	src/import/options_lines.c \
+	src/import/options_table.c \
+	src/import/options_table.h \
 	src/import/phase.c \
 	src/import/phase.h \
 	src/import/prove.c \
@@ -25,4 +25,5 @@ librooms_la_SOURCES += \
 	src/import/same.c \
 	src/import/shown.c \
 	src/import/signed.c \
-	src/import/sources.c
+	src/import/sources.c \
+	src/import/streaming.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options.c); the command line, the manual's test, completions and the journal
+ * of one table (options_table.c); the command line, the manual's test, completions and the journal
  * (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
@@ -25,14 +25,14 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
-  bool promises_void;                  /* it was begun anew: see PROMISES in options.c */
+  bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size;
+      connect_timeout_s, max_size, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,

@@ -3,7 +3,7 @@
  * options_lines: options as the journal remembers them, NAME=VALUE lines, and whether those
  * that are given again say the same.  Writes no secret (J8).
  */
-#include "import/options_inner.h"
+#include "import/options_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,17 @@
 
 /* ---- The journal's lines ------------------------------------------------------------------
  */
+
+/* The I-th word of its argument. */
+static void
+save_word (FILE *out, const struct option_row *row, uint64_t i)
+{
+  const char *word = row->info.argument;
+
+  for (; i > 0; i--)
+    word += strcspn (word, "|") + 1;
+  fprintf (out, "%s=%.*s\n", row->info.name, (int)strcspn (word, "|"), word);
+}
 
 /* One NAME=VALUE line for each value; what has a secret is left to the memo (J8). */
 static void
@@ -45,6 +56,9 @@ save_lines (FILE *out, const struct option_row *row, const void *field)
   case TYPE_URL:
     if (!memo_has_secret (*(char *const *)field))
       memo_line (out, name, *(char *const *)field);
+    break;
+  case TYPE_WORD:
+    save_word (out, row, *(const uint64_t *)field);
     break;
   case TYPE_CHOICE:
     if (*(const bool *)field == (row->least == 0))
@@ -143,6 +157,7 @@ same_value (const struct option_row *row, const void *a, const void *b)
   case TYPE_SIZE:
   case TYPE_SECONDS:
   case TYPE_MS:
+  case TYPE_WORD:
     return *(const uint64_t *)a == *(const uint64_t *)b;
   case TYPE_TEXT:
   case TYPE_URL:
@@ -175,6 +190,7 @@ is_none (const struct option_row *row, const void *field)
   case TYPE_CHECKSUM:
   case TYPE_SHA256:
     return *(char *const *)field == NULL;
+  case TYPE_WORD:
   case TYPE_CHOICE:
   case TYPE_LIST:
     return false;

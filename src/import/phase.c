@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "import/import.h"
-
 #define MAY(name) (UINT32_C (1) << PHASE_##name)
 
 static const struct {

@@ -97,7 +97,7 @@ update_wrapped_work (struct qimport *q)
     return false;
   q->shown.work.total = len;
   if (q->forward.stream != NULL)
-    q->shown.work.done = min_u64 (import_stream_taken (q), len);
+    q->shown.work.done = min_u64 (forward_taken (&q->forward), len);
   return true;
 }
 
@@ -111,7 +111,7 @@ update_work (struct qimport *q, const struct copy_progress *c)
 
   if (update_wrapped_work (q))
     return;
-  if (import_stream_found (q, &total, &data))
+  if (forward_found (&q->forward, &total, &data))
     zeros = total - data;
   else if (q->imp.stream && !q->imp.sealed) {
     q->shown.work.done = min_u64 (c->guest_committed, q->shown.work.total);
@@ -131,7 +131,7 @@ bytes_left (const struct qimport *q, const struct qimport_progress *p)
   if (q->audit != NULL)
     return (double)(p->guest_total - p->guest_committed);
   if (q->image.stream && q->image.wrapper != WRAPPER_NONE)
-    return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, import_stream_taken (q)));
+    return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, forward_taken (&q->forward)));
   if (q->image.stream)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
   if (q->shown.work.total == 0)
@@ -174,7 +174,7 @@ import_update_progress (struct qimport *q)
   uint64_t fetched = 0, retries = 0, total = q->imp.guest_total, data;
   unsigned k;
 
-  import_stream_found (q, &total, &data);
+  forward_found (&q->forward, &total, &data);
   for (k = 0; k < q->image.n_layers; k++)
     if (q->image.sources[k] != NULL) {
       fetched += source_fetched (q->image.sources[k]);

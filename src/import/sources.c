@@ -116,6 +116,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .backing = o->backing.item,
     .mirrors = q->doubt.ask_source ? NULL : o->mirror.item, /* asked is that URL alone */
     .snapshot = o->snapshot,
+    .format = (enum image_format)o->format,
     .max_size = o->max_size,
     .accept_new_validator = may_have_changed (q),
     .stream = o->stream,
@@ -156,7 +157,7 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
     return 0;
   import_record_format (q);
   q->imp.virtual_size = q->image.layers[0].disk.virtual_size;
-  q->imp.cluster_size = q->image.layers[0].header.cluster_size;
+  q->imp.cluster_size = UINT64_C (1) << q->image.formats[0].cluster_bits;
   q->imp.layers = q->image.n_layers;
   return 0;
 }

@@ -295,10 +295,10 @@ show_holder (const struct sql *s, struct journal_import *imp, sqlite3_stmt *row)
 int
 record_read_import (struct sql *s, int64_t no, struct journal_import *out, struct error *err)
 {
+  struct journal_import is = { .no = no };
   sqlite3_stmt *row;
   int r;
 
-  memset (out, 0, sizeof *out);
   if (sql_start (s, SQL_IMPORT_ROW, &row, err, "i", no) == -1)
     return -1;
   r = sql_next (s, row, err);
@@ -306,13 +306,14 @@ record_read_import (struct sql *s, int64_t no, struct journal_import *out, struc
     return fail (err, ERR_NO_SUCH_IMPORT, "journal %s: the import is no longer in it", s->path);
   if (r == -1)
     return -1;
-  out->no = no;
-  r = read_columns (s, row, import_columns, IMPORT_COLUMNS, out, err);
+  r = read_columns (s, row, import_columns, IMPORT_COLUMNS, &is, err);
   if (r == 0)
-    r = check_import_row (s, out, err);
+    r = check_import_row (s, &is, err);
   if (r == 0)
-    show_holder (s, out, row);
+    show_holder (s, &is, row);
   sql_end (row);
+  if (r == 0)
+    *out = is;
   return r;
 }
 

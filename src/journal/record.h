@@ -11,7 +11,8 @@
 #include "journal/sql.h"
 
 /* Read import NO; ERR_NO_SUCH_IMPORT if it is gone.  A holder that died shows (habits of
- * struct journal_import). */
+ * struct journal_import).  What cannot be read leaves *OUT as it was: who has the import still
+ * knows which it is. */
 int record_read_import (struct sql *s, int64_t no, struct journal_import *out,
                         struct error *err);
 /* Insert *IMP, held by HOLDER; *NO is its number. */

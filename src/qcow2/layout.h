@@ -75,9 +75,6 @@ int qcow2_extensions_parse (struct qcow2_extensions *out, const uint8_t *raw, si
 const char *qcow2_feature_name (const struct qcow2_extensions *x, unsigned bit, char *out,
                                 size_t out_size);
 
-/* What N bytes that are no qcow2 header look like, in words, never NULL. */
-const char *qcow2_looks_like (const uint8_t *raw, size_t n);
-
 /* A table of N bytes at AT, as WHAT (field at byte FIELD): aligned to clusters, inside the
  * file, clear of every structure that H places already. */
 struct qcow2_placed {

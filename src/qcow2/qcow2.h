@@ -25,6 +25,7 @@
 
 enum {
   QCOW2_HEADER_MIN = 104, /* what qcow2_header_need wants to see */
+  QCOW2_LOOK = 68 << 10,  /* what a raw disk is known by lies within */
   QCOW2_CLUSTER_MAX = 2 << 20,
   QCOW2_L1_MAX = 32 << 20, /* bytes; qemu's limits */
   QCOW2_REFTABLE_MAX = 8 << 20,
@@ -84,8 +85,17 @@ int qcow2_header_need (const uint8_t *raw, size_t n, uint64_t file_len, size_t *
                        struct error *err);
 
 /* What the first N bytes of a file that nobody called raw show: a disk image of another format,
- * its name and what to do about it, or NULL. */
+ * its name and what to do about it, or NULL.  Some say it in their last sector only. */
 const char *qcow2_other_format (const uint8_t *raw, size_t n);
+const char *qcow2_other_trailer (const uint8_t last[SECTOR]);
+
+/* The partition table or file system that shows that it is a raw disk, or NULL; all that is
+ * looked at is in the first QCOW2_LOOK bytes. */
+const char *qcow2_raw_disk (const uint8_t *raw, size_t n);
+/* What N bytes that are no qcow2 header look like, in words, never NULL. */
+const char *qcow2_looks_like (const uint8_t *raw, size_t n);
+/* Nothing shows that it is anything else. */
+bool qcow2_may_be_raw (const uint8_t *raw, size_t n);
 
 /* Parse and check header and header extensions.  RAW holds at least what qcow2_header_need
  * said.  MAX_SIZE refuses larger virtual disks (ERR_IMAGE_TOO_LARGE).  Decodes to a private

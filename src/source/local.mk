@@ -10,6 +10,7 @@ librooms_la_SOURCES += \
 	src/source/local_file.c \
 	src/source/login.c \
 	src/source/mirror.c \
+	src/source/open_source.c \
 	src/source/outcome.c \
 	src/source/pace.c \
 	src/source/probe.c \
@@ -26,6 +27,5 @@ librooms_la_SOURCES += \
 	src/source/retry.c \
 	src/source/retry.h \
 	src/source/share.c \
-	src/source/source.c \
 	src/source/source.h \
 	src/source/transfer.c

@@ -12,6 +12,7 @@ librooms_la_SOURCES += \
 	src/target/marker.c \
 	src/target/marker.h \
 	src/target/nbd.h \
+	src/target/open_target.c \
 	src/target/open_target.h \
 	src/target/overlap.c \
 	src/target/part_file.c \
@@ -20,14 +21,13 @@ librooms_la_SOURCES += \
 	src/target/read.c \
 	src/target/spool.c \
 	src/target/spool.h \
-	src/target/target.c \
 	src/target/target.h \
 	src/target/write.c
 if HAVE_LIBNBD
 librooms_la_SOURCES += \
-	src/target/nbd.c \
 	src/target/nbd_connect.c \
-	src/target/nbd_inner.h
+	src/target/nbd_export.c \
+	src/target/nbd_export.h
 else
 librooms_la_SOURCES += src/target/nbd_none.c
 endif

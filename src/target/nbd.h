@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * nbd: bytes to and from an export of an NBD server, and when they are durable.  Nobody outside
- * src/target includes this; only nbd.c and nbd_connect.c know libnbd.
+ * src/target includes this; only nbd_export.c and nbd_connect.c know libnbd.
  *
  * What was written since the last FLUSH that returned 0 is kept in memory.  A connection that
  * is lost is opened again, and all of that is written again: a server may have lost any of it.

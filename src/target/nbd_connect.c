@@ -3,7 +3,7 @@
  * nbd_connect: a connection to an NBD server: what its URI may say, reaching it, and what it
  * says of the export.  Waits for a server that is away, not for one that refuses.
  */
-#include "target/nbd_inner.h"
+#include "target/nbd_export.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_none: what stands in for nbd.c and nbd_connect.c in a build without libnbd: an NBD URI is
+ * nbd_none: what stands in for nbd_export.c and nbd_connect.c in a build without libnbd: an NBD URI is
  * known as one, and refused.
  */
 #include "target/nbd.h"

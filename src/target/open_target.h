@@ -3,17 +3,15 @@
  * open_target: what the files of this room share: the open target, the place it is named by,
  * and the few functions that pass between them.  Nobody outside src/target includes this.
  *
- *   target.c    opening, closing, syncing, finishing: the order of things
+ *   open_target.c  opening, closing, syncing, finishing: the order of things
  *   place.c     from the user's path to a place, and what is refused there
- *   part_file.c      the part file: create, lock, rename
+ *   part_file.c the part file: create, lock, rename
  *   lock.c      the lock, and who else holds one
  *   device.c    the block device: refuse, open, lock, partition table
- *   export.c    the export of an NBD server: refuse, open;  nbd.c, nbd_connect.c  its bytes
- *   identity.c  which disk it is
- *   claim.c     the marker on the disk (J9);  marker.c  what it says
- *   head.c      what is written last, held back
- *   write.c     write, zero;  behind.c  what is written leaves the page cache
- *   read.c      read uncached, holes
+ *   export.c    the export of an NBD server: refuse, open;  nbd_export.c, nbd_connect.c  its
+ * bytes identity.c  which disk it is claim.c     the marker on the disk (J9);  marker.c  what
+ * it says head.c      what is written last, held back write.c     write, zero;  behind.c  what
+ * is written leaves the page cache read.c      read uncached, holes
  */
 #ifndef QIMPORT_TARGET_OPEN_TARGET_H
 #define QIMPORT_TARGET_OPEN_TARGET_H

@@ -454,6 +454,8 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
     return reopen_known (t, spec, recorded, err);
   if (spec->in_place)
     return target_look_before (t, spec, err) == -1 ? -1 : target_file_check (t, err);
+  if (p->exists && !spec->force) /* what --force allowed was not recorded; the end refuses it */
+    return refuse_exists (p, err);
   if (adopt_part (t, spec, err) == -1 || size_part (t, spec, err) == -1
       || settle_part (t, spec, err) == -1)
     return -1;

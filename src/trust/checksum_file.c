@@ -1,149 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * checksum_file: see checksum_file.h.  Which layout a file has, whose names mean the file that
- * is looked for, and what comes of several entries.
+ * checksum_file: see checksum_file.h.  Which layout a file has, and what comes of several
+ * entries.
  */
 #include "trust/checksum_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/own.h"
 #include "base/text.h"
-#include "trust/checksum_search.h"
+#include "trust/checksum_json.h"
+#include "trust/checksum_lines.h"
 #include "trust/clear_signed.h"
-
-/* ---- Names ------------------------------------------------------------------------------- */
-
-static int
-hex_digit (char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The next byte of a URL's part, decoded; a NUL stays as it is written. */
-static char
-next_byte (struct span *s)
-{
-  int hi = s->len >= 3 && s->at[0] == '%' ? hex_digit (s->at[1]) : -1;
-  int lo = hi >= 0 ? hex_digit (s->at[2]) : -1;
-  bool coded = lo >= 0 && (hi != 0 || lo != 0);
-  char c = s->at[0];
-
-  if (coded)
-    c = (char)(hi << 4 | lo);
-  *s = span_from (*s, coded ? 3 : 1);
-  return c;
-}
-
-static bool
-is_url (struct span s)
-{
-  return memmem (s.at, s.len, "://", 3) != NULL;
-}
-
-/* The last part of a path, or of a URL, of which a query is no part. */
-static struct span
-last_part (struct span s)
-{
-  const char *slash;
-  size_t n = 0;
-
-  if (is_url (s)) {
-    while (n < s.len && s.at[n] != '?' && s.at[n] != '#')
-      n++;
-    s.len = n;
-  }
-  slash = memrchr (s.at, '/', s.len);
-  return slash == NULL ? s : span_from (s, (size_t)(slash + 1 - s.at));
-}
-
-int
-checksum_name (const char *url, char out[CHECKSUM_NAME_MAX], struct error *err)
-{
-  struct span whole = { url, strlen (url) }, part = last_part (whole);
-  char shown[256];
-  size_t n = 0;
-
-  while (part.len > 0 && n < CHECKSUM_NAME_MAX - 1) {
-    if (is_url (whole)) {
-      out[n++] = next_byte (&part);
-    } else {
-      out[n++] = part.at[0];
-      part = span_from (part, 1);
-    }
-  }
-  out[n] = '\0';
-  if (n == 0 || part.len > 0)
-    return fail (err, ERR_USAGE,
-                 "%s: ends in no file's name that could be looked up in a file of checksums; "
-                 "give the digest with --checksum",
-                 redact_url (shown, sizeof shown, url));
-  return 0;
-}
-
-bool
-checksum_search_wants (const struct checksum_search *s, struct span name)
-{
-  struct span part = last_part (name);
-  const char *want = s->name;
-
-  if (span_is (part, want))
-    return true;
-  if (!is_url (name))
-    return false;
-  while (part.len > 0 && *want != '\0')
-    if (next_byte (&part) != *want++)
-      return false;
-  return part.len == 0 && *want == '\0';
-}
-
-/* ---- What is said about the file --------------------------------------------------------- */
-
-void
-checksum_search_add (struct checksum_search *s, const struct checksum *c)
-{
-  struct checksum *have = &s->found.of[c->algorithm];
-
-  if (s->found.has[c->algorithm] && !s->contradicts && !checksum_same (have, c)) {
-    s->contradicts = true;
-    s->one = *have;
-    s->another = *c;
-  }
-  s->found.has[c->algorithm] = true;
-  *have = *c;
-}
-
-bool
-checksum_algorithm (struct span word, enum hash_algorithm *out)
-{
-  if (word.len > 4 && strncasecmp (word.at + word.len - 4, "sums", 4) == 0)
-    word.len -= 4;
-  else if (word.len > 3 && strncasecmp (word.at + word.len - 3, "sum", 3) == 0)
-    word.len -= 3;
-  return hash_by_name (word.at, word.len, out);
-}
-
-bool
-checksum_from_span (struct checksum *out, struct span digits)
-{
-  const char *colon = memchr (digits.at, ':', digits.len);
-
-  if (colon != NULL) {
-    size_t n = (size_t)(colon - digits.at);
-
-    if (!hash_by_name (digits.at, n, &out->algorithm))
-      return false;
-    digits = span_from (digits, n + 1);
-  } else if (!hash_by_digits (digits.len, &out->algorithm))
-    return false;
-  return checksum_from_hex (out, digits.at, digits.len);
-}
 
 const struct checksum *
 checksums_strongest (const struct checksums *c)
@@ -154,8 +23,6 @@ checksums_strongest (const struct checksums *c)
     i--;
   return &c->of[i];
 }
-
-/* ---- The file ---------------------------------------------------------------------------- */
 
 /* A section may stand in brackets too: what follows those of JSON is a value. */
 static bool

@@ -18,19 +18,12 @@
 #define QIMPORT_TRUST_CHECKSUM_FILE_H
 
 #include "base/error.h"
-#include "base/hash.h"
+#include "trust/checksum_name.h"
+#include "trust/checksum_set.h"
 #include "trust/span.h"
 
-enum {
-  CHECKSUM_FILE_MAX = 8 << 20, /* the largest that publishers have is a list of streams, 5 MB */
-  CHECKSUM_NAME_MAX = 1024     /* of a file's name, with the NUL */
-};
-
-/* All that is said about one file. */
-struct checksums {
-  bool has[HASH_N];
-  struct checksum of[HASH_N];
-};
+/* The largest that publishers have is a list of streams, 5 MB. */
+enum { CHECKSUM_FILE_MAX = 8 << 20 };
 
 /* What FILE says about NAME.  ERR_SOURCE_CHECKSUM: nothing, or two that contradict. */
 int checksum_file_read (struct span file, const char *name, struct checksums *out,
@@ -38,9 +31,5 @@ int checksum_file_read (struct span file, const char *name, struct checksums *ou
 
 /* The strongest of them; there is one. */
 const struct checksum *checksums_strongest (const struct checksums *c);
-
-/* The last part of URL, decoded and without query, or of a path. ERR_USAGE where it has none.
- */
-int checksum_name (const char *url, char out[CHECKSUM_NAME_MAX], struct error *err);
 
 #endif

@@ -4,7 +4,7 @@
  * Looked for is an object that names the file (by a member, or by the key under which it
  * stands) and has its digests; of what lies deeper it says nothing.
  */
-#include "trust/checksum_search.h"
+#include "trust/checksum_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

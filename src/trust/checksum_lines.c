@@ -3,10 +3,12 @@
  * checksum_lines: files of checksums that are lines (checksum_file.h lists their layouts). What
  * is no entry is passed over.
  */
-#include "trust/checksum_search.h"
+#include "trust/checksum_lines.h"
 
 #include <ctype.h>
 #include <strings.h>
+
+#include "trust/checksum_name.h"
 
 /* What the lines are of, as long as nothing else says so. */
 struct section {

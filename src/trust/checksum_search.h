@@ -6,7 +6,8 @@
 #ifndef QIMPORT_TRUST_CHECKSUM_SEARCH_H
 #define QIMPORT_TRUST_CHECKSUM_SEARCH_H
 
-#include "trust/checksum_file.h"
+#include "trust/checksum_set.h"
+#include "trust/span.h"
 
 struct checksum_search {
   const char *name;
@@ -24,10 +25,5 @@ void checksum_search_add (struct checksum_search *s, const struct checksum *c);
 bool checksum_algorithm (struct span word, enum hash_algorithm *out);
 /* A digest of that algorithm, with "ALGO:" before it or not; false if it is none. */
 bool checksum_from_span (struct checksum *out, struct span digits);
-
-/* checksum_lines.c */
-void checksum_search_lines (struct checksum_search *s, struct span text);
-/* checksum_json.c; -1: it is no JSON */
-int checksum_search_json (struct checksum_search *s, struct span text, struct error *err);
 
 #endif

@@ -5,8 +5,14 @@ librooms_la_SOURCES += \
 	src/trust/checksum_file.c \
 	src/trust/checksum_file.h \
 	src/trust/checksum_json.c \
+	src/trust/checksum_json.h \
 	src/trust/checksum_lines.c \
+	src/trust/checksum_lines.h \
+	src/trust/checksum_name.c \
+	src/trust/checksum_name.h \
+	src/trust/checksum_search.c \
 	src/trust/checksum_search.h \
+	src/trust/checksum_set.h \
 	src/trust/clear_signed.c \
 	src/trust/clear_signed.h \
 	src/trust/gpgv_status.c \

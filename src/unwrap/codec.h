@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * codec: what unwrap.c and the four decoders share.  A file is a row of streams (gzip: members,
+ * codec: what codec.c and the four decoders share.  A file is a row of streams (gzip: members,
  * zstd: frames), each of which begins with bytes that tell it; a decoder knows one stream, and
- * unwrap.c what comes between them.
+ * codec.c what comes between them.
  */
 #ifndef QIMPORT_UNWRAP_CODEC_H
 #define QIMPORT_UNWRAP_CODEC_H

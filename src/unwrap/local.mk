@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/unwrap/codec.c \
 	src/unwrap/codec.h \
 	src/unwrap/recognise.c \
-	src/unwrap/unwrap.c \
 	src/unwrap/unwrap.h \
 	src/unwrap/zstd.c
 if HAVE_LZMA

@@ -12,43 +12,9 @@
 #ifndef QIMPORT_VERIFY_COMPARE_H
 #define QIMPORT_VERIFY_COMPARE_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-
 #include "base/error.h"
 #include "base/own.h"
-#include "journal/journal.h"
-#include "target/target.h"
-
-struct compare_spec {
-  const char *journal_path;
-  const struct journal_import *imp;
-  struct target *target;
-  bool whole; /* all of the guest, and its root; else only what is committed */
-  unsigned threads;
-  uint64_t memory; /* bytes of buffers, about */
-  const atomic_bool *stop;
-};
-
-/* A range of the guest that is not as the journal says. */
-struct difference {
-  uint64_t start, length;
-  bool zero; /* it should be zeros; else the bytes of a segment, one or more of which differ */
-};
-
-struct compare_result {
-  uint64_t bytes_read; /* from the target */
-  uint64_t segments, segments_compared, segments_differ;
-  uint64_t segments_telling; /* that are the same, and not of one byte only */
-  uint64_t zero_bytes;       /* of zero runs, compared */
-  uint64_t differ_bytes;
-  struct difference *differences; /* ascending, neighbours merged */
-  size_t n_differences;
-  bool cut;               /* there are more than are listed */
-  uint64_t *segment_ords; /* those that differ, ascending; all of them */
-  bool have_root;
-  uint8_t root[DIGEST_SIZE];
-};
+#include "verify/compare_spec.h"
 
 void compare_result_release (struct compare_result *r);
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * look: the threads of a comparison (compare.h): each takes the next unit of the plan, reads,
- * hashes, and tells what differs.
+ * compare_thread: see compare_thread.h.
  */
-#include "verify/committed.h"
 #include "verify/compare_thread.h"
 
 #include <inttypes.h>
@@ -11,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "verify/committed.h"
 
 enum { BATCH = 256, PIECE = 1 << 20, GRAIN = 4096 };
 
@@ -29,6 +28,76 @@ struct look {
   struct committed committed;
   struct extent batch[BATCH]; /* zero runs */
 };
+
+/* ---- What is shared ----------------------------------------------------------------------
+ */
+
+/* The next unit: 1, or 0 when there is none. */
+static int
+next_unit (struct compare *c, struct unit *u, struct error *err)
+{
+  int rc = 0;
+
+  memset (u, 0, sizeof *u);
+  pthread_mutex_lock (&c->lock);
+  while (!c->failed && !atomic_load (&c->quit) && c->seq - c->root.flushed >= PLAN_AHEAD)
+    pthread_cond_wait (&c->change, &c->lock);
+  if (!c->failed && !atomic_load (&c->quit)) {
+    rc = compare_plan_next (&c->plan, u, err);
+    u->seq = c->seq;
+    c->seq += rc == 1;
+  }
+  pthread_mutex_unlock (&c->lock);
+  return rc;
+}
+
+static void
+flush_leaves (struct compare *c)
+{
+  struct leaves *l;
+  unsigned i;
+
+  while (c->root.flushed < c->seq && (l = &c->root.ring[c->root.flushed % PLAN_AHEAD])->ready) {
+    merkle_zeros (&c->root.merkle, l->zeros);
+    for (i = 0; i < l->n; i++)
+      merkle_add (&c->root.merkle, l->digest[i]);
+    l->ready = false;
+    c->root.flushed++;
+  }
+}
+
+static void
+put_leaves (struct compare *c, const struct unit *u, const struct leaves *l)
+{
+  pthread_mutex_lock (&c->lock);
+  c->root.ring[u->seq % PLAN_AHEAD] = *l;
+  c->root.ring[u->seq % PLAN_AHEAD].ready = true;
+  flush_leaves (c);
+  pthread_cond_broadcast (&c->change);
+  pthread_mutex_unlock (&c->lock);
+}
+
+static int
+add_difference (struct compare *c, const struct difference *d, struct error *err)
+{
+  int rc;
+
+  pthread_mutex_lock (&c->lock);
+  rc = findings_add_difference (&c->findings, d, err);
+  pthread_mutex_unlock (&c->lock);
+  return rc;
+}
+
+static int
+add_segment (struct compare *c, uint64_t ord, struct error *err)
+{
+  int rc;
+
+  pthread_mutex_lock (&c->lock);
+  rc = findings_add_segment (&c->findings, ord, err);
+  pthread_mutex_unlock (&c->lock);
+  return rc;
+}
 
 /* ---- Reading ---------------------------------------------------------------------------- */
 
@@ -134,7 +203,7 @@ window_leaves (struct look *l, const struct unit *u)
     uint8_t *leaf = l->leaves.digest[l->leaves.n++];
 
     if (len == MERKLE_LEAF && all_zero (buf, len))
-      memcpy (leaf, l->c->merkle.zero[0], DIGEST_SIZE); /* of which nothing changes */
+      memcpy (leaf, l->c->root.merkle.zero[0], DIGEST_SIZE); /* of which nothing changes */
     else
       merkle_leaf (leaf, buf, len);
   }
@@ -150,7 +219,7 @@ find_nonzero (struct look *l, uint64_t at, const uint8_t *buf, uint64_t len, str
     uint64_t n = min_u64 (len, GRAIN - at % GRAIN);
     struct difference d = { at, n, true };
 
-    if (!all_zero (buf, n) && compare_add_difference (l->c, &d, err) == -1)
+    if (!all_zero (buf, n) && add_difference (l->c, &d, err) == -1)
       return -1;
     at += n;
     buf += n;
@@ -166,7 +235,7 @@ compare_zeros (struct look *l, uint64_t at, uint64_t end, struct error *err)
   uint64_t n;
 
   pthread_mutex_lock (&l->c->lock);
-  l->c->result.zero_bytes += end - at;
+  l->c->findings.result.zero_bytes += end - at;
   pthread_mutex_unlock (&l->c->lock);
   for (; at < end; at += n) {
     if (look_at (l, at, end - at, &buf, &n, err) == -1)
@@ -236,7 +305,7 @@ report_run (struct look *l, void *ctx, uint64_t at, uint64_t len, struct error *
   struct difference d = { at, len, false };
 
   (void)ctx;
-  return compare_add_difference (l->c, &d, err);
+  return add_difference (l->c, &d, err);
 }
 
 /* Extents that are neighbours on the guest are one run. */
@@ -279,8 +348,8 @@ static int
 count_segment (struct look *l, bool telling)
 {
   pthread_mutex_lock (&l->c->lock);
-  l->c->result.segments_compared++;
-  l->c->result.segments_telling += telling;
+  l->c->findings.result.segments_compared++;
+  l->c->findings.result.segments_telling += telling;
   pthread_mutex_unlock (&l->c->lock);
   return 0;
 }
@@ -307,7 +376,7 @@ compare_segment (struct look *l, struct segment *s, struct error *err)
   count_segment (l, same && h.telling);
   if (same)
     return 0;
-  if (compare_add_segment (l->c, s->ord, err) == -1)
+  if (add_segment (l->c, s->ord, err) == -1)
     return -1;
   return each_committed (l, s, report_run, NULL, err);
 }
@@ -349,7 +418,7 @@ look_at_unit (struct look *l, const struct unit *u, struct error *err)
       return -1;
     window_leaves (l, u);
   }
-  compare_put_leaves (l->c, u, &l->leaves);
+  put_leaves (l->c, u, &l->leaves);
   if (u->to > u->from && window_zeros (l, u, err) == -1)
     return -1;
   if (u->zeros.len > 0
@@ -394,7 +463,7 @@ look_new (struct compare *c, struct error *err)
 }
 
 void *
-look_main (void *compare)
+compare_thread (void *compare)
 {
   struct compare *c = compare;
   struct error err;
@@ -403,7 +472,7 @@ look_main (void *compare)
   int rc = l == NULL ? -1 : 1;
 
   while (rc == 1) {
-    rc = compare_next (c, &u, &err);
+    rc = next_unit (c, &u, &err);
     if (rc == 1 && look_at_unit (l, &u, &err) == -1)
       rc = -1;
   }

@@ -6,6 +6,11 @@ librooms_la_SOURCES += \
 	src/verify/committed.h \
 	src/verify/compare.c \
 	src/verify/compare.h \
+	src/verify/compare_findings.c \
+	src/verify/compare_findings.h \
+	src/verify/compare_plan.c \
+	src/verify/compare_plan.h \
+	src/verify/compare_spec.h \
 	src/verify/compare_thread.c \
 	src/verify/compare_thread.h \
 	src/verify/merkle.c \

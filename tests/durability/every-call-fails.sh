@@ -37,7 +37,7 @@ step_of () { # KIND FROM N
     1 | 3 | 4 | 6 | 7) ;;
     124 | 137) wrong="$wrong$1 $3: it hangs
 "; return ;;
-    *) wrong="$wrong$1 $3: it ended with $rc: $(grep -m 4 -e ERROR -e ' #[0-9]' "$scratch/err")
+    *) wrong="$wrong$1 $3: it ended with $rc: $(grep -m 4 -e ERROR -e ssertion -e ' #[0-9]' "$scratch/err")
 "; return ;;
   esac
   recovers "$1 $3 ($rc, $(head -c 120 "$scratch/err"))"

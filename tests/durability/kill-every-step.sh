@@ -114,6 +114,28 @@ fi
 start_half || bail "write $half of start was not reached"
 count_steps resume -q --restart "$disk"
 repeatedly "a file: killed before every step of a resume --restart, likewise" 8 restart_step -k
+# Onto a file that is there: before --force is recorded a resume wants to hear it again, at once.
+over_step () { # MODE STEP
+  [ "$2" -le "$steps" ] || return 1
+  fresh
+  echo "of somebody" >"$disk"
+  strike "$1" "$2" start -q --force --commit-interval 0.1 "$image" "$disk" || return 1
+  import_state
+  why=
+  if [ -n "$state" ]; then go_on
+  else run qimport start -q --force --commit-interval 0.1 "$source" "$disk"; fi
+  if [ "$rc" = 6 ] && grep -q "exists already and is left alone without --force" "$scratch/err" &&
+    grep -qx "of somebody" "$disk"; then run qimport resume -q --force "$disk"; fi
+  [ "$rc" = 0 ] || why="going on ended with $rc: $(tail -n 1 "$scratch/err")"
+  [ -n "$why" ] || whole
+  [ -z "$why" ] || wrong="$wrong$1 $2: $why
+"
+}
+fresh
+echo "of somebody" >"$disk"
+count_steps start -q --force --commit-interval 0.1 "$image" "$disk"
+steps=$((steps / 3)) # by then it is recorded
+repeatedly "a file over another, with --force: killed before every step of the beginning, likewise" 14 over_step -k
 fresh
 run qimport start -q "$image" "$disk"
 spoil

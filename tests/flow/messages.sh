@@ -74,7 +74,7 @@ says 5 "$u/noise.qcow2" "no qcow2 image" "; .qemu-img info. may tell" start "$u/
 says 5 "$u/packed.xz" "image in the xz file is truncated" "; publish it again" start "$u/packed.xz" a.img
 says 5 "$u/disk.tar" "tar archive" "; unpack it first" start "$u/disk.tar" a.img
 says 5 "$u/disk.vmdk" "VMDK" "; convert it with qemu-img convert" start "$u/disk.vmdk" a.img
-says 5 "$u/raw.img" "no qcow2 image" "raw disk.*; it needs no import" start "$u/raw.img" a.img
+says 5 "$u/raw.img" "no qcow2 image" "raw disk" start --format qcow2 "$u/raw.img" a.img
 says 5 "$u/locked.qcow2" "crypt_method at byte 32.*encrypted" "qemu-img convert" start "$u/locked.qcow2" a.img
 says 5 "$u/cut.qcow2" "beyond the image" "; .*ask for a sound one" start "$u/cut.qcow2" a.img
 says 5 "$u/damaged.qcow2: L2 entry at byte [0-9]* .guest offset 0." "not aligned" "; .*ask for a sound one" \

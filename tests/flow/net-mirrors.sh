@@ -99,7 +99,7 @@ check "  before the end" sh -c '"$QIMPORT" log "$1" --json | jq -e ".events[-1].
 net_image 16
 slow_mirror () {
   with_mirror "$1" "$2" "$3"
-  check "  $(body "$4") bytes came from it, at most 3 MB of 17" [ "$(body "$4")" -le 3000000 ]
+  check "  $(body "$4") bytes came from it, at most 6 MB of 17" [ "$(body "$4")" -le 6000000 ]
   check "  the log says so" sh -c '"$QIMPORT" log "$1" | grep -q "mirror .*slow: .*left alone"' - "$disk"
 }
 slow_mirror "that is slow, 50 KB/s" slow,2000000 slow,50000 "$second_requests"

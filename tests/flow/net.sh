@@ -83,12 +83,16 @@ look_into () {
       sed "s|^|${looked} (${file##*/}): |" >>"$leaks"
   done
 }
-# The arguments of process $1 once it has a socket: it has had the time to hide them by then.
+sockets_of () { ls -l "/proc/$1/fd" 2>/dev/null | grep -o 'socket:.*'; }
+# The arguments of process $1 once it has a socket that is not inherited: it has had the time to
+# hide them by then.  (In the middle of an exec it has no arguments at all.)
 arguments_of () {
-  while [ -n "$(tr '\0' ' ' <"/proc/$1/cmdline")" ]; do
-    case $(ls -l "/proc/$1/fd" 2>/dev/null) in
-      *socket:*) tr '\0' ' ' <"/proc/$1/cmdline"; return ;;
-    esac
+  inherited=$(sockets_of $$)
+  while grep -q '^State:[^Z]*$' "/proc/$1/status"; do
+    if [ -n "$(sockets_of "$1" | grep -vxF "${inherited:-none}")" ]; then
+      tr '\0' ' ' <"/proc/$1/cmdline"
+      return
+    fi
     sleep 0.01
   done
 }

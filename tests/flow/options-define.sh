@@ -104,6 +104,8 @@ defines snapshot image.qcow2 a.raw '--snapshot a' '--snapshot b'
 defines snapshot image.qcow2 active.raw '' '--snapshot a'
 defines digest image.qcow2 active.raw '--digest off' '--digest on'
 defines digest image.qcow2 active.raw '' '--digest off'
+defines format image.qcow2 active.raw '--format qcow2' '--format auto'
+defines format image.qcow2 image.qcow2 '--format raw' '--format qcow2'
 defines unallocated image.qcow2 active.raw '--unallocated keep' '--unallocated zero'
 defines unallocated image.qcow2 active.raw '' '--unallocated keep'
 defines backing top.qcow2 over.raw '--backing base.raw' '--backing other.raw'
@@ -111,7 +113,7 @@ defines backing top.qcow2 over.raw '--backing base.raw' '--backing base.raw --ba
 defines target-is-zero image.qcow2 active.raw '' '--target-is-zero'
 
 table=$(awk 'BEGIN { RS = "ROW \\(\"" } NR > 2 && /, (DEFINES|LAYERS|PROMISES),/ { sub (/".*/, ""); print }' \
-  "$top_srcdir/src/import/options.c" | sort | tr '\n' ' ')
+  "$top_srcdir/src/import/options_table.c" | sort | tr '\n' ' ')
 check "the table has options that define an import" [ -n "$table" ]
 is "$(echo $seen | tr ' ' '\n' | sort | tr '\n' ' ')" "$table" "and each of them has a case here"
 

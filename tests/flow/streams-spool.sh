@@ -23,7 +23,7 @@ fresh () { qimport forget "$disk" 2>/dev/null; rm -f "$disk" "$disk.qimport-part
 pipe () { # COMMAND FILE OPTIONS...
   command=$1 file=$2
   shift 2
-  if [ "$command" = start ]; then set -- "$@" -; fi
+  if [ "$command" != resume ]; then set -- "$@" -; fi
   "$QIMPORT" "$command" -q "$@" "$disk" <"$file" >out 2>err
   rc=$?
 }
@@ -62,8 +62,11 @@ for at in range(0, len(data), step):
   background
   kill_after_ms $! $ms
   check "killed after $ms ms: the spool is gone" [ -z "$(find target ! -name 'disk*' -type f)" ]
-  how=resume
-  [ "$(qimport status --json | jq '.imports | length')" != 0 ] || how=start
+  case $(qimport status --json | jq -r '.imports[0].state // "none"') in
+    none) how=start ;;
+    complete) how=ensure ;; # the kill came too late
+    *) how=resume ;;
+  esac
   pipe $how i
   exits 0 "killed after $ms ms: $how ends it"
   assert_identical "$disk" raw "killed after $ms ms: the disk is as it must be"

@@ -8,7 +8,8 @@
  *             [-s PART COPY] PROG ARG...
  *
  *     -k N        kill -9 before the N-th call
- *     -t N        the same, but if it writes, the first half of it is written (a torn write)
+ *     -t N        the same, but if it writes, the first half of it is written (a torn write);
+ *                 of whole sectors whole sectors, as no disk and no kernel tears one
  *     -e N ERRNO  the N-th call fails with that number; -E: it and every one after it
  *     -l LOG      a line for each call: NUMBER CALL PATH
  *     -o PART     count only calls whose line in the log has PART, a pattern as of a shell
@@ -224,9 +225,13 @@ static int
 halve (pid_t pid, const struct watched *w, struct user_regs_struct *r)
 {
   if (w->nr == SYS_write || w->nr == SYS_pwrite64) {
-    if (r->rdx < 2)
+    unsigned long long half = r->rdx / 2;
+
+    if (w->nr == SYS_pwrite64 && r->rdx % 512 == 0 && r->r10 % 512 == 0)
+      half -= half % 512;
+    if (half == 0)
       return 0;
-    r->rdx /= 2;
+    r->rdx = half;
   } else if (r->rdx > 0
              && (w->nr == SYS_writev || w->nr == SYS_pwritev || w->nr == SYS_pwritev2)) {
     r->rdx = (r->rdx + 1) / 2;

@@ -3,7 +3,7 @@
  * What the journal remembers of options: every value that is no secret comes back as it was
  * given, and nothing that is one is written.
  */
-#include "import/options_inner.h"
+#include "import/options_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +38,8 @@ some_value (const struct option_row *row)
     return "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
   case TYPE_LIST:
     return "http://h/a\\x41";
+  case TYPE_WORD:
+    return strrchr (row->info.argument, '|') + 1;
   case TYPE_CHOICE:
     return strcmp (row->info.fallback, "on") == 0 ? "off"
                                                   : strchr (row->info.argument, '|') + 1;

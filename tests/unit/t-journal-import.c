@@ -140,6 +140,23 @@ a_prefix_of_two_is_ambiguous (void **state)
   FAILS (f, ERR_USAGE, journal_find (f->j, "abcd", &got, &f->err));
 }
 
+/* Whoever has an import still knows which it is when it cannot be read (any more). */
+static void
+what_cannot_be_read_changes_nothing (void **state)
+{
+  struct fixture *f = *state;
+  struct journal_import mine;
+
+  fixture_begin (f, 2 * CLUSTER);
+  OK (f, journal_release (f->j, f->imp.no, IMPORT_INTERRUPTED, NULL, &f->err));
+  mine = f->imp;
+  OK (f, journal_hold (f->j, &f->imp, &f->err));
+  OK (f, journal_forget (f->j, f->imp.no, &f->err));
+  f->imp = mine;
+  FAILS (f, ERR_NO_SUCH_IMPORT, journal_hold (f->j, &mine, &f->err));
+  assert_memory_equal (&mine, &f->imp, sizeof mine);
+}
+
 static void
 one_target_has_one_unfinished_import (void **state)
 {
@@ -441,15 +458,16 @@ status_has_the_keys_of_the_contract (void **state)
       jq (f, json, "keys_unsorted | join (\" \")"),
       "id state url target target_kind virtual_size cluster_size image clusters bytes segments "
       "percent attempts error started_at updated_at finished_at");
-  assert_string_equal (jq (f, json, "[.image, .clusters, .bytes, .segments, .percent, .error, .state]"),
-                       "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
-                       "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
-                       "\"checksum_from\":null,\"signed_by\":null},"
-                       "{\"total\":2,\"committed\":2},"
-                       "{\"guest_total\":131072,\"guest_committed\":131072,"
-                       "\"data_total\":65536,\"data_committed\":65536,"
-                       "\"image_total\":65536,\"fetched\":65546},"
-                       "{\"total\":1,\"committed\":1},100,null,\"copying\"]");
+  assert_string_equal (
+      jq (f, json, "[.image, .clusters, .bytes, .segments, .percent, .error, .state]"),
+      "[{\"length\":1099511627776,\"etag\":\"\\\"abc\\\"\","
+      "\"last_modified\":null,\"sha256\":null,\"checksum\":null,"
+      "\"checksum_from\":null,\"signed_by\":null},"
+      "{\"total\":2,\"committed\":2},"
+      "{\"guest_total\":131072,\"guest_committed\":131072,"
+      "\"data_total\":65536,\"data_committed\":65536,"
+      "\"image_total\":65536,\"fetched\":65546},"
+      "{\"total\":1,\"committed\":1},100,null,\"copying\"]");
   free (json);
   OK (f, journal_release (f->j, f->imp.no, IMPORT_COPYING, NULL, &f->err));
   OK (f, journal_status_json (f->j, NULL, &json, &f->err)); /* nobody works on it */
@@ -570,6 +588,7 @@ main (void)
     TEST (only_one_of_many_processes_gets_it),
     TEST (giving_it_back_says_why),
     TEST (states_follow_what_is_there),
+    TEST (what_cannot_be_read_changes_nothing),
     TEST (unseal_forgets_map_and_progress),
     TEST (what_is_forgotten_leaves_nothing_but_the_others),
     TEST (forgetting_gives_space_back),

@@ -445,6 +445,8 @@ what_is_no_qcow2_is_named (void **state)
     { "KDMV", 4, "VMDK" },
     { "vhdxfile", 8, "VHDX" },
     { "QED\0", 4, "QED" },
+    { "EVF\t\r\n\xff\0", 8, "E01" },
+    { "\x04\x22\x4d\x18", 4, "lz4" },
     { "{\"error\":1}", 11, "JSON" },
     { "\0\0\0\0", 4, "zeros" },
   };
@@ -464,6 +466,43 @@ what_is_no_qcow2_is_named (void **state)
 }
 
 static void
+a_raw_disk_shows_its_partition_table_or_file_system (void **state)
+{
+  static const struct {
+    size_t at;
+    const char *bytes;
+    const char *words;
+  } disks[] = {
+    { 512, "EFI PART", "GPT" },
+    { 4096, "EFI PART", "GPT" },
+    { 510, "\x55\xaa", "boot sector" },
+    { 32769, "CD001", "ISO 9660" },
+    { 32769, "BEA01", "UDF" },
+    { 1080, "\x53\xef", "ext" },
+    { 0, "XFSB", "XFS" },
+    { 65600, "_BHRfS_M", "btrfs" },
+    { 66908, "\x19\x01\x54\x19", "UFS" },
+    { 512, "LABELONE", "LVM" },
+  };
+  uint8_t *raw = calloc (1, QCOW2_LOOK);
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < sizeof disks / sizeof disks[0]; i++) {
+    size_t len = strlen (disks[i].bytes);
+
+    memcpy (raw + disks[i].at, disks[i].bytes, len);
+    assert_non_null (qcow2_raw_disk (raw, QCOW2_LOOK));
+    assert_non_null (strstr (qcow2_raw_disk (raw, QCOW2_LOOK), disks[i].words));
+    assert_null (qcow2_raw_disk (raw, disks[i].at + len - 1));
+    assert_true (qcow2_may_be_raw (raw, QCOW2_LOOK));
+    memset (raw + disks[i].at, 0, len);
+    assert_null (qcow2_raw_disk (raw, QCOW2_LOOK));
+  }
+  free (raw);
+}
+
+static void
 a_raw_disk_is_named_when_enough_of_it_is_seen (void **state)
 {
   static uint8_t raw[1024];
@@ -477,10 +516,10 @@ a_raw_disk_is_named_when_enough_of_it_is_seen (void **state)
   assert_int_equal (qcow2_header_need (raw, 511, 4096, &need, &err), -1);
   assert_non_null (strstr (err.text, "raw data or an unknown format"));
   assert_int_equal (qcow2_header_need (raw, 512, 4096, &need, &err), -1);
-  assert_non_null (strstr (err.text, "boot sector"));
+  assert_non_null (strstr (err.text, "a raw disk"));
   memcpy (raw + 512, "EFI PART", 8);
   assert_int_equal (qcow2_header_need (raw, sizeof raw, 4096, &need, &err), -1);
-  assert_non_null (strstr (err.text, "GPT"));
+  assert_non_null (strstr (err.text, "a raw disk"));
 }
 
 int
@@ -497,6 +536,7 @@ main (void)
     cmocka_unit_test (a_short_file_is_truncated),
     cmocka_unit_test (an_unknown_length_refuses_nothing_for_lying_far_out),
     cmocka_unit_test (what_is_no_qcow2_is_named),
+    cmocka_unit_test (a_raw_disk_shows_its_partition_table_or_file_system),
     cmocka_unit_test (a_raw_disk_is_named_when_enough_of_it_is_seen),
   };
 

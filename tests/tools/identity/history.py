@@ -281,6 +281,8 @@ class History:
         if any(rows[i][0] != "complete" for i in mine):
             if self.tried("resume" + words):
                 return
+            if self.forced() and self.tried(f"resume force{words}"):
+                return
             if self.left_alone():
                 raise Broken("goes on", "nothing but commands touched it: " + self.log[-1])
         if mine:
@@ -289,11 +291,13 @@ class History:
         if not any(self.tried(line) for line in tries):
             raise Broken("way out", "no command ends with 0: " + self.log[-1])
 
+    def forced(self):
+        """--force is not remembered before it was used: it may have to be said again."""
+        return any("force" in words for words in self.lines)
+
     def left_alone(self):
         """Nothing came between but kills and a network that breaks."""
         strange = {"t", "j", "i", "url", "hold", "mirror"}
-        if "holds=blank" not in self.lines[0] and "holds" in str(self.lines[0]):
-            return False  # --force is not remembered before it was used
         return all(words[0] in MAKERS + ("audit", "forget") for words in self.lines[1:]) \
             and not any(strange & set(self.parse(words).value) for words in self.lines[1:]) \
             and not any(it.lied for it in self.rules.imports.values())

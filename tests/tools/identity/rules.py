@@ -51,12 +51,12 @@ class Import:
     onto: list                  # what it was allowed to go onto: (Disk, its state, its owner)
     versions: list
     before: list                # what the target held, where that is kept
-    checksum: object = None
+    checksums: list             # versions that it was said to be, one after the other
     wrote: bool = False         # on any disk
     shown: list = dataclasses.field(default_factory=list)  # versions that the finished disk is
 
     def rights(self):
-        for v in self.versions if self.checksum is None else [self.checksum]:
+        for v in self.checksums or self.versions:
             if not self.keep:
                 yield v.guest.get(self.snapshot, v.guest[""])
             for held in self.before if self.keep else ():
@@ -98,8 +98,8 @@ class Rules:
                 it.places.add(c.value.get("url", it.place))
                 if "restart" in c.flags:
                     it.before.append(self.held_at(c))
-                if "sha" in c.flags:
-                    it.checksum = it.checksum or served
+                if "sha" in c.flags and served not in it.checksums:
+                    it.checksums.append(served)
 
     def held_at(self, c):
         disk = self.world.finished(c.name)
@@ -117,7 +117,7 @@ class Rules:
                       told=self.how_told(c.place),
                       lied="zero" in c.flags and held.strip(b"\0") != b"",
                       versions=[version] if version else [], before=[held],
-                      checksum=version if "sha" in c.flags else None)
+                      checksums=[version] if "sha" in c.flags else [])
 
     # ---- after
 
@@ -215,8 +215,11 @@ class Rules:
             disk.state, disk.owner = OWNED, (mine or c.done or [disk.owner])[0]
             if disk.owner in self.imports:
                 self.imports[disk.owner].wrote = True
-        elif c.verb == "forget":
-            disk.state, disk.owner = FOREIGN, None
+        elif c.verb == "forget":  # what was kept is again what it was
+            before = [(state, owner) for i in c.subjects if i in self.imports
+                      for d, state, owner in self.imports[i].onto
+                      if d is disk and self.imports[i].keep]
+            disk.state, disk.owner = before[0] if before else (FOREIGN, None)
 
     def right(self, uuid, have):
         it, size = self.imports[uuid], self.world.size
@@ -299,7 +302,7 @@ class Rules:
     def check_newer(self, c, it):
         """There is no other image, as far as its server tells."""
         if c.place == it.place and self.how_told(it.place) == it.told in ("strong", "weak") \
-                and it.checksum is None and not it.lied and self.served(it.place) not in it.shown:
+                and not it.checksums and not it.lied and self.served(it.place) not in it.shown:
             raise Broken("newer", "ensure --newer ended with 0, and did not import the newer")
 
     def check_ensured(self, c, after, running):

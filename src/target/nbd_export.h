@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_inner: what nbd.c and nbd_connect.c share: the open export.
+ * nbd_export: what nbd_export.c and nbd_connect.c share: the open export.
  */
-#ifndef QIMPORT_TARGET_NBD_INNER_H
-#define QIMPORT_TARGET_NBD_INNER_H
+#ifndef QIMPORT_TARGET_NBD_EXPORT_H
+#define QIMPORT_TARGET_NBD_EXPORT_H
 
 #include <libnbd.h>
 #include <pthread.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options_inner: the table of options as its own files see it: options.c has and sets it,
+ * options_table: the table of options as its own files see it: options_table.c has and sets it,
  * options_lines.c writes and compares.
  */
-#ifndef QIMPORT_IMPORT_OPTIONS_INNER_H
-#define QIMPORT_IMPORT_OPTIONS_INNER_H
+#ifndef QIMPORT_IMPORT_OPTIONS_TABLE_H
+#define QIMPORT_IMPORT_OPTIONS_TABLE_H
 
 #include "import/options.h"
 #include "qimport.h"
@@ -21,6 +21,7 @@ enum option_type {
   TYPE_CHECKSUM, /* char *, as checksum_text () writes it */
   TYPE_SHA256,   /* the same, of 64 hexadecimal digits: another name of the row before it */
   TYPE_LIST,     /* struct option_list, of URLs */
+  TYPE_WORD,     /* uint64_t: which of the words of the argument, from 0 */
   TYPE_CHOICE /* bool: true for the second word of the argument; with LEAST 1 for the first */
 };
 

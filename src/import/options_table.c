@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * options: see options.h.  A new option is a row of the table here, a field in options.h, and
- * its paragraph in the manual, which a test misses otherwise.
+ * options_table: see options.h.  A new option is a row of the table here, a field in options.h,
+ * and its paragraph in the manual, which a test misses otherwise.
  */
-#include "import/options.h"
+#include "import/options_table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "import/memo.h"
-#include "import/options_inner.h"
 #include "qimport.h"
 
 enum {
@@ -115,6 +114,8 @@ static const struct option_row rows[] = {
        TYPE_SWITCH, no_keep, CHANGES, 0, 0),
   ROW ("digest", "on|off", "SHA-256 of every segment written, for audit", "on", FRESH, 0,
        TYPE_CHOICE, digest, DEFINES, 1, 0),
+  ROW ("format", "auto|qcow2|raw", "what the image is; auto: by its first bytes", "auto",
+       FRESH | QIMPORT_FOR_INFO, 0, TYPE_WORD, format, DEFINES, 0, 0),
   ROW ("snapshot", "NAME", "import that internal snapshot", NULL, FRESH | QIMPORT_FOR_INFO, 0,
        TYPE_TEXT, snapshot, DEFINES, 0, 0),
   ROW ("backing", "URL", "the backing file's image; repeated, top down", NULL,
@@ -284,6 +285,27 @@ set_choice (bool *field, const struct option_row *row, const char *value, struct
   return 0;
 }
 
+/* VALUE is one of the words of ARGUMENT, "first|second|...". */
+static int
+set_word (uint64_t *field, const struct option_row *row, const char *value, struct error *err)
+{
+  const char *word = row->info.argument;
+  size_t len = strlen (value);
+  uint64_t i = 0;
+
+  for (;; word++, i++) {
+    size_t n = strcspn (word, "|");
+
+    if (n == len && strncmp (word, value, n) == 0)
+      break;
+    word += n;
+    if (*word == '\0')
+      return fail (err, ERR_USAGE, "--%s: must be %s", row->info.name, row->info.argument);
+  }
+  *field = i;
+  return 0;
+}
+
 static int
 set_checksum (char **field, const struct option_row *row, const char *value, struct error *err)
 {
@@ -328,6 +350,8 @@ set_row (struct qimport_options *o, const struct option_row *row, const char *va
     return set_checksum (field, row, value, err);
   case TYPE_LIST:
     return add_item (field, row, value, err);
+  case TYPE_WORD:
+    return set_word (field, row, value, err);
   case TYPE_CHOICE:
     return set_choice (field, row, value, err);
   }
@@ -430,6 +454,7 @@ copy_row (struct qimport_options *to, const struct qimport_options *from,
   case TYPE_SIZE:
   case TYPE_SECONDS:
   case TYPE_MS:
+  case TYPE_WORD:
     *(uint64_t *)option_field (to, row) = *(uint64_t *)option_field (from, row);
     return 0;
   case TYPE_TEXT:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd: see nbd.h.  Writes go into a log and from there to the server, several in flight; a
- * FLUSH empties the log.  When the connection is lost the log begins again from its start.
+ * nbd_export: see nbd.h.  Writes go into a log and from there to the server, several in flight;
+ * a FLUSH empties the log.  When the connection is lost the log begins again from its start.
  * Requests in flight never overlap: a server may carry them out in any order.
  */
-#include "target/nbd_inner.h"
+#include "target/nbd_export.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * source: opening and closing.  What kind of source a URL is, its options, and everything
+ * open_source: opening and closing.  What kind of source a URL is, its options, and everything
  * that lives as long as it does.  No request is made here.
  */
 #include "source/engine.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * unwrap: one file, stream after stream.  What is between two streams is decided here: the
+ * codec: one file, stream after stream.  What is between two streams is decided here: the
  * first bytes of the next, padding, garbage, the end.  What is in a stream, its codec knows.
  */
 #include "unwrap/codec.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * target: opening, finishing and closing, for all kinds alike; which of them it is
+ * open_target: opening, finishing and closing, for all kinds alike; which of them it is
  * matters only here and in what is called from here.
  */
 #include "target/open_target.h"
