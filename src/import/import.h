@@ -57,6 +57,7 @@ struct doubt {
 struct standing {
   bool in_journal; /* imp.no is valid, and held by us */
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
+  bool begun;      /* the same, after it copies, too */
   bool renews;     /* over an older image that this program imported: what is the same stays */
   bool describes;  /* only looks: has neither journal nor target */
 };
@@ -184,6 +185,9 @@ int import_mark_urls (struct qimport *q, struct error *err);
 int import_record_sources (struct qimport *q, struct error *err);
 /* prove.c: the source serves something else since ERR; may that prove to be the same? */
 bool import_may_prove (const struct qimport *q, const struct error *err);
+/* beginning.c: it failed because ranges prove to be no good, before anything was committed: it
+ * may be begun again, as with --stream. */
+bool import_goes_forward (struct qimport *q, const struct error *err);
 /* Commit what is written, and end the threads that copy. */
 void import_stop_copy (struct qimport *q);
 

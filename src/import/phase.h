@@ -20,12 +20,13 @@ struct qimport;
      MAY (START) | MAY (RESUME) | MAY (ASK_SOURCE) | MAY (ASK_NEWER) | MAY (OVER))          \
   X (ASK_SOURCE, ask_source, MAY (OVER))                                                    \
   X (ASK_NEWER, ask_newer, MAY (START) | MAY (RESUME) | MAY (OVER))                         \
-  X (START, start, MAY (MAP) | MAY (STREAM))                                                \
+  X (START, start, MAY (MAP) | MAY (STREAM) | MAY (FORWARD))                                \
+  X (FORWARD, forward, MAY (START))                                                         \
   X (RESUME, resume, MAY (ENSURE) | MAY (MAP) | MAY (TARGET) | MAY (STREAM) | MAY (FINISH)) \
-  X (MAP, map, MAY (TARGET))                                                                \
+  X (MAP, map, MAY (TARGET) | MAY (FORWARD))                                                \
   X (TARGET, target, MAY (COPY))                                                            \
   X (STREAM, stream, MAY (COPY))                                                            \
-  X (COPY, copy, MAY (FINISH) | MAY (PROVE))                                                \
+  X (COPY, copy, MAY (FINISH) | MAY (PROVE) | MAY (FORWARD))                                \
   X (PROVE, prove, MAY (TARGET))                                                            \
   X (FINISH, finish, MAY (OVER))                                                            \
   X (AUDIT, audit, MAY (COMPARE))                                                           \

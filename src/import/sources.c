@@ -132,6 +132,8 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
                 .event_ctx = q,
+                .may_turn = !recorded && !q->standing.describes && !q->doubt.ask_source
+                            && o->backing.item[0] == NULL && o->mirror.item[0] == NULL,
                 .forward = o->stream },
   };
   import_source_options (q, &spec->source);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DOUBTS_MAX = 5, TAGS_MAX = 3 };
+enum { DOUBTS_MAX = 5, TAGS_MAX = 3, LATE_MS = 10 * 1000, LATE_TIMES = 20 };
 
 /* Whether JOB may be asked for again.  Answers that were under way together count once for
  * their place. */
@@ -56,9 +56,11 @@ goes_forward (struct job *job)
   struct source *s = job->s;
   struct place *p = job->answer.place;
 
-  if (job->kind != JOB_PROBE || p->known || s->forward || s->n_places > 1)
+  if (job->kind != JOB_PROBE || s->recorded || s->forward || s->n_places > 1)
     return false;
   s->forward = true;
+  p->known = false;
+  job->done = job->tail_len = 0;
   job->wrong = p->wrong = DOUBTS_MAX - 1; /* one answer more */
   source_tell (s, "warning",
                "%s: its answers to ranges are broken (%s); it is read from its start, as with "
@@ -77,11 +79,91 @@ doubt_wrong (struct job *job, struct error *err)
     return ask_again (job, now, err);
   if (goes_forward (job))
     return 0;
+  job->s->ranges_failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",
         job_shown (job), job_where (job), job->answer.j.why, DOUBTS_MAX);
   return place_failed (job, err);
+}
+
+/* Its bytes are delivered, but for those of a probe: they are to be asked for again. */
+int
+doubt_overlong (struct job *job, struct error *err)
+{
+  int64_t now = monotonic_ms ();
+  bool again = may_be_asked_again (job, now);
+
+  snprintf (job->answer.j.why, sizeof job->answer.j.why,
+            "more bytes came than the answer said");
+  if (job->kind == JOB_PROBE) {
+    job->s->told = job->answer.j.total;
+    job->done = job->tail_len = 0;
+  } else if (again && job->done == job->range.len) {
+    job_finish (job);
+    return 0;
+  }
+  if (again)
+    return ask_again (job, now, err);
+  if (goes_forward (job))
+    return 0;
+  job->s->ranges_failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
+  fail (err, ERR_SOURCE_CONTRADICTS,
+        "%s at host offset %" PRIu64
+        ": %s, %u times in a row; the server or a proxy before it is not to be trusted with "
+        "ranges; try another server or --stream",
+        job_shown (job), job_where (job), job->answer.j.why, DOUBTS_MAX);
+  return place_failed (job, err);
+}
+
+bool
+doubt_rangeless (struct job *job, struct error *err, int *result)
+{
+  struct source *s = job->s;
+
+  if (s->ranges_work || !s->options.may_turn || s->n_places > 1 || ++s->rangeless < DOUBTS_MAX)
+    return false;
+  s->ranges_failed = true;
+  *result = fail (err, ERR_SOURCE_CONTRADICTS,
+                  "%s at host offset %" PRIu64
+                  ": the server sends the whole image instead of the range, %u times in a row; "
+                  "try --stream",
+                  job_shown (job), job_where (job), DOUBTS_MAX);
+  return true;
+}
+
+bool
+doubt_scouts (const struct source *s)
+{
+  return s->options.may_turn && s->probed && !s->ranges_work && s->n_places == 1
+         && !s->stream.begun;
+}
+
+/* The first bytes of the image came soon, and of another range there is none yet. */
+bool
+doubt_is_late (const struct job *job, int64_t now)
+{
+  const struct source *s = job->s;
+  int64_t late_ms = (int64_t)max_u64 (LATE_MS, (uint64_t)s->round_trip_us / 1000 * LATE_TIMES);
+
+  return doubt_scouts (s) && !job->answer.judged && job->kind != JOB_PROBE
+         && now - job->answer.started_ms >= late_ms;
+}
+
+int
+doubt_late (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+
+  transfer_stop (job);
+  s->ranges_failed = true;
+  return fail (
+      err, ERR_SOURCE_CONTRADICTS,
+      "%s at host offset %" PRIu64
+      ": not one byte of this range after %lld s, where the first bytes came at once: a "
+      "cache before the server seems to fetch all of the image first; try --stream",
+      job_shown (job), job_where (job),
+      (long long)(monotonic_ms () - job->answer.started_ms) / 1000);
 }
 
 /* A tag that is another at each answer tells nothing, and may not stand in the way for ever: it

@@ -182,6 +182,11 @@ struct source {
   struct source_identity id; /* as found by the probe */
   bool probed;
   bool forward; /* no range is asked for */
+  /* doubt.c's: a range beyond the first bytes came as it should; none ever will; and so many
+   * answers in a row were all of the image instead */
+  bool ranges_work, ranges_failed;
+  unsigned rangeless;
+  uint64_t told; /* how long it is, by answers that were too long; 0: by none */
   CURLM *multi;
   struct curl_slist *resolve; /* what names mean, of the options */
   CURLSH *cookies;            /* of this run, each for the site that set it */
@@ -285,6 +290,15 @@ void transfer_unpause (struct job *job);
 /* doubt.c: what becomes of an answer that failed its checks */
 int doubt_wrong (struct job *job, struct error *err);
 int doubt_changed (struct job *job, struct error *err);
+/* More came than the answer had said; what was right of it was delivered already. */
+int doubt_overlong (struct job *job, struct error *err);
+/* All of the image came instead of a range.  False: that may pass. */
+bool doubt_rangeless (struct job *job, struct error *err, int *result);
+/* Until somebody knows that ranges are served at once, whichever they are, one is asked for at
+ * a time; nobody does: a cache that fetches all of the image before it serves its end. */
+bool doubt_scouts (const struct source *s);
+bool doubt_is_late (const struct job *job, int64_t now);
+int doubt_late (struct job *job, struct error *err);
 
 /* outcome.c: what becomes of a job whose request ended */
 /* Something that may pass: wait and ask again, or at once elsewhere. */

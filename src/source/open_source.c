@@ -339,6 +339,12 @@ source_first_rate (const struct source *s)
   return s->first_rate;
 }
 
+bool
+source_ranges_failed (const struct source *s)
+{
+  return s->ranges_failed;
+}
+
 uint64_t
 source_retries (const struct source *s)
 {

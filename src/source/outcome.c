@@ -171,17 +171,6 @@ outcome_passing (struct job *job, unsigned retry_after_s, const char *why, struc
   return 0;
 }
 
-/* At once: what was right of it was delivered already. */
-static int
-contradicts (struct job *job, const char *why, struct error *err)
-{
-  fail (err, ERR_SOURCE_CONTRADICTS,
-        "%s at host offset %" PRIu64
-        ": %s; the server or a proxy before it is not to be trusted with ranges",
-        job_shown (job), job_where (job), why);
-  return place_failed (job, err);
-}
-
 bool
 outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
 {
@@ -254,7 +243,10 @@ static int
 no_range (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
+  int result;
 
+  if (doubt_rangeless (job, err, &result))
+    return result;
   if (a->request.if_range) {
     a->place->no_if_range = true;
     job_again (job, monotonic_ms ());
@@ -276,7 +268,7 @@ part_ended (struct job *job, CURLcode code, struct error *err)
   char why[320];
 
   if (a->overlong)
-    return contradicts (job, "more bytes came than the answer said", err);
+    return doubt_overlong (job, err);
   /* of a range that was shortened more may have been to come */
   whole = open_end ? code == CURLE_OK : job->done == job->range.len;
   if ((whole || a->received == a->j.len) && job->kind != JOB_VET)

@@ -47,6 +47,8 @@ struct source_options {
   bool ipv4, ipv6;            /* names have no other addresses */
   const char *const *resolve; /* HOST:PORT:ADDRESS; NULL-terminated; may be NULL */
   bool insecure;
+  bool may_turn;              /* where ranges prove to be no good the caller reads forward
+                               * instead, and wants to know soon: source_ranges_failed */
   bool forward;               /* no ranges are asked for: a stream in any case */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
@@ -103,6 +105,8 @@ uint64_t source_fetched (const struct source *s);
 int64_t source_round_trip_ms (const struct source *s);
 /* Bytes a millisecond of the first answer's body; 0 where it came too fast to tell. */
 double source_first_rate (const struct source *s);
+/* It failed because its ranges are no good; read forward it may do. */
+bool source_ranges_failed (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
 

@@ -308,6 +308,8 @@ accept_answer (struct job *job, const struct response *r)
 
   if (!p->settled && s->reference == NULL)
     note_certificate (s, job->easy);
+  if (a->j.verdict == RESPONSE_WHOLE && a->j.len == LENGTH_UNKNOWN && s->told > 0)
+    a->j.len = a->j.total = s->told; /* or such a one would never end */
   if (!p->known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
     identify (p, r, a->j.total);
   else if (!a->j.proven && p->id.trust == SOURCE_TRUST_STRONG)
@@ -342,6 +344,7 @@ accept_answer (struct job *job, const struct response *r)
     if (job->tail == NULL)
       return fail_memory (&s->error, "an overlap");
   }
+  s->ranges_work |= a->j.verdict == RESPONSE_PART && job->kind != JOB_PROBE;
   if (a->j.verdict == RESPONSE_WHOLE) {
     a->request.ranged = false;
     if (job->kind == JOB_PROBE)
