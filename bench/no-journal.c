@@ -406,6 +406,7 @@ never (void)
 IS (nothing, journal_check_cluster);
 IS (nothing, journal_check_need);
 IS (nothing, journal_map_read);
+IS (nothing, journal_map_totals);
 IS (nothing, journal_commit);
 IS (nothing, journal_complete);
 IS (nothing, journal_event);

@@ -8,9 +8,11 @@ dist_doc_DATA += doc/fleets.md
 dist_doc_DATA += doc/instead-of-curl-and-qemu-img.md
 dist_doc_DATA += doc/journal-format.md
 dist_doc_DATA += doc/nbd.md
+dist_doc_DATA += doc/python.md
 dist_doc_DATA += doc/receipt.schema.json
 dist_doc_DATA += doc/troubleshooting.md
 dist_doc_DATA += doc/tutorial.md
+dist_doc_DATA += doc/xcp-ng.md
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = doc/examples/import-with-progress.c doc/examples/list-imports.c \

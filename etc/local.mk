@@ -23,4 +23,13 @@ CLEANFILES += $(systemd_units)
 check_DATA = $(systemd_units)
 EXTRA_DIST += etc/systemd/qimport-resume.service.in etc/systemd/qimport@.service.in \
 	etc/systemd/hardening etc/tmpfiles/qimport.conf \
-	etc/kubernetes etc/ansible packaging
+	etc/kubernetes packaging
+
+# The Ansible collection, where Ansible looks for those of a distribution.
+ansible_source = etc/ansible/ansible_collections/qimport/images
+ansibledir = $(datadir)/ansible/collections/ansible_collections/qimport/images
+dist_ansible_DATA = $(ansible_source)/README.md $(ansible_source)/galaxy.yml
+ansiblemetadir = $(ansibledir)/meta
+dist_ansiblemeta_DATA = $(ansible_source)/meta/runtime.yml
+ansiblemodulesdir = $(ansibledir)/plugins/modules
+dist_ansiblemodules_DATA = $(ansible_source)/plugins/modules/qimport.py

@@ -284,9 +284,16 @@ int qimport_run (struct qimport *q, int (*progress) (void *ctx, const struct qim
 int qimport_info_json (const char *url, const struct qimport_options *options, char **json,
                        struct qimport_error *err);
 
+/* What must be known before its data come: JSON with virtual_size, cluster_bits, and
+ * data_clusters, [first, last] for each run of the disk's clusters that are stored in the image
+ * itself, backing files left out. */
+int qimport_headers_json (const char *url, const struct qimport_options *options, char **json,
+                          struct qimport_error *err);
+
 /* Bytes of the disk that are alike, in the words of `qemu-img map`. */
 enum qimport_extent_flag {
-  QIMPORT_PRESENT = 1,    /* a layer says what they are */
+  QIMPORT_PRESENT = 1,    /* a layer says what they are; no flag at all: the backing file that
+                           * was not given does (--allow-partial) */
   QIMPORT_ZERO = 2,       /* they read as zeros, and no data is stored */
   QIMPORT_DATA = 4,       /* data is stored */
   QIMPORT_COMPRESSED = 8, /* and compressed */

@@ -78,10 +78,11 @@ UPDATE import
        zero_total = ?11,
        state = iif (target_identity = '', 'mapped', state)
  WHERE no = ?1 AND NOT sealed;
--- :import_take  a stream's map grows by a segment
+-- :import_take  a stream's map grows by a segment; totals are what its tables tell by now
 UPDATE import
-   SET segments = ?2 + 1, extents = extents + ?3, guest_total = guest_total + ?4,
-       need_max = max (need_max, ?5), image_total = image_total + ?5, updated_at = ?6
+   SET segments = ?2 + 1, extents = extents + ?3, guest_total = max (guest_total, ?4),
+       need_max = max (need_max, ?5), updated_at = ?6, zero_total = max (zero_total, ?7),
+       image_total = max (image_total, ?8)
  WHERE no = ?1 AND segments = ?2 AND NOT sealed;
 -- :import_commit  new values; only while this process holds it
 UPDATE import

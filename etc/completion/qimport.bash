@@ -10,9 +10,9 @@ _qimport_options () {
     --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
     --pinnedpubkey --insecure -4 --ipv4 -6 --ipv6 --resolve --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
-    --stream --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
+    --stream --length --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
   local fresh="-f --max-size --checksums --signed-by --signature --digest --format --snapshot --unallocated \
-    --target-is-zero --preallocate"
+    --target-is-zero --preallocate --once"
   case $1 in
     start) echo "$net $copy $fresh" ;;
     ensure) echo "$net $copy $fresh --newer" ;;
@@ -22,7 +22,7 @@ _qimport_options () {
     receipt) echo "--all" ;;
     report) echo "-o" ;;
     log) echo "--json" ;;
-    info|map) echo "$net --json --max-size --format --snapshot --backing" ;;
+    info|map) echo "$net --json --max-size --format --snapshot --backing --allow-partial --length" ;;
     forget) echo "--older-than" ;;
   esac
 }

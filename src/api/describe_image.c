@@ -35,12 +35,6 @@ open_described (struct qimport *q, const char *url, const struct qimport_options
         err, ERR_IMAGE_UNSUPPORTED,
         "%s: is wrapped (%s), so that its tables cannot be read alone; unpack it first",
         source_url (q->image.sources[0]), wrapper_name (q->image.wrapper));
-  if (q->image.stream)
-    return fail (
-        err, ERR_SOURCE_FAILED,
-        "%s: the server does not honour ranges, so that its tables cannot be read alone; "
-        "fetch the image first",
-        source_url (q->image.sources[0]));
   return 0;
 }
 
@@ -54,12 +48,14 @@ struct teller {
   extent_call each;
   void *ctx;
   struct extent last; /* len 0: none yet */
-  unsigned depth;     /* of what no layer has */
+  unsigned depth;     /* of a journal's holes, which know no layer */
+  bool partial;       /* a backing file was not given: what no layer has is not known */
+  bool told;
   bool raw[IMAGE_LAYERS_MAX];
 };
 
 static int
-tell_last (const struct teller *t, struct error *err)
+tell_last (struct teller *t, struct error *err)
 {
   static const unsigned flags[] = {
     [EXTENT_DATA] = QIMPORT_PRESENT | QIMPORT_DATA | QIMPORT_OFFSET,
@@ -68,17 +64,29 @@ tell_last (const struct teller *t, struct error *err)
     [EXTENT_HOLE] = QIMPORT_ZERO,
   };
   const struct extent *e = &t->last;
-  const struct qimport_extent told = {
+  struct qimport_extent told = {
     .start = e->guest.v,
     .length = e->len,
-    .offset = e->kind == EXTENT_DATA ? e->host.v : 0,
-    .depth = e->kind == EXTENT_HOLE ? t->depth : (unsigned)e->layer,
-    .flags = flags[e->kind],
+    .offset = e->kind == EXTENT_COMPRESSED ? 0 : e->host.v,
+    .depth = e->layer + (e->kind == EXTENT_HOLE ? t->depth : 0),
+    .flags = e->kind == EXTENT_HOLE && t->partial ? 0 : flags[e->kind],
   };
 
+  if (e->kind == EXTENT_ZERO && e->host.v != 0)
+    told.flags |= QIMPORT_OFFSET;
+  t->told |= e->len > 0;
   if (e->len == 0 || t->each (t->ctx, &told) == 0)
     return 0;
   return fail (err, ERR_INTERRUPTED, "stopped by the caller");
+}
+
+/* Is E, which is of the same kind, stored behind LAST? */
+static bool
+is_next (const struct extent *last, const struct extent *e)
+{
+  if (e->kind == EXTENT_DATA || (e->kind == EXTENT_ZERO && last->host.v != 0))
+    return last->host.v + last->len == e->host.v;
+  return e->kind != EXTENT_ZERO || e->host.v == 0;
 }
 
 static int
@@ -90,8 +98,7 @@ tell_extent (void *ctx, const struct extent *extent, struct error *err)
   if (e->kind == EXTENT_COMPRESSED && t->raw[e->layer]) /* the last sector, which is cut */
     e->kind = EXTENT_DATA;
   if (last->len > 0 && last->kind == e->kind && last->layer == e->layer
-      && extent_guest_end (last) == e->guest.v
-      && (e->kind != EXTENT_DATA || last->host.v + last->len == e->host.v)) {
+      && extent_guest_end (last) == e->guest.v && is_next (last, e)) {
     last->len += e->len;
     return 0;
   }
@@ -101,21 +108,46 @@ tell_extent (void *ctx, const struct extent *extent, struct error *err)
   return 0;
 }
 
+/* A disk of no bytes is one extent of that length, in the words of qemu-img. */
+static int
+tell_nothing (const struct teller *t, struct error *err)
+{
+  const struct qimport_extent nothing = { .length = 0 };
+
+  if (t->each (t->ctx, &nothing) == 0)
+    return 0;
+  return fail (err, ERR_INTERRUPTED, "stopped by the caller");
+}
+
+static int
+check_chain (struct qimport *q, struct error *err)
+{
+  struct image_spec spec;
+
+  import_image_spec (q, false, &spec);
+  return image_check_chain (&q->image, &spec, err);
+}
+
 static int
 tell_image (struct qimport *q, const char *url, const struct qimport_options *options,
             struct teller *t, struct error *err)
 {
-  const struct map_sink sink = { tell_extent, NULL, t, false };
+  struct map_sink sink = { tell_extent, NULL, t, .depths = true };
+  const struct map_layer *lowest;
   unsigned k;
 
   if (open_described (q, url, options, err) == -1)
     return -1;
-  t->depth = q->image.n_layers - 1;
   for (k = 0; k < q->image.n_layers; k++)
     t->raw[k] = q->image.layers[k].raw;
-  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1)
+  lowest = &q->image.layers[q->image.n_layers - 1];
+  t->partial = sink.keep_holes = !lowest->raw && lowest->header.has_backing;
+  if (!options->allow_partial && check_chain (q, err) == -1)
     return -1;
-  return tell_last (t, err);
+  if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err) == -1
+      || tell_last (t, err) == -1)
+    return -1;
+  return t->told ? 0 : tell_nothing (t, err);
 }
 
 int
@@ -238,10 +270,13 @@ print_snapshot (void *ctx, const struct qcow2_snapshot *s, struct error *err)
   json_string (p->out, s->name);
   fprintf (p->out,
            ", \"vm-state-size\": %" PRIu64 ", \"date-sec\": %" PRId64
-           ", \"vm-clock-sec\": %" PRIu64 ", \"vm-clock-nsec\": %" PRIu64
-           ", \"virtual-size\": %" PRIu64 " }",
-           s->vm_state_size, s->date_s, s->vm_clock_ns / 1000000000,
+           ", \"date-nsec\": %" PRIu32 ", \"vm-clock-sec\": %" PRIu64
+           ", \"vm-clock-nsec\": %" PRIu64 ", \"virtual-size\": %" PRIu64,
+           s->vm_state_size, s->date_s, s->date_ns, s->vm_clock_ns / 1000000000,
            s->vm_clock_ns % 1000000000, s->disk.virtual_size);
+  if (s->icount != UINT64_MAX)
+    fprintf (p->out, ", \"icount\": %" PRIu64, s->icount);
+  fputs (" }", p->out);
   p->any = true;
   return 0;
 }
@@ -280,8 +315,11 @@ print_format (FILE *out, const struct qcow2_header *h)
 {
   fprintf (out,
            "    \"format\": \"qcow2\",\n"
-           "    \"virtual-size\": %" PRIu64 ",\n"
-           "    \"actual-size\": %" PRIu64 ",\n"
+           "    \"virtual-size\": %" PRIu64 ",\n",
+           h->virtual_size);
+  if (h->file_len != QCOW2_LEN_UNKNOWN)
+    fprintf (out, "    \"actual-size\": %" PRIu64 ",\n", h->file_len);
+  fprintf (out,
            "    \"cluster-size\": %" PRIu64 ",\n"
            "    \"dirty-flag\": %s,\n"
            "    \"encrypted\": false,\n"
@@ -296,9 +334,25 @@ print_format (FILE *out, const struct qcow2_header *h)
            "            \"extended-l2\": %s\n"
            "        }\n"
            "    },\n",
-           h->virtual_size, h->file_len, h->cluster_size, json_bool (h->dirty),
-           h->version == 2 ? "0.10" : "1.1", h->compression == QCOW2_ZSTD ? "zstd" : "zlib",
-           json_bool (h->compatible & 1), 1u << h->refcount_order, json_bool (h->extended_l2));
+           h->cluster_size, json_bool (h->dirty), h->version == 2 ? "0.10" : "1.1",
+           h->compression == QCOW2_ZSTD ? "zstd" : "zlib", json_bool (h->compatible & 1),
+           1u << h->refcount_order, json_bool (h->extended_l2));
+}
+
+/* What tells this image from another one at the same place; as status has them of an import. */
+static void
+print_validators (FILE *out, const struct journal_layer *record)
+{
+  if (record->etag[0] != '\0') {
+    fputs ("    \"etag\": ", out);
+    json_string (out, record->etag);
+    fputs (",\n", out);
+  }
+  if (record->last_modified[0] != '\0') {
+    fputs ("    \"last-modified\": ", out);
+    json_string (out, record->last_modified);
+    fputs (",\n", out);
+  }
 }
 
 /* Whether start would take it, as far as the image says; WHY as start would put it. */
@@ -329,8 +383,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   struct snapshot_printer snapshots = { out, false };
   struct error why = { .code = ERR_NONE };
   struct sums sums = { .layers = q->image.layers };
-  const struct map_sink sink = { sum_extent, sum_table, &sums, false };
-  struct image_spec spec;
+  const struct map_sink sink = { .extent = sum_extent, .table = sum_table, .ctx = &sums };
 
   fputs ("{\n    \"filename\": ", out);
   json_string (out, source_url (q->image.sources[0]));
@@ -339,6 +392,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
     print_raw_format (out, &q->image.layers[0]);
   else
     print_format (out, h);
+  print_validators (out, &q->image.records[0]);
   print_backing (out, h);
   if (h->snapshots > 0) {
     fputs ("    \"snapshots\": [", out);
@@ -346,8 +400,7 @@ print_info (struct qimport *q, FILE *out, struct error *err)
       return -1;
     fputs ("\n    ],\n", out);
   }
-  import_image_spec (q, false, &spec);
-  image_check_chain (&q->image, &spec, &why);
+  check_chain (q, &why);
   if (map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, &why) == -1
       && error_status (why.code) != QIMPORT_IMAGE) {
     *err = why;
@@ -357,9 +410,63 @@ print_info (struct qimport *q, FILE *out, struct error *err)
   return 0;
 }
 
-int
-qimport_info_json (const char *url, const struct qimport_options *options, char **json,
-                   struct qimport_error *error)
+/* ---- headers ------------------------------------------------------------------------------
+ */
+
+struct cluster_run {
+  FILE *out;
+  uint64_t size; /* of a cluster */
+  uint64_t first, end;
+  bool any;
+};
+
+static void
+print_run (struct cluster_run *r)
+{
+  if (r->end > r->first)
+    fprintf (r->out, "%s[%" PRIu64 ", %" PRIu64 "]", r->any ? ", " : "", r->first, r->end - 1);
+  r->any |= r->end > r->first;
+}
+
+/* Guest clusters of which some bytes are stored in the image itself. */
+static int
+add_clusters (void *ctx, const struct extent *e, struct error *err)
+{
+  struct cluster_run *r = ctx;
+  uint64_t first = e->guest.v / r->size, end = (extent_guest_end (e) - 1) / r->size + 1;
+
+  (void)err;
+  if (e->layer > 0 || (e->kind != EXTENT_DATA && e->kind != EXTENT_COMPRESSED))
+    return 0;
+  if (first > r->end || r->end == 0) {
+    print_run (r);
+    r->first = first;
+  }
+  r->end = end;
+  return 0;
+}
+
+static int
+print_headers (struct qimport *q, FILE *out, struct error *err)
+{
+  unsigned bits = q->image.formats[0].cluster_bits;
+  struct cluster_run run = { .out = out, .size = UINT64_C (1) << bits };
+  const struct map_sink sink = { .extent = add_clusters, .ctx = &run };
+
+  fprintf (out, "{\"virtual_size\": %" PRIu64 ", \"cluster_bits\": %u, \"data_clusters\": [",
+           q->imp.virtual_size, bits);
+  if (map_walk (q->image.layers, 1, q->imp.virtual_size, &sink, err) == -1)
+    return -1;
+  print_run (&run);
+  fputs ("]}\n", out);
+  return 0;
+}
+
+typedef int (*image_print) (struct qimport *q, FILE *out, struct error *err);
+
+static int
+describe (const char *url, const struct qimport_options *options, image_print print,
+          char **json, struct qimport_error *error)
 {
   struct qimport *q = calloc (1, sizeof *q);
   struct error err;
@@ -375,8 +482,22 @@ qimport_info_json (const char *url, const struct qimport_options *options, char 
   }
   rc = open_described (q, url, options, &err);
   if (rc == 0)
-    rc = print_info (q, out, &err);
+    rc = print (q, out, &err);
   rc = end_document (out, json, rc, &err);
   qimport_close (q);
   return rc == -1 ? publish_error (error, &err) : 0;
+}
+
+int
+qimport_info_json (const char *url, const struct qimport_options *options, char **json,
+                   struct qimport_error *error)
+{
+  return describe (url, options, print_info, json, error);
+}
+
+int
+qimport_headers_json (const char *url, const struct qimport_options *options, char **json,
+                      struct qimport_error *error)
+{
+  return describe (url, options, print_headers, json, error);
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * digest: see digest.h.  struct sha256_ctx is part of nettle's documented interface; this is
- * the only file that looks inside.
+ * the only file that looks inside.  Whole blocks are sha256_blocks.h's where the processor can;
+ * the rest, and the padding, is nettle's.
  */
 #include "base/digest.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/extent.h"
+#include "base/sha256_blocks.h"
 
 void
 digest_init (struct digest *d)
@@ -17,10 +20,71 @@ digest_init (struct digest *d)
   sha256_init (&d->ctx);
 }
 
+/* As much of BUF as completes the block that is begun; how much. */
+static size_t
+complete_block (struct digest *d, const uint8_t *buf, size_t len)
+{
+  size_t n = d->ctx.index == 0 ? 0 : SHA256_BLOCK - d->ctx.index;
+
+  n = n < len ? n : len;
+  if (n > 0)
+    sha256_update (&d->ctx, n, buf);
+  return n;
+}
+
 void
 digest_update (struct digest *d, const void *buf, size_t len)
 {
-  sha256_update (&d->ctx, len, buf);
+  const uint8_t *p = buf;
+  size_t n;
+
+  if (len >= SHA256_BLOCK && sha256_blocks_here ()) {
+    n = complete_block (d, p, len);
+    p += n;
+    n = (len - n) / SHA256_BLOCK;
+    sha256_blocks_one (d->ctx.state, p, n);
+    d->ctx.count += n;
+    p += n * SHA256_BLOCK;
+    len -= (size_t)(p - (const uint8_t *)buf);
+  }
+  sha256_update (&d->ctx, len, p);
+}
+
+/* Both are at the border of a block. */
+static void
+update_blocks (struct digest *a, const uint8_t *pa, struct digest *b, const uint8_t *pb,
+               size_t n)
+{
+  assert (a != b && a->ctx.index == 0 && b->ctx.index == 0);
+  if (pa == pb)
+    sha256_blocks_both (a->ctx.state, b->ctx.state, pa, n);
+  else
+    sha256_blocks_two (a->ctx.state, pa, b->ctx.state, pb, n);
+  a->ctx.count += n;
+  b->ctx.count += n;
+}
+
+void
+digest_update_two (struct digest *a, const void *abuf, size_t alen, struct digest *b,
+                   const void *bbuf, size_t blen)
+{
+  const uint8_t *pa = abuf, *pb = bbuf;
+  size_t ka, kb, n;
+
+  if (min_u64 (alen, blen) >= 2 * SHA256_BLOCK && sha256_blocks_here ()) {
+    ka = complete_block (a, pa, alen);
+    kb = complete_block (b, pb, blen);
+    n = (size_t)min_u64 (alen - ka, blen - kb) / SHA256_BLOCK;
+    update_blocks (a, pa + ka, b, pb + kb, n);
+    ka += n * SHA256_BLOCK;
+    kb += n * SHA256_BLOCK;
+    pa += ka;
+    pb += kb;
+    alen -= ka;
+    blen -= kb;
+  }
+  digest_update (a, pa, alen);
+  digest_update (b, pb, blen);
 }
 
 void
@@ -31,7 +95,7 @@ digest_zeros (struct digest *d, uint64_t len)
   while (len > 0) {
     size_t n = (size_t)min_u64 (len, sizeof zeros);
 
-    sha256_update (&d->ctx, n, zeros);
+    digest_update (d, zeros, n);
     len -= n;
   }
 }

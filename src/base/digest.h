@@ -23,6 +23,10 @@ struct digest {
 
 void digest_init (struct digest *d);
 void digest_update (struct digest *d, const void *buf, size_t len);
+/* ALEN bytes at ABUF into A, and BLEN at BBUF into B, another one: at once, in two thirds of
+ * the time that they take one after the other, or less where both are the same bytes. */
+void digest_update_two (struct digest *a, const void *abuf, size_t alen, struct digest *b,
+                        const void *bbuf, size_t blen);
 /* As if LEN zero bytes were added. */
 void digest_zeros (struct digest *d, uint64_t len);
 /* The digest so far; D goes on unchanged. */

@@ -38,6 +38,27 @@ fail (struct error *err, enum error_code code, const char *fmt, ...)
   return -1;
 }
 
+/* GNU's strerror_r returns the words, that of POSIX a number and has put them there. */
+static inline const char *
+words_returned (const char *returned, const char *put)
+{
+  (void)put;
+  return returned;
+}
+
+static inline const char *
+words_put (int rc, const char *put)
+{
+  return rc == 0 ? put : "an error that has no name";
+}
+
+const char *
+errno_words (int errnum, char *buf, size_t size)
+{
+  return _Generic (strerror_r (errnum, buf, size), char *: words_returned, int: words_put) (
+      strerror_r (errnum, buf, size), buf);
+}
+
 int
 fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt, ...)
 {
@@ -50,7 +71,7 @@ fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt
   va_end (ap);
   n = strlen (err->text);
   snprintf (err->text + n, sizeof err->text - n, ": %s",
-            strerror_r (errnum, words, sizeof words));
+            errno_words (errnum, words, sizeof words));
   return -1;
 }
 

@@ -69,7 +69,10 @@ struct error {
 int fail (struct error *err, enum error_code code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4), cold));
 
-/* The same, with ": " and the words for ERRNUM behind it. */
+/* What ERRNUM means; BUF may be used for it, 128 bytes are enough. */
+const char *errno_words (int errnum, char *buf, size_t size);
+
+/* The same as fail, with ": " and the words for ERRNUM behind it. */
 int fail_errno (struct error *err, enum error_code code, int errnum, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5), cold));
 

@@ -45,8 +45,9 @@ struct extent {
   enum extent_kind kind;
   uint32_t layer; /* 0 is the image, 1.. its backing files, top down */
   guest_off guest;
-  uint64_t len;    /* guest bytes; a multiple of SECTOR, never 0 */
-  host_off host;   /* DATA, COMPRESSED: where the stored bytes start; else 0 */
+  uint64_t len;  /* guest bytes; a multiple of SECTOR, never 0 */
+  host_off host; /* DATA, COMPRESSED: where the stored bytes start; ZERO: the place that it has
+                  * all the same, of which nothing is stored; 0: none */
   uint64_t stored; /* bytes stored there: DATA len, COMPRESSED what is to be read, else 0 */
   uint32_t skip;   /* COMPRESSED: the decoded byte of the cluster with which GUEST begins */
 };

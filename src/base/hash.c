@@ -38,10 +38,10 @@ hash_init (struct hash *h, enum hash_algorithm algorithm)
     sha1_init (&h->ctx.sha1);
     break;
   case HASH_SHA224:
-    sha224_init (&h->ctx.sha256);
+    sha224_init (&h->ctx.sha256.ctx);
     break;
   case HASH_SHA256:
-    sha256_init (&h->ctx.sha256);
+    digest_init (&h->ctx.sha256);
     break;
   case HASH_SHA384:
     sha384_init (&h->ctx.sha512);
@@ -64,12 +64,24 @@ hash_update (struct hash *h, const void *buf, size_t len)
     break;
   case HASH_SHA224:
   case HASH_SHA256:
-    sha256_update (&h->ctx.sha256, len, buf);
+    digest_update (&h->ctx.sha256, buf, len);
     break;
   case HASH_SHA384:
   case HASH_SHA512:
     sha512_update (&h->ctx.sha512, len, buf);
     break;
+  }
+}
+
+void
+hash_update_beside (struct hash *h, const void *buf, size_t len, struct digest *d,
+                    const void *dbuf, size_t dlen)
+{
+  if (h->algorithm == HASH_SHA256) {
+    digest_update_two (&h->ctx.sha256, buf, len, d, dbuf, dlen);
+  } else {
+    hash_update (h, buf, len);
+    digest_update (d, dbuf, dlen);
   }
 }
 
@@ -89,10 +101,10 @@ hash_peek (const struct hash *h, struct checksum *out)
     sha1_digest (&copy.ctx.sha1, size, out->digest);
     break;
   case HASH_SHA224:
-    sha224_digest (&copy.ctx.sha256, size, out->digest);
+    sha224_digest (&copy.ctx.sha256.ctx, size, out->digest);
     break;
   case HASH_SHA256:
-    sha256_digest (&copy.ctx.sha256, size, out->digest);
+    sha256_digest (&copy.ctx.sha256.ctx, size, out->digest);
     break;
   case HASH_SHA384:
     sha384_digest (&copy.ctx.sha512, size, out->digest);
@@ -121,7 +133,7 @@ look_inside (struct hash *h)
 {
   struct md5_ctx *md5 = &h->ctx.md5;
   struct sha1_ctx *sha1 = &h->ctx.sha1;
-  struct sha256_ctx *sha256 = &h->ctx.sha256;
+  struct sha256_ctx *sha256 = &h->ctx.sha256.ctx;
   struct sha512_ctx *sha512 = &h->ctx.sha512;
 
   switch (h->algorithm) {

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
+
 /* From the weakest to the strongest: name, word, title, bytes of a digest. */
 #define HASH_ALGORITHMS(X)            \
   X (MD5, "md5", "MD5", 16)           \
@@ -42,7 +44,7 @@ struct hash {
   union {
     struct md5_ctx md5;
     struct sha1_ctx sha1;
-    struct sha256_ctx sha256; /* SHA-224 too */
+    struct digest sha256;     /* SHA-224 too, but for how it begins and ends */
     struct sha512_ctx sha512; /* SHA-384 too */
   } ctx;
 };
@@ -55,6 +57,9 @@ struct checksum {
 
 void hash_init (struct hash *h, enum hash_algorithm algorithm);
 void hash_update (struct hash *h, const void *buf, size_t len);
+/* And DLEN bytes into D at the same time, as digest_update_two where H can. */
+void hash_update_beside (struct hash *h, const void *buf, size_t len, struct digest *d,
+                         const void *dbuf, size_t dlen);
 /* The digest so far; H goes on unchanged. */
 void hash_peek (const struct hash *h, struct checksum *out);
 /* Bytes hashed so far. */

@@ -28,7 +28,7 @@ static const struct command commands[] = {
     "Imports the qcow2 image at URL and writes the disk in it to TARGET, a file or a\n"
     "block device.  A file is written as TARGET.qimport-part and renamed when it is\n"
     "complete.  Interrupted at any instant, it goes on with: qimport resume.\n"
-    "URL is http, https, file, a plain path, or - for a pipe on standard input.\n",
+    "URL is http, https, file, a plain path, - for standard input, or fd:N.\n",
     START, QIMPORT_FOR_START, 0, 2, run_start },
   { "resume", "[ID...|--all]", "go on with interrupted imports",
     "Goes on from what is committed.  Options given at start hold, unless given anew.\n"

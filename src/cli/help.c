@@ -27,7 +27,7 @@ print_overview (void)
     snprintf (call, sizeof call, "%s %s", c->name, c->words);
     out ("  %-25s %s\n", call, c->summary);
   }
-  out ("\nURL: http, https, file, a path, or - for standard input.\n"
+  out ("\nURL: http, https, file, a path, - for standard input, or fd:N.\n"
        "ID:  the import's UUID, a prefix of it (4 characters or more), or its target.\n"
        "Every command takes --journal PATH, -q/--quiet, -v/--verbose, --help, --version.\n"
        "Exit status: 0 done, 2 usage, 3 interrupted (resume goes on), 4 source refused,\n"

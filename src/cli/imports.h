@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What qimport_list told of an import, each text as long as it is: a thousand of them are
- * looked at in a moment, where as many qimport_info would be ten megabytes to touch first. */
+/* What qimport_list told of an import, a row of the table of imports, each text as long as it
+ * is: a thousand of them are looked at in a moment, where as many qimport_info would be ten
+ * megabytes to touch first. */
 struct import_row {
   const char *id, *state, *url, *target, *target_kind, *error_message, *holder;
   uint64_t virtual_size, cluster_size, guest_total, guest_committed, image_total, fetched;

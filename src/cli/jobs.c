@@ -107,6 +107,27 @@ tell_refused (struct display *d, const struct arguments *a, const char *why)
     display_message (d, "%s", why);
 }
 
+/* Of an import that was to leave nothing. */
+static void
+tell_once (struct display *d, const char *why)
+{
+  char reason[1024];
+
+  without_advice (reason, sizeof reason, why);
+  display_message (d, "%s; nothing of it is kept (--once)", reason);
+}
+
+static bool
+is_once (const struct arguments *a)
+{
+  size_t i;
+
+  for (i = 0; i < a->n_given; i++)
+    if (strcmp (a->given[i].name, "once") == 0)
+      return true;
+  return false;
+}
+
 /* Its words say already what to do before there is an import. */
 static bool
 gives_advice (const struct qimport_error *err)
@@ -124,7 +145,9 @@ tell_failure (struct display *d, const struct arguments *a, struct qimport_journ
   const char *why = stop_requested () ? "interrupted" : err->message;
 
   notify_status (why);
-  if (p->id[0] == '\0' && gives_advice (err) && !stop_requested ())
+  if (is_once (a) && err->status == QIMPORT_INTERRUPTED)
+    tell_once (d, why);
+  else if (p->id[0] == '\0' && gives_advice (err) && !stop_requested ())
     display_message (d, "%s; nothing was begun", why);
   else if (err->status == QIMPORT_INTERRUPTED && p->id[0] != '\0')
     tell_interrupted (d, a, j, p, why);

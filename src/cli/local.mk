@@ -51,6 +51,12 @@ qimport_SOURCES = \
 	src/cli/stop.h \
 	src/cli/table.c \
 	src/cli/table.h
+
+pkglibexec_PROGRAMS += qcow-stream-tool
+qcow_stream_tool_SOURCES = src/cli/stream_tool.c
+qcow_stream_tool_CPPFLAGS = $(AM_CPPFLAGS)
+qcow_stream_tool_LDADD = libqimport.la
+
 qimport_CPPFLAGS = $(AM_CPPFLAGS)
 qimport_CFLAGS = $(AM_CFLAGS)
 qimport_LDADD = libqimport.la

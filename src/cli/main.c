@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "cli/arguments.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -40,6 +41,20 @@ guard_memory (void)
 #endif
 }
 
+/* Before any other is open, which could have the number that was meant. */
+static int
+check_descriptors (const struct arguments *a)
+{
+  size_t i;
+  int fd;
+
+  for (i = 0; i < a->n_words; i++)
+    if (url_descriptor (a->words[i], &fd) && fcntl (fd, F_GETFD) == -1)
+      return usage_error (a->command->name,
+                          "%s: no descriptor of that number was handed over open", a->words[i]);
+  return 0;
+}
+
 static int
 run (const struct arguments *a)
 {
@@ -51,7 +66,7 @@ run (const struct arguments *a)
     print_help (a->command);
     return 0;
   }
-  return a->command->run (a);
+  return check_descriptors (a) != 0 ? QIMPORT_USAGE : a->command->run (a);
 }
 
 int

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/imports.h"
@@ -57,6 +58,11 @@ print_row (void *ctx, const struct qimport_extent *e)
   struct printer *p = ctx;
 
   print_head (p);
+  if (e->flags == 0 && e->length > 0) {
+    out ("%#-16" PRIx64 "%#-16" PRIx64 "%-16sa backing file that was not given\n", e->start,
+         e->length, "unknown");
+    return 0;
+  }
   if (!(e->flags & QIMPORT_DATA))
     return 0;
   out ("%#-16" PRIx64 "%#-16" PRIx64, e->start, e->length);
@@ -81,7 +87,7 @@ copy_info (void *ctx, const struct qimport_info *info)
 static bool
 is_address (const char *word)
 {
-  return strstr (word, "://") != NULL || strcmp (word, "-") == 0;
+  return strstr (word, "://") != NULL || url_descriptor (word, NULL);
 }
 
 /* WORD is an import of the journal; *J stays open then, for the caller. */

@@ -50,29 +50,62 @@ image_hash_candidate (const struct image_hash *h, struct pool *p)
 }
 
 void
-image_hash_slot (struct image_hash *h, struct pool *p, struct progress *progress,
-                 struct slot *s)
+image_hash_begin (struct image_hash *h, struct slot *s, struct image_turn *turn)
 {
-  struct hash hash = h->hash;
-  uint64_t end = facts_piece_end (h->facts, &s->seg), from = h->to;
-  uint64_t to = min_u64 (s->base.v + slot_filled (s), end);
+  uint64_t end = facts_piece_end (h->facts, &s->seg);
 
+  turn->slot = s;
+  turn->from = h->to;
+  turn->to = min_u64 (s->base.v + slot_filled (s), end);
   assert (team_held (h->team) && !h->hashing && !s->life.hashed);
-  assert (s->seg.ord == h->ord && s->base.v <= from && from < to);
+  assert (s->seg.ord == h->ord && s->base.v <= turn->from && turn->from < turn->to);
+  turn->bytes.hash = h->hash;
+  turn->bytes.at = s->buf + (turn->from - s->base.v);
+  turn->bytes.end = s->buf + (turn->to - s->base.v);
   h->hashing = true;
   h->early = false;
-  mutex_unlock (&h->team->lock);
-  hash_update (&hash, s->buf + (from - s->base.v), to - from);
-  mutex_lock (&h->team->lock);
-  assert (h->hashing && h->to == from);
+}
+
+void
+image_hash_end (struct image_hash *h, struct pool *p, struct progress *progress,
+                struct image_turn *turn)
+{
+  struct slot *s = turn->slot;
+
+  assert (team_held (h->team) && h->hashing && h->to == turn->from);
   h->hashing = false;
-  h->hash = hash;
-  h->to = to;
-  if (to == end) {
+  pthread_cond_signal (&h->team->work); /* what waited for it may be somebody else's now */
+  if (turn->bytes.at < turn->bytes.end)
+    return;
+  h->hash = turn->bytes.hash;
+  h->to = turn->to;
+  if (turn->to == facts_piece_end (h->facts, &s->seg)) {
     s->life.hashed = true;
     h->ord++;
     pool_retire (p, progress, s);
   }
+}
+
+bool
+image_hash_comes_to (const struct image_hash *h, const struct slot *s)
+{
+  assert (team_held (h->team));
+  return h->hashing && s->seg.layer == 0 && s->seg.guest_bytes <= s->seg.need.len;
+}
+
+void
+image_hash_slot (struct image_hash *h, struct pool *p, struct progress *progress,
+                 struct slot *s)
+{
+  struct image_turn turn;
+  struct hash_pair pair;
+
+  image_hash_begin (h, s, &turn);
+  mutex_unlock (&h->team->lock);
+  pair_begin (&pair, NULL, &turn.bytes);
+  pair_end (&pair);
+  mutex_lock (&h->team->lock);
+  image_hash_end (h, p, progress, &turn);
 }
 
 bool

@@ -8,6 +8,8 @@ librooms_la_SOURCES += \
 	src/copy/decoders.c \
 	src/copy/decoders.h \
 	src/copy/facts.h \
+	src/copy/hash_pair.c \
+	src/copy/hash_pair.h \
 	src/copy/image_hash.c \
 	src/copy/image_hash.h \
 	src/copy/pool.c \

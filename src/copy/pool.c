@@ -93,6 +93,23 @@ pool_pop (struct pool *p)
   return s;
 }
 
+bool
+pool_pop_this (struct pool *p, struct slot *s)
+{
+  struct slot **link = &p->queue;
+
+  assert (team_held (p->team));
+  while (*link != NULL && *link != s)
+    link = &(*link)->life.next;
+  if (*link == NULL)
+    return false;
+  assert (s->life.state == SLOT_QUEUED);
+  *link = s->life.next;
+  if (p->queue_end == &s->life.next)
+    p->queue_end = link;
+  return true;
+}
+
 void
 pool_give_back (struct pool *p, struct progress *progress, struct slot *s)
 {

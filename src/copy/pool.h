@@ -39,6 +39,8 @@ struct slot *pool_take (struct pool *p, const struct copy_facts *f, const struct
 void pool_queue (struct pool *p, struct slot *s);
 /* The first that waits, which stays queued until it is begun (SLOT_BUSY); NULL. */
 struct slot *pool_pop (struct pool *p);
+/* S waits no more, as if pool_pop had given it; false: it does not wait, or a worker has it. */
+bool pool_pop_this (struct pool *p, struct slot *s);
 /* A worker gives S back: to the queue where more has come meanwhile and is wanted, else as
  * pool_retire does. */
 void pool_give_back (struct pool *p, struct progress *progress, struct slot *s);

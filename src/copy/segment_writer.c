@@ -25,6 +25,7 @@ struct segment_writer {
   size_t batch_n;
 
   struct gather gather;
+  struct hash_pair pair;
   uint64_t wrote; /* bytes, since segment_writer_write began */
 };
 
@@ -37,6 +38,7 @@ flush (struct segment_writer *w, struct error *err)
 
   if (atomic_load (w->hurry))
     return fail (err, ERR_INTERRUPTED, "interrupted");
+  pair_flush (&w->pair); /* what is written makes room for other bytes */
   rc = gather_write (&w->gather, w->facts->spec.target, &wrote, err);
   gather_drop (&w->gather);
   w->wrote += wrote;
@@ -52,8 +54,7 @@ put (struct segment_writer *w, struct slot *s, guest_off at, const uint8_t *buf,
   bool skip_zeros = target_reads_zero (w->facts->spec.target);
 
   s->work.guest_put += len;
-  if (journal_has_digest (&w->facts->imp, s->seg.ord))
-    digest_update (&s->work.digest, buf, len);
+  pair_add (&w->pair, buf, len);
   while (len > 0) {
     uint64_t n = skip_zeros ? min_u64 (len, ZERO_LOOK) : len;
 
@@ -234,12 +235,15 @@ position (struct segment_writer *w, const struct slot *s, struct segment_progres
 
 int
 segment_writer_write (struct segment_writer *w, struct slot *s, uint64_t have,
-                      struct segment_progress *p, uint64_t *wrote, struct error *err)
+                      struct image_bytes *image, struct segment_progress *p, uint64_t *wrote,
+                      struct error *err)
 {
+  bool digest = journal_has_digest (&w->facts->imp, s->seg.ord);
   int more = 1;
 
   assert (s->base.v <= have && have <= host_end (s->seg.need));
   gather_drop (&w->gather);
+  pair_begin (&w->pair, digest ? &s->work.digest : NULL, image);
   w->wrote = *wrote = 0;
   while (s->work.next < s->seg.extents && more == 1) {
     more = write_extent (w, s, have, err);
@@ -253,6 +257,7 @@ segment_writer_write (struct segment_writer *w, struct slot *s, uint64_t have,
     return -1;
   }
   *wrote = w->wrote;
+  pair_end (&w->pair);
   save_digest (w->facts, s, p);
   return 0;
 }

@@ -35,12 +35,15 @@ take_result (struct workers *w, struct slot *s, const struct segment_progress *n
   pool_give_back (w->pool, w->progress, s);
 }
 
-/* With the lock held; off while it works. */
+/* With the lock held; off while it works.  What can be hashed of the image is hashed by the
+ * way. */
 static void
 write_slot (struct workers *w, struct segment_writer *writer, struct slot *s)
 {
   struct segment_progress now = { 0 };
   struct error err = { 0 };
+  struct image_turn turn = { 0 };
+  struct slot *hashable;
   uint64_t have, wrote = 0;
   bool failed;
   int rc = 0;
@@ -49,12 +52,42 @@ write_slot (struct workers *w, struct segment_writer *writer, struct slot *s)
   slot_change (s, SLOT_BUSY);
   have = s->base.v + slot_filled (s);
   failed = w->team->failed;
+  hashable = failed ? NULL : image_hash_candidate (w->image_hash, w->pool);
+  if (hashable != NULL)
+    image_hash_begin (w->image_hash, hashable, &turn);
   mutex_unlock (&w->team->lock);
   if (!failed)
-    rc = segment_writer_write (writer, s, have, &now, &wrote, &err);
+    rc = segment_writer_write (writer, s, have, turn.slot == NULL ? NULL : &turn.bytes, &now,
+                               &wrote, &err);
   mutex_lock (&w->team->lock);
+  if (turn.slot != NULL)
+    image_hash_end (w->image_hash, w->pool, w->progress, &turn);
   progress_wrote (w->progress, wrote);
   take_result (w, s, &now, rc, &err);
+}
+
+/* What waits to be written: HASHABLE first.  What another worker will soon hash is left to it,
+ * unless so much waits that it is too slow alone: then what it would come to last. */
+static struct slot *
+next_to_write (struct workers *w, struct slot *hashable)
+{
+  struct slot *s, *last = NULL;
+  size_t n = 0;
+
+  if (hashable != NULL && pool_pop_this (w->pool, hashable))
+    return hashable;
+  for (s = w->pool->queue; s != NULL; s = s->life.next) {
+    if (!image_hash_comes_to (w->image_hash, s))
+      break;
+    if (last == NULL || s->seg.ord > last->seg.ord)
+      last = s;
+    n++;
+  }
+  if (s == NULL && n > w->pool->n / 2)
+    s = last;
+  if (s != NULL)
+    pool_pop_this (w->pool, s);
+  return s;
 }
 
 /* With the lock held: something, if there is anything. */
@@ -62,15 +95,15 @@ static bool
 work (struct workers *w, struct segment_writer *writer)
 {
   struct slot *hashable = image_hash_candidate (w->image_hash, w->pool);
-  struct slot *s = hashable == NULL ? pool_pop (w->pool) : hashable;
+  struct slot *s = next_to_write (w, hashable);
 
-  if (s == NULL)
+  if (s == NULL && hashable == NULL)
     return false;
   pool_count_busy (w->pool, 1);
-  if (s == hashable)
-    image_hash_slot (w->image_hash, w->pool, w->progress, s);
-  else
+  if (s != NULL)
     write_slot (w, writer, s);
+  else
+    image_hash_slot (w->image_hash, w->pool, w->progress, hashable);
   pool_count_busy (w->pool, -1);
   team_tell_done (w->team);
   return true;

@@ -36,12 +36,27 @@ bool
 forward_found (const struct forward *f, uint64_t *guest, uint64_t *data)
 {
   const struct stream *s = f->stream;
+  struct stream_totals t;
 
   if (s == NULL || s->copy == NULL || s->spec.imp->sealed)
     return false;
-  *guest = s->tables.guest_found;
-  *data = s->tables.data_found;
+  t = stream_totals (s);
+  *guest = t.guest;
+  *data = t.guest - t.zeros;
   return true;
+}
+
+bool
+forward_left (const struct forward *f, uint64_t *bytes)
+{
+  const struct stream *s = f->stream;
+  bool all;
+
+  if (s == NULL || s->copy == NULL || s->wrapped != NULL)
+    return false;
+  *bytes = stream_needs (s, &all);
+  *bytes -= min_u64 (*bytes, s->supply.pos);
+  return all;
 }
 
 uint64_t

@@ -25,6 +25,8 @@ void forward_close (struct forward *f);
 /* Guest bytes that are known of so far, and how many of them are no zeros; not while a map is
  * sealed already.  False: no stream is being read. */
 bool forward_found (const struct forward *f, uint64_t *guest, uint64_t *data);
+/* Bytes that are still to come, where every table was seen; false: not known. */
+bool forward_left (const struct forward *f, uint64_t *bytes);
 /* Of a wrapped image: bytes of its file that were taken so far, whether fetched or kept. */
 uint64_t forward_taken (const struct forward *f);
 

@@ -7,6 +7,7 @@ librooms_la_SOURCES += \
 	src/forward/stream.h \
 	src/forward/stream_check.c \
 	src/forward/stream_check.h \
+	src/forward/stream_end.c \
 	src/forward/stream_map.c \
 	src/forward/stream_place.c \
 	src/forward/stream_wrapped.c \

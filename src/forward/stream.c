@@ -16,6 +16,8 @@
 enum {
   PIECE_LEAST = 1 << 20,
   BUFFER = 4 * QCOW2_CLUSTER_MAX,
+  HEAD_LEAST = 512, /* no image is shorter, and no signature lies behind it */
+  IDLE_MS = 1000,
   UNIT_LEAST = 4096,
   UNIT_BITS = 27
 };
@@ -43,15 +45,17 @@ stream_warn (const struct stream *s, const char *fmt, ...)
 /* ---- Reading ------------------------------------------------------------------------------
  */
 
+/* 1: the disk is whole, and nothing came for a while. */
 static int
 read_more (struct stream *s, size_t *got, struct error *err)
 {
   uint8_t *to = s->window.buf + s->window.have;
   size_t room = (size_t)(2 * s->piece - s->window.have);
+  int wait_ms = s->supply.open && stream_is_whole (s) ? IDLE_MS : -1;
 
   if (s->wrapped != NULL)
-    return wrapped_read (s->wrapped, to, room, got, err);
-  return source_stream_read (s->spec.image->sources[0], to, room, got, err);
+    return wrapped_read (s->wrapped, to, room, wait_ms, got, err);
+  return source_stream_wait (s->spec.image->sources[0], to, room, wait_ms, got, err);
 }
 
 /* Over all attempts; a kill may have taken from the journal what is kept for all that. */
@@ -66,26 +70,35 @@ tell_fetched (struct stream *s)
   copy_submit_fetched (s->copy, bytes);
 }
 
-/* Fill the buffer, or to the end. */
+static void
+end_reading (struct stream *s)
+{
+  s->supply.ended = true;
+  memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
+}
+
+/* Some more bytes, as many as come at once, or the end. */
 static int
 fill (struct stream *s, struct error *err)
 {
-  while (!s->supply.ended && s->window.have < 2 * s->piece) {
-    size_t got;
+  size_t got;
+  int rc = read_more (s, &got, err);
 
-    if (read_more (s, &got, err) == -1)
-      return -1;
-    if (got == 0) {
-      s->supply.ended = true;
-      memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
-    }
-    if (s->spec.hashes && s->wrapped == NULL)
-      hash_update (&s->supply.hash, s->window.buf + s->window.have, got);
-    s->window.have += got;
-    s->supply.pos += got;
-    if (s->copy != NULL)
-      tell_fetched (s);
+  if (rc == -1)
+    return -1;
+  if (rc == 1 && !stream_ends_here (s))
+    return 0;
+  if (rc == 1 || got == 0) {
+    s->supply.broke = rc == 1 || source_stream_broke (s->spec.image->sources[0]);
+    end_reading (s);
+    return 0;
   }
+  if (s->spec.hashes && s->wrapped == NULL)
+    hash_update (&s->supply.hash, s->window.buf + s->window.have, got);
+  s->window.have += got;
+  s->supply.pos += got;
+  if (s->copy != NULL)
+    tell_fetched (s);
   return 0;
 }
 
@@ -115,101 +128,6 @@ next_piece (struct stream *s)
     memset (s->window.buf + s->window.have, 0, BUFFER - s->window.have);
 }
 
-/* ---- The end ------------------------------------------------------------------------------
- */
-
-/* A source that knows its length was whole: then the image is truncated; and a wrapper tells
- * its end.  A pipe may have broken. */
-static int
-ended_early (const struct stream *s, struct error *err)
-{
-  if (s->wrapped != NULL)
-    return fail (err, ERR_IMAGE_TRUNCATED,
-                 "%s: the image in the %s file is truncated: its tables or clusters lie beyond "
-                 "its %" PRIu64 " bytes; publish it again, whole",
-                 stream_url (s), wrapper_name (s->spec.image->wrapper), s->supply.pos);
-  if (!s->supply.pipe)
-    return fail (err, ERR_IMAGE_TRUNCATED,
-                 "%s: the image is truncated: its tables or clusters lie beyond its %" PRIu64
-                 " bytes; publish it again, whole",
-                 stream_url (s), s->supply.pos);
-  if (!s->spec.begun)
-    return fail (err, ERR_SOURCE_ENDED,
-                 "the pipe ended after %" PRIu64 " bytes, before the image did; start again "
-                 "with the whole image on standard input",
-                 s->supply.pos);
-  return fail (
-      err, ERR_SOURCE_ENDED,
-      "the pipe ended after %" PRIu64
-      " bytes, before the image did, and all of them are needed again; `qimport resume` "
-      "goes on",
-      s->supply.pos);
-}
-
-/* Is all there that the header, the tables and the clusters need? */
-static int
-check_end (struct stream *s, struct error *err)
-{
-  struct qcow2_header again;
-  struct error why;
-
-  if (!stream_all_parsed (s) || s->snapshots.left > 0 || s->search.end > s->supply.pos
-      || s->places.data_end > s->supply.pos
-      || s->places.compressed_end >= s->supply.pos + SECTOR)
-    return ended_early (s, err);
-  if (s->supply.pipe
-      && qcow2_header_parse (&again, s->head.bytes, s->head.len, s->supply.pos, UINT64_MAX,
-                             &why)
-             == -1)
-    return ended_early (s, err);
-  if (s->supply.known_len == UINT64_MAX || s->supply.known_len == s->supply.pos)
-    return 0;
-  return fail (err, ERR_SOURCE_CHANGED,
-               "%s: has %" PRIu64 " bytes, not the %" PRIu64
-               " that the import began with; give "
-               "the same image, or begin anew with `qimport resume --restart %.8s`",
-               stream_url (s), s->supply.pos, s->supply.known_len, s->spec.imp->id);
-}
-
-static void
-tell_spooled (const struct stream *s)
-{
-  char text[80];
-  struct error ignored;
-
-  snprintf (text, sizeof text, "%" PRIu64 " bytes waited for their table beside the target",
-            spool_written (s->spool));
-  journal_event (s->spec.journal, s->spec.imp->no, "spooled", text, &ignored);
-}
-
-static int
-finish_stream (struct stream *s, struct error *err)
-{
-  struct journal_layer *record = &s->spec.image->records[0];
-  struct journal_import *imp = s->spec.imp;
-  struct checksum sum;
-
-  if (s->spec.hashes) {
-    hash_peek (&s->supply.hash, &sum);
-    checksum_text (s->result->checksum, &sum);
-  }
-  /* of a wrapped image it is the file's, by which that is known again */
-  record->length = s->wrapped == NULL ? s->supply.pos : wrapped_taken (s->wrapped);
-  journal_map_stop_when (s->map, s->spec.seal_stop);
-  if (journal_put_layer (s->spec.journal, imp->no, 0, record, err) == -1
-      || journal_map_seal (s->map, imp, err) == -1)
-    return -1;
-  if (imp->segments != s->places.segments)
-    return fail (err, ERR_INTERNAL,
-                 "of %" PRIu64 " segments of a stream %" PRIu64
-                 " were handed on: please report "
-                 "this",
-                 imp->segments, s->places.segments);
-  tell_spooled (s);
-  copy_submit_end (s->copy);
-  return 0;
-}
-
 /* ---- The beginning --------------------------------------------------------------------------
  */
 
@@ -229,7 +147,7 @@ image_len (const struct stream *s)
 }
 
 /* The first bytes, of which the header is parsed, and parsed again at the end; the same as
- * those of a resumed import. */
+ * those of a resumed import.  1: not all of them are here. */
 static int
 take_head (struct stream *s, struct error *err)
 {
@@ -243,11 +161,11 @@ take_head (struct stream *s, struct error *err)
   if (qcow2_header_need (s->window.buf, (size_t)s->window.have, len, &need, err) == -1) {
     if (!s->spec.begun)
       return -1;
-    return s->supply.pipe && len == s->window.have ? ended_early (s, err)
+    return s->supply.pipe && len == s->window.have ? stream_ended_early (s, err)
                                                    : refuse_other (s, err);
   }
   if (need > s->window.have)
-    return ended_early (s, err);
+    return s->supply.ended ? stream_ended_early (s, err) : 1;
   digest_init (&d);
   digest_update (&d, s->window.buf, need);
   digest_peek (&d, digest);
@@ -291,16 +209,22 @@ unit_size (const struct stream *s)
   return unit;
 }
 
+/* 1: too little is here. */
 static int
 begin_stream (struct stream *s, struct error *err)
 {
   struct image *image = s->spec.image;
   struct journal_import *imp = s->spec.imp;
+  int rc;
 
-  if (stream_check_unwrapped (s, err) == -1 || take_head (s, err) == -1
-      || qcow2_header_parse (&s->header, s->head.bytes, s->head.len, image_len (s),
-                             s->spec.max_size, err)
-             == -1
+  if (!s->supply.ended && s->window.have < HEAD_LEAST)
+    return 1;
+  rc = stream_check_unwrapped (s, err) == -1 ? -1 : take_head (s, err);
+  if (rc != 0)
+    return rc;
+  if (qcow2_header_parse (&s->header, s->head.bytes, s->head.len, image_len (s),
+                          s->spec.max_size, err)
+          == -1
       || check_layers (s, err) == -1)
     return -1;
   s->have_header = true;
@@ -349,19 +273,36 @@ run_stream (struct stream *s, struct error *err)
 /* ---- The steps -----------------------------------------------------------------------------
  */
 
-/* Read on, and parse what is here. */
+/* Parse what is here. */
+static int
+understand (struct stream *s, struct error *err)
+{
+  int rc = s->have_header ? 0 : begin_stream (s, err);
+
+  if (rc != 0)
+    return rc == -1 ? -1 : 0;
+  if (stream_find_disk (s, err) == -1
+      || (s->have_disk && s->copy == NULL && run_stream (s, err) == -1)
+      || (s->copy != NULL && stream_parse_tables (s, err) == -1))
+    return -1;
+  if (s->copy != NULL)
+    stream_tell_totals (s);
+  return 0;
+}
+
+/* Read on until a piece and what it may reach into are here, and parse what comes: the disk is
+ * known, and refused, as soon as its header is here. */
 static int
 look (struct stream *s, struct error *err)
 {
   bool ended = s->supply.ended;
 
-  if (fill (s, err) == -1 || (!s->have_header && begin_stream (s, err) == -1)
-      || fill (s, err) == -1 || stream_find_disk (s, err) == -1
-      || (s->have_disk && s->copy == NULL && run_stream (s, err) == -1)
-      || (s->copy != NULL && stream_parse_tables (s, err) == -1))
+  if (!ended && fill (s, err) == -1)
     return -1;
-  s->window.looked = true;
-  return s->supply.ended && !ended ? check_end (s, err) : 0;
+  if (understand (s, err) == -1)
+    return -1;
+  s->window.looked = s->supply.ended || s->window.have >= 2 * s->piece;
+  return s->supply.ended && !ended ? stream_check_end (s, err) : 0;
 }
 
 int
@@ -379,7 +320,7 @@ stream_step (struct stream *s, struct error *err)
   if (stream_place_piece (s, err) == -1)
     return -1;
   if (s->supply.ended && s->window.have <= s->piece)
-    return finish_stream (s, err);
+    return stream_finish (s, err);
   next_piece (s);
   return 1;
 }
@@ -415,7 +356,8 @@ stream_open (struct stream **out, const struct forward_spec *spec,
   s->result = result;
   s->supply.fetched_before = imp->now.fetched;
   s->piece = PIECE_LEAST; /* until the header is known */
-  s->supply.pipe = spec->image->records[0].length == UINT64_MAX;
+  s->supply.open = spec->image->records[0].length == UINT64_MAX;
+  s->supply.pipe = s->supply.open;
   s->window.buf = malloc (BUFFER);
   hash_init (&s->supply.hash, checksum_text_algorithm (spec->checksum));
   if (s->window.buf == NULL)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * stream: the inside of reading forward, shared by stream.c (pieces, phases, the end),
- * stream_map.c (tables, as they come) and stream_place.c (where the bytes of a piece go).
+ * stream: the inside of reading forward, shared by stream.c (pieces, steps),
+ * stream_end.c (what is the end), stream_map.c (tables, as they come) and stream_place.c (where
+ * the bytes of a piece go).
  *
  * The bytes come once, in order.  They are taken a piece at a time; a cluster whose table was
  * seen goes to the target, everything else waits in the spool (target/spool.h) until all tables
@@ -24,11 +25,9 @@ struct stream_bits {
   size_t size;
 };
 
-/* Neighbouring host bytes that extents cover.  The last sector of a compressed cluster is
- * counted whole, and the next cluster may begin in it: SURE is how far the bytes are these
- * extents' alone. */
+/* Neighbouring host bytes that are these extents' alone; SURE is their end. */
 struct stream_run {
-  uint64_t from, to, sure; /* to 0: none */
+  uint64_t from, sure; /* the same: none */
 };
 
 /* The bytes that are here: two of the largest pieces. */
@@ -44,8 +43,10 @@ struct stream_supply {
   uint64_t pos;            /* host offset of the next byte of the source */
   uint64_t known_len;      /* of all of it; UINT64_MAX: a pipe that never came to its end */
   uint64_t fetched_before; /* by earlier runs, as the journal knows it */
-  bool pipe;               /* how long it is is not known before its end */
+  bool pipe;               /* how long the image is is not known before its end */
+  bool open;               /* nor how long what comes is, and it may not end at all */
   bool ended;
+  bool broke; /* but who sends did not say so: more may have followed */
   struct hash hash;
 };
 
@@ -62,6 +63,7 @@ struct stream_tables {
   size_t n, next;                   /* those before next are parsed */
   uint8_t *buf;                     /* for one of them */
   uint64_t guest_found, data_found; /* guest bytes that those so far tell of */
+  uint64_t stored_found;            /* host bytes of these */
 };
 
 /* What became of the bytes. */
@@ -71,7 +73,8 @@ struct stream_places {
   struct stream_bits late;    /* pieces with extents that came before their table */
   uint64_t late_from, late_to;
   uint64_t data_end, compressed_end; /* the furthest byte that extents need */
-  struct stream_run reach;           /* of the earlier pieces' extents */
+  struct extent last_compressed;     /* the one that begins last */
+  uint64_t reach;                    /* how far bytes are surely the earlier pieces' extents' */
   uint64_t segments;                 /* that were handed on, or were committed already */
 };
 
@@ -111,8 +114,33 @@ const char *stream_url (const struct stream *s);
 void stream_warn (const struct stream *s, const char *fmt, ...)
     __attribute__ ((format (printf, 2, 3)));
 
+/* How much there is, as far as it is known: guest bytes of the disk, and those of them that are
+ * zeros; until all tables were seen every byte that none told of is work.  STORED: host bytes.
+ */
+struct stream_totals {
+  uint64_t guest, zeros, stored;
+};
+struct stream_totals stream_totals (const struct stream *s);
+/* The journal knows them with the next piece. */
+void stream_tell_totals (struct stream *s);
+
 /* Bytes that were seen: from the buffer or the spool. */
 int stream_read_host (struct stream *s, host_off at, void *buf, size_t len, struct error *err);
+
+/* ---- stream_end.c -------------------------------------------------------------------------
+ */
+
+/* Every table and every byte that one names is here. */
+bool stream_is_whole (const struct stream *s);
+/* Up to where bytes are needed, as far as it is known; *ALL: no table is to come. */
+uint64_t stream_needs (const struct stream *s, bool *all);
+/* It is whole and nothing comes any more.  But is the last cluster's last sector there? */
+bool stream_ends_here (struct stream *s);
+/* The source has ended: -1 where that is too early. */
+int stream_check_end (struct stream *s, struct error *err);
+int stream_ended_early (struct stream *s, struct error *err);
+/* All is placed: seal the map. */
+int stream_finish (struct stream *s, struct error *err);
 
 /* ---- stream_map.c -------------------------------------------------------------------------
  */
@@ -126,6 +154,9 @@ int stream_parse_tables (struct stream *s, struct error *err);
 
 /* No table is to come: every byte has a place, or needs none. */
 bool stream_all_parsed (const struct stream *s);
+
+/* Up to where the last table is needed; 0: none is known. */
+uint64_t stream_tables_end (const struct stream *s);
 
 /* The first parsed L2 table that ends behind AT, if it begins before END: its place. */
 bool stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table);

@@ -60,6 +60,38 @@ table_behind (const struct stream *s, uint64_t at)
   return low;
 }
 
+uint64_t
+stream_tables_end (const struct stream *s)
+{
+  const struct stream_tables *t = &s->tables;
+  uint64_t used;
+
+  if (!t->have_l1 || t->n == 0)
+    return 0;
+  used = qcow2_l2_used (&s->header, &s->disk, table_idx (s, t->n - 1));
+  return table_at (s, t->n - 1) + used * qcow2_l2_entry_size (&s->header);
+}
+
+struct stream_totals
+stream_totals (const struct stream *s)
+{
+  const struct stream_tables *t = &s->tables;
+  struct stream_totals all
+      = { t->guest_found, t->guest_found - t->data_found, t->stored_found };
+
+  if (!stream_all_parsed (s))
+    all.guest = s->disk.virtual_size;
+  return all;
+}
+
+void
+stream_tell_totals (struct stream *s)
+{
+  struct stream_totals t = stream_totals (s);
+
+  journal_map_totals (s->map, t.guest, t.zeros, t.stored);
+}
+
 bool
 stream_parsed_table (const struct stream *s, uint64_t at, uint64_t end, uint64_t *table)
 {
@@ -116,6 +148,7 @@ on_extent (void *ctx, const struct extent *e, struct error *err)
     s->tables.guest_found += e->len;
   if (e->kind == EXTENT_DATA || e->kind == EXTENT_COMPRESSED) {
     s->tables.data_found += e->len;
+    s->tables.stored_found += e->stored;
     size_t i = table_behind (s, e->host.v);
 
     if (i < s->tables.n && table_at (s, i) < certain_end (e))
@@ -142,7 +175,7 @@ read_for_snapshot (void *ctx, host_off at, void *buf, size_t len, struct error *
 int
 stream_find_disk (struct stream *s, struct error *err)
 {
-  struct image_reader r = { read_for_snapshot, s, horizon (s) };
+  struct image_reader r = { read_for_snapshot, s, horizon (s), 64 << 10 };
   int rc = image_snapshots_go_on (&s->snapshots, &r, &s->header, image_search_snapshot,
                                   &s->search, err);
 

@@ -106,18 +106,21 @@ keep_what_came (struct wrapped *w, struct error *err)
   return 0;
 }
 
-/* The next bytes that are not kept yet; waits for them. */
+/* The next bytes that are not kept yet; waits for them, but 1 when none came for WAIT_MS. */
 static int
-fetch (struct wrapped *w, size_t *len, struct error *err)
+fetch (struct wrapped *w, int wait_ms, size_t *len, struct error *err)
 {
+  int rc;
+
   if (w->unkept_len > 0) {
     memcpy (w->in, w->unkept, w->unkept_len);
     *len = w->unkept_len;
     w->unkept_len = 0;
     return 0;
   }
-  if (source_stream_read (w->spec.source, w->in, KEPT_PIECE, len, err) == -1)
-    return -1;
+  rc = source_stream_wait (w->spec.source, w->in, KEPT_PIECE, wait_ms, len, err);
+  if (rc != 0)
+    return rc;
   w->last = *len == 0;
   if (*len > 0 && keep (w, w->in, *len))
     return kept_read (w->spec.kept, w->in, len, err);
@@ -125,12 +128,15 @@ fetch (struct wrapped *w, size_t *len, struct error *err)
 }
 
 static int
-next_bytes (struct wrapped *w, struct error *err)
+next_bytes (struct wrapped *w, int wait_ms, struct error *err)
 {
   size_t len = 0;
+  int rc = recall (w, &len, err);
 
-  if (recall (w, &len, err) == -1 || (len == 0 && fetch (w, &len, err) == -1))
-    return -1;
+  if (rc == 0 && len == 0)
+    rc = fetch (w, wait_ms, &len, err);
+  if (rc != 0)
+    return rc;
   if (w->spec.hash != NULL)
     hash_update (w->spec.hash, w->in, len);
   w->taken += len;
@@ -166,15 +172,18 @@ too_much (const struct wrapped *w, struct error *err)
 }
 
 int
-wrapped_read (struct wrapped *w, void *buf, size_t max, size_t *got, struct error *err)
+wrapped_read (struct wrapped *w, void *buf, size_t max, int wait_ms, size_t *got,
+              struct error *err)
 {
   int rc = 1;
 
   *got = 0;
   while (rc == 1 && *got == 0 && !w->ended) {
-    if (keep_what_came (w, err) == -1
-        || (w->io.in_len == 0 && !w->last && next_bytes (w, err) == -1))
-      return -1;
+    rc = keep_what_came (w, err);
+    if (rc == 0 && w->io.in_len == 0 && !w->last)
+      rc = next_bytes (w, wait_ms, err);
+    if (rc != 0)
+      return rc;
     w->io.out = buf;
     w->io.out_len = max;
     rc = unwrap_push (w->unwrap, &w->io, w->last, err);

@@ -31,9 +31,10 @@ int wrapped_open (struct wrapped **out, const struct wrapped_spec *spec, struct 
 void wrapped_close (struct wrapped *w);
 OWNABLE (wrapped)
 
-/* The next bytes, at most MAX.  *GOT 0 at the end, when the file was whole.  ERR_SOURCE_ENDED:
- * of a length that is not known, it ended too early. */
-int wrapped_read (struct wrapped *w, void *buf, size_t max, size_t *got, struct error *err);
+/* The next bytes, at most MAX.  1: nothing came for WAIT_MS; -1: wait.  *GOT 0 at the end, when
+ * the file was whole.  ERR_SOURCE_ENDED: of a length that is not known, it ended too early. */
+int wrapped_read (struct wrapped *w, void *buf, size_t max, int wait_ms, size_t *got,
+                  struct error *err);
 
 /* Bytes of the file that were unpacked so far. */
 uint64_t wrapped_taken (const struct wrapped *w);

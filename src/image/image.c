@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -36,28 +36,12 @@ image_init (struct image *i, struct error *err)
   return i->records == NULL ? fail_memory (err, "an image") : 0;
 }
 
-void
-image_warn (const struct image_spec *spec, const char *fmt, ...)
-{
-  OWN_MEM char *line = NULL;
-  va_list ap;
-
-  if (spec->warn == NULL)
-    return;
-  va_start (ap, fmt);
-  if (vasprintf (&line, fmt, ap) == -1)
-    line = NULL;
-  va_end (ap);
-  if (line != NULL)
-    spec->warn (spec->ctx, line);
-}
-
 int
 image_absolute_url (const char *url, char **out, struct error *err)
 {
   OWN_MEM char *cwd = NULL;
 
-  if (strcmp (url, "-") == 0 || url[0] == '/' || strstr (url, "://") != NULL) {
+  if (url_descriptor (url, NULL) || url[0] == '/' || strstr (url, "://") != NULL) {
     *out = strdup (url);
     return *out == NULL ? fail_memory (err, "the URL") : 0;
   }
@@ -217,6 +201,9 @@ decide_format (struct image *i, const struct image_spec *spec, uint8_t **head, s
   uint8_t last[SECTOR] = { 0 };
   bool more = *len > 0 && raw_disk_undecided (spec->format, *head, *len);
 
+  *raw = false;
+  if (i->layers[0].file_len == UINT64_MAX) /* it is described; a raw disk ends where it ends */
+    return 0;
   if (more && see_more (i, head, len, last, err) == -1)
     return -1;
   return raw_disk_decide (spec, url, *head, *len, more ? last : NULL, raw, err);
@@ -346,6 +333,18 @@ look_at_wrapper (struct image *i, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
+/* A server has no range of it to give, so that it looks like one that honours none. */
+static int
+refuse_empty (const struct image *i, unsigned k, struct error *err)
+{
+  uint8_t none = 0;
+  size_t need;
+
+  if (qcow2_header_need (&none, 0, 0, &need, err) == 0)
+    fail (err, ERR_INTERNAL, "an empty file has a header");
+  return image_name_error (i, k, err);
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -367,7 +366,9 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
           == -1
       || look_at_wrapper (i, k, head, len, err) == -1)
     return -1;
-  if (!found.ranges || spec->stream || (recorded && spec->was_stream)
+  if (!found.ranges && found.length == 0)
+    return refuse_empty (i, k, err);
+  if ((!found.ranges && !spec->describe) || spec->stream || (recorded && spec->was_stream)
       || i->wrapper != WRAPPER_NONE) {
     if (k > 0)
       return fail (err, ERR_SOURCE_FAILED,
@@ -426,7 +427,7 @@ check_scheme (const char *url, const char *absolute, struct error *err)
   OWN_MEM char *meant = NULL;
   char shown[512];
 
-  if (rest == NULL || access (absolute, F_OK) == 0)
+  if (rest == NULL || url_descriptor (url, NULL) || access (absolute, F_OK) == 0)
     return 0;
   if (asprintf (&meant, "https://%s", rest) == -1) {
     meant = NULL;
@@ -466,7 +467,8 @@ image_open (struct image *i, const struct image_spec *spec, struct error *err)
 
   for (k = 0; k < i->n_layers; k++) {
     so.mirrors = k == 0 ? (const char *const *)spec->mirrors : NULL;
-    so.credentials_url = i->urls[0];
+    so.login.credentials_url = i->urls[0];
+    so.length = k == 0 ? spec->source.length : 0;
     if (open_layer (i, spec, k, &so, err) == -1)
       return -1;
   }

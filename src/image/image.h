@@ -9,6 +9,7 @@
 #ifndef QIMPORT_IMAGE_IMAGE_H
 #define QIMPORT_IMAGE_IMAGE_H
 
+#include "image/image_spec.h"
 #include "image/walk.h"
 #include "journal/journal.h"
 #include "source/source.h"
@@ -18,30 +19,6 @@ enum {
   IMAGE_LAYERS_MAX = 17,     /* the image, and as many backing files as may be given */
   IMAGE_HEAD_MAX = 16 << 10, /* of the first request: headers end before it */
   IMAGE_TABLES_MAX = 1 << 20
-};
-
-/* What the user says that the image itself is. */
-enum image_format { FORMAT_AUTO, FORMAT_QCOW2, FORMAT_RAW };
-
-/* Names of what there may be besides; the lists end with NULL. */
-struct image_spec {
-  const char *url;
-  char *const *backing; /* top down */
-  char *const *mirrors; /* of the image itself */
-  const char *snapshot; /* NULL: the active disk */
-  enum image_format format;
-  uint64_t max_size; /* of the virtual disk */
-  bool accept_new_validator;
-  bool stream;   /* read forward, also where ranges are honoured */
-  bool describe; /* only looked at: a backing file may be missing */
-  bool keep;     /* onto what a target holds: the last backing file may be missing */
-
-  /* What the journal has; only with RECORDED is it held against the sources. */
-  bool recorded, sealed, was_stream;
-  const char *import_id;                       /* for what a message advises */
-  void (*warn) (void *ctx, const char *words); /* a line for the user */
-  void *ctx;
-  struct source_options source;
 };
 
 struct image {
@@ -97,6 +74,4 @@ int image_layer_is_raw (struct image *i, const struct image_spec *spec, unsigned
 /* Every backing file the chain needs was given, in this order, and no more. */
 int image_check_chain (struct image *i, const struct image_spec *spec, struct error *err);
 
-void image_warn (const struct image_spec *spec, const char *fmt, ...)
-    __attribute__ ((format (printf, 2, 3)));
 #endif

@@ -6,7 +6,8 @@
 #ifndef QIMPORT_IMAGE_RAW_DISK_H
 #define QIMPORT_IMAGE_RAW_DISK_H
 
-#include "image/image.h"
+#include "image/image_spec.h"
+#include "qcow2/qcow2.h"
 
 /* What FORMAT leaves open: more than the first bytes must be seen, if there are any. */
 bool raw_disk_undecided (enum image_format format, const uint8_t *head, size_t len);

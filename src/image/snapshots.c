@@ -12,7 +12,7 @@
 #include "base/text.h"
 
 /* Entries are small: many are read at once.  The longest there may be has about 130 KiB. */
-enum { WINDOW = 64 << 10, ENTRY_MAX = 256 << 10 };
+enum { WINDOW = 64 << 10, ENTRY_LEAST = 40, ENTRY_MAX = 256 << 10 };
 
 /* Some bytes of the table. */
 struct window {
@@ -33,7 +33,8 @@ read_source (void *ctx, host_off at, void *buf, size_t len, struct error *err)
 struct image_reader
 source_reader (struct source *s, uint64_t file_len)
 {
-  struct image_reader r = { read_source, s, file_len };
+  struct image_reader r
+      = { read_source, s, file_len, source_recalls (s) ? ENTRY_LEAST : WINDOW };
 
   return r;
 }
@@ -47,7 +48,7 @@ move_window (struct window *w, host_off at, size_t want, struct error *err)
   if (at.v >= w->at.v && at.v + want <= w->at.v + w->len)
     return 0;
   w->at = at;
-  w->len = (size_t)min_u64 (max_u64 (want, WINDOW), r->end - at.v);
+  w->len = (size_t)min_u64 (max_u64 (want, r->ahead), r->end - at.v);
   return r->read (r->ctx, at, w->buf, w->len, err);
 }
 

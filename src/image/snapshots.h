@@ -15,7 +15,8 @@
 struct image_reader {
   int (*read) (void *ctx, host_off at, void *buf, size_t len, struct error *err);
   void *ctx;
-  uint64_t end; /* no byte from here on can be read */
+  uint64_t end;   /* no byte from here on can be read */
+  uint64_t ahead; /* so much may be read at once, more than is asked for */
 };
 
 struct image_reader source_reader (struct source *s, uint64_t file_len);

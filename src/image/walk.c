@@ -198,6 +198,8 @@ clip (struct extent *e, struct guest_range r)
   e->len = to - from;
   if (e->kind == EXTENT_COMPRESSED)
     e->skip += (uint32_t)cut;
+  if (e->kind == EXTENT_ZERO && e->host.v != 0)
+    e->host.v += cut;
   if (e->kind == EXTENT_DATA) {
     e->host.v += cut;
     e->stored = e->len;
@@ -218,6 +220,8 @@ take_extent (void *ctx, const struct extent *e, struct error *err)
   if (!clip (&part, w->clip))
     return 0;
   part.layer = part.kind == EXTENT_HOLE ? 0 : depth;
+  if (part.kind == EXTENT_HOLE && w->sink->depths)
+    part.layer = depth;
   if (part.kind != EXTENT_HOLE || depth + 1 == w->n)
     return w->sink->extent (w->sink->ctx, &part, err);
   rc = walk_range (w, depth + 1, (struct guest_range){ part.guest, part.len }, err);
@@ -299,6 +303,8 @@ walk_beyond (struct walk *w, unsigned depth, uint64_t size, uint64_t end, struct
   if (end <= size)
     return 0;
   e.len = end - size;
+  if (w->sink->depths && depth > 0)
+    e.layer = depth - 1;
   if (below && w->sink->keep_holes) {
     e.kind = EXTENT_ZERO;
     e.layer = depth;

@@ -28,13 +28,14 @@ struct map_layer {
 };
 
 /* TABLE (may be NULL) is called for every table that is read, before its extents.  KEEP_HOLES:
- * a HOLE will not be made zeros, so that what has to read as zeros must not be one. */
+ * a HOLE will not be made zeros, so that what has to read as zeros must not be one.  DEPTHS:
+ * the layer of a HOLE is the lowest that reaches as far, else 0. */
 struct map_sink {
   int (*extent) (void *ctx, const struct extent *e, struct error *err);
   int (*table) (void *ctx, uint32_t layer, struct host_range r, const char *what,
                 struct error *err);
   void *ctx;
-  bool keep_holes;
+  bool keep_holes, depths;
 };
 
 /* Emit every guest byte of [0, VIRTUAL_SIZE) once, in guest order: from the topmost layer that

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/descriptor.h"
 
 enum { THREADS_MAX = 64 };
 
@@ -222,7 +223,7 @@ open_sources (struct qimport *q, struct error *err)
     return 0;
   if (import_recall_sources (q, err) == -1)
     return -1;
-  if (strcmp (q->given.url, "-") == 0)
+  if (url_descriptor (q->given.url, NULL))
     return fail (err, ERR_USAGE,
                  "import %.8s came through a pipe; say where its image is with --url",
                  q->imp.id);

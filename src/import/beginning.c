@@ -25,6 +25,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->known
       = (struct target_mark){ (uint32_t)q->imp.now.target_run, q->imp.now.target_epoch };
   spec->force = o->force;
+  spec->replaces = q->standing.replaces[0] != '\0' ? q->standing.replaces : NULL;
   spec->in_place = o->unallocated_keep;
   spec->zero_promised = o->target_is_zero;
   spec->preallocate = o->preallocate;
@@ -44,7 +45,8 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
 static int
 replace_unfinished (struct qimport *q, struct journal_import *old, bool now, struct error *err)
 {
-  if (old->now.holder[0] == '\0' && q->options->force) {
+  if (old->now.holder[0] == '\0'
+      && (q->options->force || strcmp (old->id, q->standing.replaces) == 0)) {
     if (!now)
       return 0;
     import_warn (q, "%s: replaces the interrupted import %.8s", old->target, old->id);
@@ -73,6 +75,37 @@ replace_found (struct qimport *q, const char *name, bool now, struct error *err)
   return replace_unfinished (q, old, now, err);
 }
 
+/* Was it to leave nothing, and somebody killed it? */
+static bool
+is_abandoned (const struct journal_import *imp)
+{
+  struct qimport_options *o
+      = imp->now.state == IMPORT_COMPLETE || imp->now.holder[0] != '\0' ? NULL : options_new ();
+  struct error unheard;
+  bool once = o != NULL && options_recall (o, imp->options, &unheard) == 0 && o->once;
+
+  options_close (o);
+  return once;
+}
+
+/* What a caller that cannot resume left of the target is no obstacle to the next. */
+static int
+note_abandoned (struct qimport *q, struct target_spec *spec, struct error *err)
+{
+  OWN_MEM struct journal_import *old = malloc (sizeof *old);
+  char canonical[PATH_MAX];
+  struct error unheard;
+
+  if (old == NULL)
+    return fail_memory (err, "an import");
+  target_canonical (spec->path, canonical);
+  if (canonical[0] != '\0' && journal_find (q->journal, canonical, old, &unheard) == 0
+      && is_abandoned (old))
+    snprintf (q->standing.replaces, sizeof q->standing.replaces, "%s", old->id);
+  import_target_spec (q, spec);
+  return 0;
+}
+
 /* Where this journal has them: the import that the target was begun for by another name, as its
  * marker says, and the one that has its name. */
 static int
@@ -99,6 +132,8 @@ check_target (struct qimport *q, bool now, struct error *err)
   int rc;
 
   import_target_spec (q, &spec);
+  if (!now && note_abandoned (q, &spec, err) == -1)
+    return -1;
   rc = target_preflight (&spec, &kind, canonical, err);
   if (replace_old (q, &spec, canonical, now && rc == 0, err) == -1 || rc == -1)
     return -1;
@@ -135,7 +170,7 @@ import_begin (struct qimport *q, struct error *err)
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
-  q->standing.in_journal = q->standing.fresh = q->standing.begun = true;
+  q->standing.in_journal = q->standing.fresh = q->standing.began = true;
   return import_tell_early (q, err);
 }
 
@@ -160,7 +195,7 @@ import_goes_forward (struct qimport *q, const struct error *err)
 
   if (err->code != ERR_SOURCE_CONTRADICTS || q->options->stream || q->image.n_layers != 1
       || q->image.sources[0] == NULL || !source_ranges_failed (q->image.sources[0])
-      || q->options->mirror.item[0] != NULL || q->standing.in_journal != q->standing.begun)
+      || q->options->mirror.item[0] != NULL || q->standing.in_journal != q->standing.began)
     return false;
   if (q->standing.in_journal) {
     import_stop_copy (q);
@@ -181,7 +216,7 @@ phase_forward (struct qimport *q, int timeout_ms, struct error *err)
   import_stop_copy (q);
   if (q->standing.in_journal && journal_forget (q->journal, q->imp.no, err) == -1)
     return -1;
-  q->standing.in_journal = q->standing.fresh = q->standing.begun = false;
+  q->standing.in_journal = q->standing.fresh = q->standing.began = false;
   target_discard (q->target);
   q->target = NULL;
   import_close_image (q);

@@ -29,7 +29,7 @@ import_open_beside (struct qimport *q, struct source **s, const char *where, str
 {
   struct source_options so = { .stop = &q->stops.give_up,
                                .deadline_ms = q->stops.deadline,
-                               .credentials_url = q->given.url };
+                               .login.credentials_url = q->given.url };
 
   import_source_options (q, &so);
   if (source_open (s, where, &so, err) == 0)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 #include "import/checksums.h"
 
 /* Is what was imported still there? */
@@ -114,7 +116,7 @@ is_unfinished (struct qimport *q, struct error *err)
   if (import_same_url (q, err) == -1)
     return -1;
   if (!q->options->newer || !q->imp.sealed || q->imp.now.holder[0] != '\0'
-      || strcmp (q->given.url, "-") == 0)
+      || url_descriptor (q->given.url, NULL))
     return PHASE_RESUME;
   if (expected_now (q, q->imp.expect_sha256, want, err) == -1)
     return import_not_asked (q, err);

@@ -141,6 +141,7 @@ void
 import_leave (struct qimport *q, const struct error *why)
 {
   bool passing = error_status (why->code) == QIMPORT_INTERRUPTED;
+  bool vain = (q->standing.fresh && !passing) || (q->standing.began && q->options->once);
   struct error ignored;
 
   q->stops.check = true;
@@ -150,7 +151,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && q->standing.fresh && !passing
+  if (q->standing.in_journal && vain
       && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;

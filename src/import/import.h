@@ -57,9 +57,10 @@ struct doubt {
 struct standing {
   bool in_journal; /* imp.no is valid, and held by us */
   bool fresh;      /* begun by this run: what ends it before it copies leaves nothing behind */
-  bool begun;      /* the same, after it copies, too */
   bool renews;     /* over an older image that this program imported: what is the same stays */
   bool describes;  /* only looks: has neither journal nor target */
+  bool began;      /* its target was made by this run, too: it can be taken back (--once) */
+  char replaces[37]; /* an import of the same target that nobody can resume; "" */
 };
 
 /* Events from before the import was in the journal. */
@@ -175,6 +176,8 @@ int import_recall_sources (struct qimport *q, struct error *err);
 int import_same_url (struct qimport *q, struct error *err);
 /* Q->IMP is complete: it is what the options ask for, or -1. */
 int import_same_disk (struct qimport *q, struct error *err);
+/* The tags that it began with tell also of another URL whether the image is the same. */
+int import_strong_tags (const struct qimport *q, struct error *err);
 /* Open the sources; they have the image that the import began with, as far as must be known. */
 int import_open_same (struct qimport *q, struct error *err);
 /* The URLs in use are those that the memo has marks of. */

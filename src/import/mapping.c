@@ -86,7 +86,7 @@ static int
 read_map (struct mapping *m, struct error *err)
 {
   struct qimport *q = m->q;
-  const struct map_sink sink = { map_extent, map_table, m, q->imp.keep_holes };
+  const struct map_sink sink = { map_extent, map_table, m, .keep_holes = q->imp.keep_holes };
 
   return map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
 }

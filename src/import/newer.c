@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/descriptor.h"
+
 int
 import_not_asked (struct qimport *q, struct error *err)
 {
@@ -81,29 +83,38 @@ import_newer (struct qimport *q, const char *have, const char *want, struct erro
   return complete ? PHASE_OVER : PHASE_ASK_NEWER;
 }
 
-/* With the options of the old import: its snapshot, its backing files. */
+/* With the options of the old import: its snapshot, its backing files.  Of another URL that it
+ * is the same image is more than that nothing speaks against it. */
 static int
-look (struct qimport *q, struct error *err)
+look (struct qimport *q, bool other_url, struct error *err)
 {
-  return import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1
-                 || import_open_image (q, true, err) == -1
-                 || import_check_identity (q, q->image.validator_changed, err) == -1
-             ? -1
-             : 0;
+  struct error weak;
+  int strong;
+
+  if (import_began_with (q, err) == -1 || import_recall_sources (q, err) == -1)
+    return -1;
+  strong = other_url ? import_strong_tags (q, &weak) : 0; /* of those that it began with */
+  if (import_open_image (q, true, err) == -1
+      || import_check_identity (q, q->image.validator_changed, err) == -1)
+    return -1;
+  if (strong == -1)
+    *err = weak;
+  return strong;
 }
 
 int
 phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
 {
   struct qimport_options *given = q->options;
+  bool other_url = q->doubt.ask_source; /* its query differs */
   int rc;
 
   (void)timeout_ms;
-  if (strcmp (q->given.url, "-") == 0)
+  if (url_descriptor (q->given.url, NULL))
     return fail (err, ERR_USAGE, "--newer: a pipe cannot be asked for what it had; give a URL");
   q->options = options_copy (given);
   q->doubt.ask_source = true; /* that URL, and no mirror */
-  rc = q->options == NULL ? fail_memory (err, "the options") : look (q, err);
+  rc = q->options == NULL ? fail_memory (err, "the options") : look (q, other_url, err);
   q->doubt.ask_source = false;
   import_close_image (q);
   options_close (q->options);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * options: the one list of what a user may ask for.  Names, help, defaults and checks are rows
- * of one table (options_table.c); the command line, the manual's test, completions and the journal
- * (which remembers what holds at resume) read that table.
+ * of one table (options_table.c); the command line, the manual's test, completions and the
+ * journal (which remembers what holds at resume) read that table.
  */
 #ifndef QIMPORT_IMPORT_OPTIONS_H
 #define QIMPORT_IMPORT_OPTIONS_H
@@ -28,18 +28,20 @@ struct option_memo {
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
+/* A member for each row of the table in options_table.c. */
 struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size, format;
+      connect_timeout_s, max_size, length, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
       *snapshot, *spool_dir;
   struct option_list mirror, backing, resolve;
   bool netrc, digest_auth, proxy_digest, ipv4, ipv6, insecure, accept_new_validator, stream,
-      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep;
+      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep,
+      allow_partial, once;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -315,16 +315,15 @@ cannot_compare (const struct qimport *q, const char *why, struct error *err)
                q->imp.target, why);
 }
 
-/* What was committed can be compared in samples; the tag says that the rest is the same too. */
-static bool
-has_strong_tags (const struct qimport *q)
+int
+import_strong_tags (const struct qimport *q, struct error *err)
 {
   unsigned k;
 
   for (k = 0; k < q->imp.layers; k++)
     if (q->image.records[k].etag[0] == '\0' || strncmp (q->image.records[k].etag, "W/", 2) == 0)
-      return false;
-  return true;
+      return cannot_compare (q, "its server gave no strong ETag", err);
+  return 0;
 }
 
 int
@@ -334,8 +333,8 @@ import_open_same (struct qimport *q, struct error *err)
     return import_open_image (q, true, err) == -1
                ? -1
                : import_check_identity (q, q->image.validator_changed, err);
-  if (!has_strong_tags (q))
-    return cannot_compare (q, "its server gave no strong ETag", err);
+  if (import_strong_tags (q, err) == -1)
+    return -1;
   if (import_open_image (q, true, err) == -1 || import_check_identity (q, true, err) == -1)
     return another_image (q, err);
   return 0;

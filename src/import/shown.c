@@ -126,14 +126,16 @@ update_work (struct qimport *q, const struct copy_progress *c)
 static double
 bytes_left (const struct qimport *q, const struct qimport_progress *p)
 {
-  uint64_t len = q->image.layers[0].file_len;
+  uint64_t len = q->image.layers[0].file_len, left;
 
   if (q->audit != NULL)
     return (double)(p->guest_total - p->guest_committed);
   if (q->image.stream && q->image.wrapper != WRAPPER_NONE)
     return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, forward_taken (&q->forward)));
+  if (q->image.stream && len != UINT64_MAX)
+    return (double)(len - min_u64 (len, p->fetched_now));
   if (q->image.stream)
-    return len == UINT64_MAX ? -1 : (double)(len - min_u64 (len, p->fetched_now));
+    return forward_left (&q->forward, &left) ? (double)left : -1;
   if (q->shown.work.total == 0)
     return 0;
   return (double)(q->shown.work.total - min_u64 (q->shown.work.done, q->shown.work.total))

@@ -21,24 +21,23 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->first_time_s = q->job == JOB_START ? FIRST_TIME_S : 0;
   so->stall_time_s = (unsigned)o->stall_time_s;
   so->connect_timeout_s = (unsigned)o->connect_timeout_s;
-  so->header_file = o->header_file;
-  so->netrc_file = o->netrc_file;
-  so->user_file = o->user_file;
-  so->bearer_file = o->bearer_file;
-  so->netrc = o->netrc;
-  so->cacert = o->cacert;
-  so->cert = o->cert;
-  so->key = o->key;
-  so->pinnedpubkey = o->pinnedpubkey;
+  so->login.header_file = o->header_file;
+  so->login.netrc_file = o->netrc_file;
+  so->login.user_file = o->user_file;
+  so->login.bearer_file = o->bearer_file;
+  so->login.netrc = o->netrc;
+  so->tls.cacert = o->cacert;
+  so->tls.cert = o->cert;
+  so->tls.key = o->key;
+  so->tls.pinnedpubkey = o->pinnedpubkey;
   so->proxy = o->proxy;
-  so->proxy_user_file = o->proxy_user_file;
-  so->digest_auth = o->digest_auth;
-  so->proxy_digest = o->proxy_digest;
-  so->aws_sigv4 = o->aws_sigv4;
-  so->ipv4 = o->ipv4;
-  so->ipv6 = o->ipv6;
-  so->resolve = (const char *const *)o->resolve.item;
-  so->insecure = o->insecure;
+  so->login.proxy_user_file = o->proxy_user_file;
+  so->login.digest_auth = o->digest_auth;
+  so->login.proxy_digest = o->proxy_digest;
+  so->login.aws_sigv4 = o->aws_sigv4;
+  so->address
+      = (struct source_address){ o->ipv4, o->ipv6, (const char *const *)o->resolve.item };
+  so->tls.insecure = o->insecure;
 }
 
 static void
@@ -134,7 +133,9 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .event_ctx = q,
                 .may_turn = !recorded && !q->standing.describes && !q->doubt.ask_source
                             && o->backing.item[0] == NULL && o->mirror.item[0] == NULL,
-                .forward = o->stream },
+                .forward = o->stream,
+                .recall = q->standing.describes,
+                .length = o->length },
   };
   import_source_options (q, &spec->source);
 }

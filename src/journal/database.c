@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/kernel.h"
 #include "base/text.h"
 #include "journal/extent_rows.h"
 #include "journal/schema.h"
@@ -196,9 +197,8 @@ publish (const char *path, const uint8_t *image, size_t len, struct error *err)
   if (r == -1)
     refuse_errno (err, path, errno, "cannot be made");
   close (fd);
-  if (r == 0 && renameat2 (AT_FDCWD, name, AT_FDCWD, path, RENAME_NOREPLACE) == -1
-      && errno != EEXIST) {
-    if (errno != EINVAL || link (name, path) == -1)
+  if (r == 0 && rename_no_replace (AT_FDCWD, name, AT_FDCWD, path) == -1 && errno != EEXIST) {
+    if ((errno != EINVAL && errno != ENOSYS) || link (name, path) == -1)
       r = errno == EEXIST ? 0 : refuse_errno (err, path, errno, "cannot be made");
   }
   unlink (name);
@@ -237,9 +237,7 @@ create (const char *path, struct error *err)
 static int
 stat_now (const char *path, struct stat *st)
 {
-  struct statx fresh;
-
-  statx (AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_NLINK, &fresh);
+  refresh_attributes (path);
   return stat (path, st);
 }
 

@@ -121,7 +121,7 @@ struct journal_status {
   char holder[128]; /* "" or who works on it: "pid 123 on HOST", for people */
 };
 
-/* What an import is, and NOW how it stands. */
+/* What an import is, and NOW how it stands: a row of the table import. */
 struct journal_import {
   int64_t no;
   char id[JOURNAL_ID_SIZE];
@@ -250,6 +250,10 @@ int journal_map_add (struct journal_map *m, const struct extent *e, struct error
  * other table and no extent. WHAT names it in the message: a string literal. */
 int journal_map_table (struct journal_map *m, uint32_t layer, struct host_range r,
                        const char *what, struct error *err);
+/* Of a stream: how many guest bytes there are, how many of them are zeros, and how many host
+ * bytes they take, as far as its tables tell; stored with the next piece. */
+void journal_map_totals (struct journal_map *m, uint64_t guest, uint64_t zeros,
+                         uint64_t stored);
 /* So many bytes of tables were read that journal_map_table is not told of: of a stream. */
 void journal_map_read (struct journal_map *m, uint64_t len);
 /* How many bytes of layer 0's file its extents need, those that several share once. */

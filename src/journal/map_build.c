@@ -49,8 +49,8 @@ start_from (struct journal_map *m, struct error *err)
 
   if (record_read_import (&m->j->sql, m->no, &now, err) == -1)
     return -1;
-  m->was_sealed = now.sealed;
-  m->recorded = now.segments;
+  m->again.was_sealed = now.sealed;
+  m->again.recorded = now.segments;
   if (now.sealed || m->stream)
     return 0;
   assert (import_lock_have (&m->j->locks, m->no));
@@ -92,9 +92,9 @@ journal_map_begin (struct journal_map **out, struct journal *j,
   m->stream = imp->stream;
   m->keep_holes = imp->keep_holes;
   m->hash_image = imp->hash_image;
-  m->in_host_order = m->zeros_in_order = true;
-  m->pieces_free = PIECES_FREE;
-  m->few_most = m->stream ? 0 : FEW; /* of a stream they are looked up again and again */
+  m->held.in_host_order = m->held.zeros_in_order = true;
+  m->paid.pieces_free = PIECES_FREE;
+  m->few.most = m->stream ? 0 : FEW; /* of a stream they are looked up again and again */
   if (copy_layers (m, layers, err) == -1 || start_from (m, err) == -1
       || make_stage (m, err) == -1)
     return -1;
@@ -112,7 +112,7 @@ journal_map_close (struct journal_map *m)
     return;
   for (i = 0; i < m->layers; i++)
     free (m->layer[i].url);
-  free (m->few);
+  free (m->few.at);
   sql_close (&m->stage);
   free (m);
 }
@@ -120,13 +120,13 @@ journal_map_close (struct journal_map *m)
 struct extent *
 journal_map_keep (struct journal_map *m, size_t *n)
 {
-  struct extent *kept = m->few;
+  struct extent *kept = m->few.at;
 
-  *n = m->n_kept;
-  if (m->n_kept == 0)
+  *n = m->few.kept;
+  if (m->few.kept == 0)
     return NULL;
-  m->few = NULL;
-  m->n_few = m->n_kept = m->few_cap = 0;
+  m->few.at = NULL;
+  m->few.n = m->few.kept = m->few.cap = 0;
   return kept;
 }
 
@@ -160,12 +160,13 @@ stage_row (struct journal_map *m, const struct extent *e, struct error *err)
 static int
 check_pieces (const struct journal_map *m, struct error *err)
 {
-  if (m->pieces <= m->pieces_free + m->tables_len / PIECE_TABLE + m->guest_len / PIECE_GUEST)
+  if (m->paid.pieces <= m->paid.pieces_free + m->paid.tables_len / PIECE_TABLE
+                            + m->paid.guest_len / PIECE_GUEST)
     return 0;
   return fail (err, ERR_IMAGE_TOO_LARGE,
                "%.512s: the disk is in more than %" PRIu64 " pieces, for tables of %" PRIu64
                " bytes; write it anew with qemu-img convert, without subclusters",
-               m->layer[0].url, m->pieces, m->tables_len);
+               m->layer[0].url, m->paid.pieces, m->paid.tables_len);
 }
 
 /* They have become too many: all of them into the database. */
@@ -174,28 +175,28 @@ move_few (struct journal_map *m, struct error *err)
 {
   size_t i;
 
-  for (i = 0; i < m->n_few; i++)
-    if (stage_row (m, &m->few[i], err) == -1)
+  for (i = 0; i < m->few.n; i++)
+    if (stage_row (m, &m->few.at[i], err) == -1)
       return -1;
-  free (m->few);
-  m->few = NULL;
-  m->few_most = 0;
+  free (m->few.at);
+  m->few.at = NULL;
+  m->few.most = 0;
   return 0;
 }
 
 static int
 keep_one (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  if (m->n_few == m->few_cap) {
-    size_t cap = m->few_cap == 0 ? 256 : 2 * m->few_cap;
-    struct extent *more = reallocarray (m->few, cap, sizeof *more);
+  if (m->few.n == m->few.cap) {
+    size_t cap = m->few.cap == 0 ? 256 : 2 * m->few.cap;
+    struct extent *more = reallocarray (m->few.at, cap, sizeof *more);
 
     if (more == NULL)
       return fail_memory (err, "the map");
-    m->few = more;
-    m->few_cap = cap;
+    m->few.at = more;
+    m->few.cap = cap;
   }
-  m->few[m->n_few++] = *e;
+  m->few.at[m->few.n++] = *e;
   return 0;
 }
 
@@ -213,16 +214,16 @@ map_count_needed (const struct extent *e, uint64_t *needed, uint64_t *to)
 static int
 stage_one (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  m->pieces++;
+  m->paid.pieces++;
   if (check_pieces (m, err) == -1)
     return -1;
-  if (m->last.len > 0 && map_before (e, &m->last))
-    m->in_host_order = false;
-  m->last = *e;
+  if (m->held.last.len > 0 && map_before (e, &m->held.last))
+    m->held.in_host_order = false;
+  m->held.last = *e;
   map_count_needed (e, &m->needed, &m->needed_to);
-  if (m->n_few < m->few_most)
+  if (m->few.n < m->few.most)
     return keep_one (m, e, err);
-  if (m->few_most > 0 && move_few (m, err) == -1)
+  if (m->few.most > 0 && move_few (m, err) == -1)
     return -1;
   return stage_row (m, e, err);
 }
@@ -232,10 +233,10 @@ stage_one (struct journal_map *m, const struct extent *e, struct error *err)
 static int
 stage_run (struct journal_map *m, struct error *err)
 {
-  struct extent rest = m->run;
+  struct extent rest = m->held.run;
   uint64_t size = m->layer[rest.layer].segment_size;
 
-  m->run.len = 0;
+  m->held.run.len = 0;
   while (rest.len > 0) {
     struct extent e = rest;
 
@@ -253,15 +254,15 @@ stage_run (struct journal_map *m, struct error *err)
 static int
 stage_zero (struct journal_map *m, struct error *err)
 {
-  struct extent z = m->zero;
+  struct extent z = m->held.zero;
 
-  m->zero.len = 0;
+  m->held.zero.len = 0;
   if (z.len == 0)
     return 0;
-  if (z.guest.v < m->zero_end)
-    m->zeros_in_order = false;
-  m->zero_end = extent_guest_end (&z);
-  m->pieces++;
+  if (z.guest.v < m->held.zero_end)
+    m->held.zeros_in_order = false;
+  m->held.zero_end = extent_guest_end (&z);
+  m->paid.pieces++;
   if (check_pieces (m, err) == -1)
     return -1;
   return sql_run (&m->stage, SQL_STAGE_ZERO, err, "iiii", (int64_t)z.guest.v, (int64_t)z.len,
@@ -271,7 +272,7 @@ stage_zero (struct journal_map *m, struct error *err)
 int
 map_flush (struct journal_map *m, struct error *err)
 {
-  if (m->run.len > 0 && stage_run (m, err) == -1)
+  if (m->held.run.len > 0 && stage_run (m, err) == -1)
     return -1;
   return stage_zero (m, err);
 }
@@ -306,20 +307,20 @@ map_continues (const struct extent *a, const struct extent *b, uint64_t size)
 static int
 add_data (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  if (map_continues (&m->run, e, 0)) {
-    m->run.len += e->len;
+  if (map_continues (&m->held.run, e, 0)) {
+    m->held.run.len += e->len;
     return 0;
   }
-  if (m->run.len > 0 && stage_run (m, err) == -1)
+  if (m->held.run.len > 0 && stage_run (m, err) == -1)
     return -1;
-  m->run = *e;
+  m->held.run = *e;
   return 0;
 }
 
 static int
 add_compressed (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  if (m->run.len > 0 && stage_run (m, err) == -1)
+  if (m->held.run.len > 0 && stage_run (m, err) == -1)
     return -1;
   return stage_one (m, e, err);
 }
@@ -327,14 +328,14 @@ add_compressed (struct journal_map *m, const struct extent *e, struct error *err
 static int
 add_zero (struct journal_map *m, const struct extent *e, struct error *err)
 {
-  if (m->zero.len > 0 && m->zero.kind == e->kind && m->zero.layer == e->layer
-      && extent_guest_end (&m->zero) == e->guest.v) {
-    m->zero.len += e->len;
+  if (m->held.zero.len > 0 && m->held.zero.kind == e->kind && m->held.zero.layer == e->layer
+      && extent_guest_end (&m->held.zero) == e->guest.v) {
+    m->held.zero.len += e->len;
     return 0;
   }
   if (stage_zero (m, err) == -1)
     return -1;
-  m->zero = *e;
+  m->held.zero = *e;
   return 0;
 }
 
@@ -343,7 +344,7 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
 {
   if (check_extent (m, e, err) == -1)
     return -1;
-  m->guest_len += e->len;
+  m->paid.guest_len += e->len;
   switch (e->kind) {
   case EXTENT_DATA:
     return add_data (m, e, err);
@@ -358,9 +359,17 @@ journal_map_add (struct journal_map *m, const struct extent *e, struct error *er
 }
 
 void
+journal_map_totals (struct journal_map *m, uint64_t guest, uint64_t zeros, uint64_t stored)
+{
+  m->totals.guest = guest;
+  m->totals.zeros = zeros;
+  m->totals.stored = stored;
+}
+
+void
 journal_map_read (struct journal_map *m, uint64_t len)
 {
-  m->tables_len += len;
+  m->paid.tables_len += len;
 }
 
 /* Two tables at one place are refused at once, by the key; other overlaps in map_scan. */

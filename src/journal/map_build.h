@@ -11,9 +11,38 @@
 #include "journal/transaction.h"
 #include "journal/extent_rows.h"
 
-struct map_layer {
+struct staged_layer {
   uint64_t segment_size, length;
   char *url;
+};
+
+/* What was added last, and how. */
+struct map_held {
+  struct extent run;  /* plain data not staged yet; len 0: none */
+  struct extent zero; /* likewise */
+  struct extent last; /* the last one staged */
+  bool in_host_order; /* they came so: no sorting */
+  uint64_t zero_end;
+  bool zeros_in_order;
+};
+
+/* J7: pieces may be as many as are paid for, and PIECES_FREE besides. */
+struct map_paid {
+  uint64_t pieces, pieces_free, tables_len, guest_len;
+};
+
+/* What is staged, up to MOST.  With more all of it is in the database, MOST is 0. */
+struct map_few {
+  struct extent *at;
+  size_t n, cap, most;
+  size_t kept; /* sealed: they are as they were stored, so many */
+};
+
+/* Of a stream, and of a map that is sealed already. */
+struct map_again {
+  bool was_sealed;
+  uint64_t taken, taken_extents; /* segments so far in this run */
+  uint64_t recorded;             /* segments of earlier runs */
 };
 
 struct journal_map {
@@ -22,33 +51,20 @@ struct journal_map {
   int64_t no;
   uint64_t virtual_size;
   unsigned layers;
-  struct map_layer layer[JOURNAL_LAYERS_MAX];
+  struct staged_layer layer[JOURNAL_LAYERS_MAX];
   bool stream, keep_holes, hash_image;
   const atomic_bool *stop; /* may be NULL */
-
-  struct extent run;  /* plain data not staged yet; len 0: none */
-  struct extent zero; /* likewise */
-  struct extent last; /* the last one staged */
-  bool in_host_order; /* they came so: no sorting */
-  uint64_t zero_end;
-  bool zeros_in_order;
-
-  /* J7: pieces may be as many as are paid for, and PIECES_FREE besides. */
-  uint64_t pieces, pieces_free, tables_len, guest_len;
+  struct map_held held;
+  struct map_paid paid;
 
   /* Bytes of layer 0's file that extents need, and how far; while they come in host order. */
   uint64_t needed, needed_to;
 
-  /* What is staged, up to FEW_MOST.  With more all of it is in the database, FEW_MOST is 0. */
-  struct extent *few;
-  size_t n_few, few_cap, few_most;
-  size_t n_kept; /* sealed: they are as they were stored, so many */
-
-  /* Of a stream, and of a map that is sealed already. */
-  bool was_sealed;
-  uint64_t taken, taken_extents; /* segments so far in this run */
-  uint64_t recorded;             /* segments of earlier runs */
-
+  struct map_few few;
+  struct map_again again;
+  struct {
+    uint64_t guest, zeros, stored;
+  } totals, handed; /* of a stream: as far as its tables tell; what was taken */
   struct rows rows; /* extents to be stored */
 };
 

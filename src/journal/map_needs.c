@@ -26,7 +26,7 @@ journal_map_needs (struct journal_map *m, uint64_t *bytes, struct error *err)
   if (map_flush (m, err) == -1)
     return -1;
   *bytes = m->needed;
-  if (m->in_host_order)
+  if (m->held.in_host_order)
     return 0;
   if (map_scan (m, add_need, &n, err) == -1)
     return -1;

@@ -175,9 +175,9 @@ next_extent (struct scan *s, struct extent *e, struct error *err)
       map_read_extent (s->extents, e);
     return r;
   }
-  if (s->next_few == m->n_few)
+  if (s->next_few == m->few.n)
     return 1;
-  *e = m->few[s->next_few++];
+  *e = m->few.at[s->next_few++];
   return 0;
 }
 
@@ -208,14 +208,14 @@ static int
 start_extents (struct scan *s, struct error *err)
 {
   struct journal_map *m = s->m;
-  bool sort = m->stream || !m->in_host_order;
+  bool sort = m->stream || !m->held.in_host_order;
 
-  if (m->few_most == 0)
+  if (m->few.most == 0)
     return sql_start (&m->stage,
                       sort ? SQL_STAGE_EXTENTS_SORTED : SQL_STAGE_EXTENTS_AS_THEY_CAME,
                       &s->extents, err, "");
   if (sort)
-    qsort (m->few, m->n_few, sizeof *m->few, by_order);
+    qsort (m->few.at, m->few.n, sizeof *m->few.at, by_order);
   return 0;
 }
 
@@ -258,8 +258,8 @@ map_scan_zeros (struct journal_map *m, map_row row, void *ctx, struct error *err
   int r;
 
   if (sql_start (&m->stage,
-                 m->zeros_in_order ? SQL_STAGE_ZEROS_AS_THEY_CAME : SQL_STAGE_ZEROS_SORTED, &st,
-                 err, "")
+                 m->held.zeros_in_order ? SQL_STAGE_ZEROS_AS_THEY_CAME : SQL_STAGE_ZEROS_SORTED,
+                 &st, err, "")
       == -1)
     return -1;
   while ((r = sql_next (&m->stage, st, err)) == 0) {

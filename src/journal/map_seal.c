@@ -111,7 +111,7 @@ close_segment (struct seal *s, struct error *err)
 static int
 fill_pieces (struct seal *s, uint64_t to, struct error *err)
 {
-  const struct map_layer *image = &s->m->layer[0];
+  const struct staged_layer *image = &s->m->layer[0];
 
   if (!s->m->hash_image || image->length == UINT64_MAX)
     return 0;
@@ -132,7 +132,7 @@ fill_pieces (struct seal *s, uint64_t to, struct error *err)
 static void
 need_whole_piece (struct seal *s)
 {
-  const struct map_layer *image = &s->m->layer[0];
+  const struct staged_layer *image = &s->m->layer[0];
   uint64_t end;
 
   if (!s->m->hash_image || s->seg.layer != 0 || image->length == UINT64_MAX)
@@ -172,8 +172,8 @@ add_row (void *ctx, const struct extent *e, struct error *err)
       || map_put_extent (s->m, s->extents, &s->seg, e, err) == -1)
     return -1;
   map_grow_segment (&s->seg, e);
-  if (s->m->few_most > 0)
-    s->m->few[s->extents] = *e; /* merged, so never ahead of where the scan reads */
+  if (s->m->few.most > 0)
+    s->m->few.at[s->extents] = *e; /* merged, so never ahead of where the scan reads */
   s->extents++;
   return 0;
 }
@@ -186,7 +186,7 @@ add_zero (void *ctx, const struct extent *z, struct error *err)
   map_digest_add (&s->digest, z);
   s->guest_total += z->len;
   s->zero_total += z->len;
-  if (s->m->was_sealed)
+  if (s->m->again.was_sealed)
     return 0;
   if (batch (s, err) == -1)
     return -1;
@@ -264,7 +264,7 @@ stream_totals (struct seal *s, struct error *err)
   s->extents = now.extents;
   s->need_max = now.need_max;
   s->image_total = now.image_total;
-  if (s->m->was_sealed)
+  if (s->m->again.was_sealed)
     return 0;
   assert (import_lock_have (&s->m->j->locks, s->m->no));
   return map_purge_rows (s->m->j, SQL_ZERO_RUN_PURGE, s->m->no, err);
@@ -285,7 +285,7 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
   struct seal s;
 
   m->hash_image = imp->hash_image; /* whether all of the file is fetched is known only now */
-  seal_start (&s, m, !m->stream && !m->was_sealed);
+  seal_start (&s, m, !m->stream && !m->again.was_sealed);
   if (map_flush (m, err) == -1)
     return -1;
   if (m->stream && (map_take_rest (m, err) == -1 || stream_totals (&s, err) == -1))
@@ -293,10 +293,10 @@ journal_map_seal (struct journal_map *m, struct journal_import *imp, struct erro
   if (end_batch (&s, add_all (&s, err), err) == -1 || check_whole (&s, err) == -1)
     return -1;
   digest_peek (&s.digest, digest);
-  if (!m->was_sealed && put_seal (&s, digest, err) == -1)
+  if (!m->again.was_sealed && put_seal (&s, digest, err) == -1)
     return -1;
-  if (s.store && m->few_most > 0)
-    m->n_few = m->n_kept = s.extents;
+  if (s.store && m->few.most > 0)
+    m->few.n = m->few.kept = s.extents;
   if (read_back (m, imp, err) == -1)
     return -1;
   return compare_sealed (digest, imp, m, err);

@@ -47,7 +47,7 @@ find_piece (struct take *t, uint64_t end, struct error *err)
   map_read_extent (row, &e);
   sql_end (row);
   t->from = e.host.v;
-  map_start_segment (m, &t->seg, m->taken, m->taken_extents, &e);
+  map_start_segment (m, &t->seg, m->again.taken, m->again.taken_extents, &e);
   t->to = min_u64 (end, t->seg.at.v + m->layer[t->layer].segment_size);
   return 0;
 }
@@ -97,13 +97,16 @@ store_row (struct take *t, const struct extent *e, struct error *err)
 static int
 store (struct take *t, struct error *err)
 {
-  struct sql *s = &t->m->j->sql;
+  struct journal_map *m = t->m;
+  struct sql *s = &m->j->sql;
 
-  t->m->rows.n = 0; /* of one that failed */
-  if (each_pending (t, store_row, err) == -1 || map_put_segment (t->m, &t->seg, err) == -1
-      || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiii", t->m->no, (int64_t)t->seg.ord,
-                  (int64_t)t->seg.extents, (int64_t)t->seg.guest_bytes,
-                  (int64_t)t->seg.need.len, wall_ms ())
+  m->rows.n = 0; /* of one that failed */
+  if (each_pending (t, store_row, err) == -1 || map_put_segment (m, &t->seg, err) == -1
+      || sql_run (s, SQL_IMPORT_TAKE, err, "iiiiiiii", m->no, (int64_t)t->seg.ord,
+                  (int64_t)t->seg.extents,
+                  (int64_t)max_u64 (m->totals.guest, m->handed.guest + t->seg.guest_bytes),
+                  (int64_t)t->seg.need.len, wall_ms (), (int64_t)m->totals.zeros,
+                  (int64_t)max_u64 (m->totals.stored, m->handed.stored + t->seg.need.len))
              == -1)
     return -1;
   if (sql_changed (s) != 1)
@@ -182,9 +185,9 @@ take_locked (struct take *t, struct error *err)
   struct journal *j = t->m->j;
   LOCKED (j);
 
-  if (t->m->taken < t->m->recorded)
+  if (t->m->again.taken < t->m->again.recorded)
     return compare (t, err);
-  if (t->m->was_sealed)
+  if (t->m->again.was_sealed)
     return changed (t->m, t->from, err);
   if (tx_begin_of (j, t->m->no, PROGRESS, err) == -1)
     return -1;
@@ -207,8 +210,10 @@ journal_map_take (struct journal_map *m, uint32_t layer, struct host_range r,
     return found;
   if (take_locked (&t, err) == -1)
     return -1;
-  m->taken++;
-  m->taken_extents += t.seg.extents;
+  m->again.taken++;
+  m->again.taken_extents += t.seg.extents;
+  m->handed.guest += t.seg.guest_bytes;
+  m->handed.stored += t.seg.need.len;
   *seg = t.seg;
   return sql_run (&m->stage, SQL_STAGE_TAKE, err, "iii", (int64_t)layer, (int64_t)t.from,
                   (int64_t)t.to);
@@ -228,5 +233,5 @@ map_take_rest (struct journal_map *m, struct error *err)
     if (r == -1)
       return -1;
   }
-  return m->taken < m->recorded ? changed (m, 0, err) : 0;
+  return m->again.taken < m->again.recorded ? changed (m, 0, err) : 0;
 }

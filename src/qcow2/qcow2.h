@@ -138,8 +138,10 @@ struct qcow2_snapshot {
   const uint8_t *raw_name;
   size_t raw_id_len, raw_name_len;
   int64_t date_s;
+  uint32_t date_ns;
   uint64_t vm_state_size;
   uint64_t vm_clock_ns;
+  uint64_t icount; /* UINT64_MAX: not recorded */
 };
 
 /* Parse one entry of the "Snapshot table" that starts at host offset AT, from N bytes there.

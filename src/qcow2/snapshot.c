@@ -17,12 +17,14 @@ enum {
   SNAP_ID_LEN = 12,
   SNAP_NAME_LEN = 14,
   SNAP_DATE_S = 16,
+  SNAP_DATE_NS = 20,
   SNAP_VM_CLOCK = 24,
   SNAP_VM_STATE_SIZE = 32,
   SNAP_EXTRA_LEN = 36,
 
   EXTRA_VM_STATE_SIZE = 0,
-  EXTRA_DISK_SIZE = 8
+  EXTRA_DISK_SIZE = 8,
+  EXTRA_ICOUNT = 16
 };
 
 #define DAMAGED "the image is damaged, ask for a sound one"
@@ -84,6 +86,7 @@ unpack_extra (const struct qcow2_header *h, struct qcow2_snapshot *s, const uint
   s->vm_state_size = load_be32 (raw + SNAP_VM_STATE_SIZE);
   if (len >= EXTRA_VM_STATE_SIZE + 8)
     s->vm_state_size = load_be64 (extra + EXTRA_VM_STATE_SIZE);
+  s->icount = len < EXTRA_ICOUNT + 8 ? UINT64_MAX : load_be64 (extra + EXTRA_ICOUNT);
   if (len < EXTRA_DISK_SIZE + 8)
     return 0;
   s->disk.virtual_size = load_be64 (extra + EXTRA_DISK_SIZE);
@@ -124,6 +127,7 @@ qcow2_snapshot_parse (const struct qcow2_header *h, host_off at, const uint8_t *
   s.raw_id = raw + QCOW2_SNAPSHOT_FIXED + extra_len;
   s.raw_name = s.raw_id + s.raw_id_len;
   s.date_s = load_be32 (raw + SNAP_DATE_S);
+  s.date_ns = load_be32 (raw + SNAP_DATE_NS);
   s.vm_clock_ns = load_be64 (raw + SNAP_VM_CLOCK);
   if (unpack_extra (h, &s, raw, extra_len, err) == -1 || place_l1 (h, &s, raw, err) == -1)
     return -1;

@@ -154,7 +154,8 @@ grows (const struct extent *run, const struct extent *e)
     return extent_host_end (run) == e->host.v;
   case EXTENT_COMPRESSED:
     return false;
-  case EXTENT_ZERO:
+  case EXTENT_ZERO: /* with a place, or without */
+    return e->host.v == (run->host.v == 0 ? 0 : run->host.v + run->len);
   case EXTENT_HOLE:
     return true;
   }
@@ -182,6 +183,8 @@ add_part (struct walk *w, const struct cluster *c, enum extent_kind kind, uint64
 {
   struct extent e = { .kind = kind, .guest.v = c->guest.v + skip, .len = len };
 
+  if (kind == EXTENT_ZERO && off != 0)
+    e.host.v = off + skip;
   if (kind == EXTENT_DATA) {
     struct host_range r = { { off + skip }, len };
 
@@ -255,7 +258,7 @@ add_standard (struct walk *w, const struct cluster *c)
     return refuse (w, c, ERR_IMAGE_MALFORMED, "a zero flag, which version 2 does not have");
   if (check_unread (w, c, off) == -1)
     return -1;
-  return add_part (w, c, EXTENT_ZERO, 0, c->len, 0);
+  return add_part (w, c, EXTENT_ZERO, 0, c->len, off);
 }
 
 /* Bits set in BITS from bit 0 on, without a gap; 32 if all. */

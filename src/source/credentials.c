@@ -218,13 +218,13 @@ read_one (struct source *s, struct credentials *c, const char *path,
 int
 credentials_read (struct source *s, struct error *err)
 {
-  struct credentials *c = &s->credentials;
+  struct credentials *c = &s->login.own;
 
-  if (read_one (s, c, s->options.header_file, parse_headers, err) == -1
-      || read_one (s, c, s->options.user_file, parse_user, err) == -1
-      || read_one (s, c, s->options.bearer_file, parse_bearer, err) == -1)
+  if (read_one (s, c, s->options.login.header_file, parse_headers, err) == -1
+      || read_one (s, c, s->options.login.user_file, parse_user, err) == -1
+      || read_one (s, c, s->options.login.bearer_file, parse_bearer, err) == -1)
     return -1;
-  if (s->options.aws_sigv4 != NULL
+  if (s->options.login.aws_sigv4 != NULL
       && add_header (c, "x-amz-content-sha256: UNSIGNED-PAYLOAD", err) == -1)
     return -1;
   return 0;
@@ -233,22 +233,22 @@ credentials_read (struct source *s, struct error *err)
 int
 credentials_read_proxy (struct source *s, struct error *err)
 {
-  return read_one (s, &s->for_proxy, s->options.proxy_user_file, parse_user, err);
+  return read_one (s, &s->login.proxy, s->options.login.proxy_user_file, parse_user, err);
 }
 
 bool
 credentials_read_again (struct source *s)
 {
-  struct credentials before = s->credentials;
+  struct credentials before = s->login.own;
   struct error ignored;
 
-  if (s->options.header_file == NULL && s->options.user_file == NULL
-      && s->options.bearer_file == NULL)
+  if (s->options.login.header_file == NULL && s->options.login.user_file == NULL
+      && s->options.login.bearer_file == NULL)
     return false;
-  s->credentials = (struct credentials){ 0 };
+  s->login.own = (struct credentials){ 0 };
   if (credentials_read (s, &ignored) == -1) {
-    credentials_release (&s->credentials);
-    s->credentials = before;
+    credentials_release (&s->login.own);
+    s->login.own = before;
     return false;
   }
   credentials_release (&before);

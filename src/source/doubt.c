@@ -21,11 +21,11 @@ may_be_asked_again (struct job *job, int64_t now)
   struct place *p = a->place;
 
   job->wrong++;
-  if (a->started_ms >= p->wrong_ms) {
-    p->wrong++;
-    p->wrong_ms = now;
+  if (a->pace.started_ms >= p->health.wrong_ms) {
+    p->health.wrong++;
+    p->health.wrong_ms = now;
   }
-  return job->wrong < DOUBTS_MAX && p->wrong < DOUBTS_MAX;
+  return job->wrong < DOUBTS_MAX && p->health.wrong < DOUBTS_MAX;
 }
 
 /* Where a redirect led twice in a row to what is wrong, the original URL may lead elsewhere. */
@@ -36,15 +36,16 @@ ask_again (struct job *job, int64_t now, struct error *err)
   struct place *p = job->answer.place;
   int64_t wait = 0;
 
-  p->failures++;
-  s->retries++;
+  p->total.failures++;
+  s->seen.retries++;
   source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; asking again", job_shown (job),
                job_where (job), job->answer.j.why);
   if (job->wrong > 1 && !place_ready (s, job, p, now))
     wait = retry_backoff_ms (job->wrong - 2, source_random (s));
   job->avoid = p;
   job_again (job, now + wait);
-  if (p->hops == 0 || p->wrong < 2 || job->answer.generation != p->generation)
+  if (p->way.hops == 0 || p->health.wrong < 2
+      || job->answer.sent.generation != p->way.generation)
     return 0;
   return place_go_back (p, err);
 }
@@ -56,16 +57,16 @@ goes_forward (struct job *job)
   struct source *s = job->s;
   struct place *p = job->answer.place;
 
-  if (job->kind != JOB_PROBE || s->recorded || s->forward || s->n_places > 1)
+  if (job->kind != JOB_PROBE || s->waits.recorded || s->forward || s->places.n > 1)
     return false;
   s->forward = true;
-  p->known = false;
+  p->image.known = false;
   job->done = job->tail_len = 0;
-  job->wrong = p->wrong = DOUBTS_MAX - 1; /* one answer more */
+  job->wrong = p->health.wrong = DOUBTS_MAX - 1; /* one answer more */
   source_tell (s, "warning",
                "%s: its answers to ranges are broken (%s); it is read from its start, as with "
                "--stream",
-               p->shown, job->answer.j.why);
+               p->url.shown, job->answer.j.why);
   job_again (job, monotonic_ms ());
   return true;
 }
@@ -79,7 +80,7 @@ doubt_wrong (struct job *job, struct error *err)
     return ask_again (job, now, err);
   if (goes_forward (job))
     return 0;
-  job->s->ranges_failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
+  job->s->ranges.failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",
@@ -97,9 +98,9 @@ doubt_overlong (struct job *job, struct error *err)
   snprintf (job->answer.j.why, sizeof job->answer.j.why,
             "more bytes came than the answer said");
   if (job->kind == JOB_PROBE) {
-    job->s->told = job->answer.j.total;
+    job->s->ranges.told = job->answer.j.total;
     job->done = job->tail_len = 0;
-  } else if (again && job->done == job->range.len) {
+  } else if ((again || job->kind == JOB_STREAM) && job->done == job->range.len) {
     job_finish (job);
     return 0;
   }
@@ -107,7 +108,7 @@ doubt_overlong (struct job *job, struct error *err)
     return ask_again (job, now, err);
   if (goes_forward (job))
     return 0;
-  job->s->ranges_failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
+  job->s->ranges.failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; the server or a proxy before it is not to be trusted with "
@@ -121,9 +122,10 @@ doubt_rangeless (struct job *job, struct error *err, int *result)
 {
   struct source *s = job->s;
 
-  if (s->ranges_work || !s->options.may_turn || s->n_places > 1 || ++s->rangeless < DOUBTS_MAX)
+  if (s->ranges.work || !s->options.may_turn || s->places.n > 1
+      || ++s->ranges.rangeless < DOUBTS_MAX)
     return false;
-  s->ranges_failed = true;
+  s->ranges.failed = true;
   *result = fail (err, ERR_SOURCE_CONTRADICTS,
                   "%s at host offset %" PRIu64
                   ": the server sends the whole image instead of the range, %u times in a row; "
@@ -135,7 +137,7 @@ doubt_rangeless (struct job *job, struct error *err, int *result)
 bool
 doubt_scouts (const struct source *s)
 {
-  return s->options.may_turn && s->probed && !s->ranges_work && s->n_places == 1
+  return s->options.may_turn && s->probed && !s->ranges.work && s->places.n == 1
          && !s->stream.begun;
 }
 
@@ -144,10 +146,11 @@ bool
 doubt_is_late (const struct job *job, int64_t now)
 {
   const struct source *s = job->s;
-  int64_t late_ms = (int64_t)max_u64 (LATE_MS, (uint64_t)s->round_trip_us / 1000 * LATE_TIMES);
+  int64_t late_ms
+      = (int64_t)max_u64 (LATE_MS, (uint64_t)s->seen.round_trip_us / 1000 * LATE_TIMES);
 
   return doubt_scouts (s) && !job->answer.judged && job->kind != JOB_PROBE
-         && now - job->answer.started_ms >= late_ms;
+         && now - job->answer.pace.started_ms >= late_ms;
 }
 
 int
@@ -156,14 +159,14 @@ doubt_late (struct job *job, struct error *err)
   struct source *s = job->s;
 
   transfer_stop (job);
-  s->ranges_failed = true;
+  s->ranges.failed = true;
   return fail (
       err, ERR_SOURCE_CONTRADICTS,
       "%s at host offset %" PRIu64
       ": not one byte of this range after %lld s, where the first bytes came at once: a "
       "cache before the server seems to fetch all of the image first; try --stream",
       job_shown (job), job_where (job),
-      (long long)(monotonic_ms () - job->answer.started_ms) / 1000);
+      (long long)(monotonic_ms () - job->answer.pace.started_ms) / 1000);
 }
 
 /* A tag that is another at each answer tells nothing, and may not stand in the way for ever: it
@@ -176,20 +179,21 @@ tag_is_void (struct job *job)
 
   if (!a->j.only_tag)
     return false;
-  if (p->no_tag)
+  if (p->image.no_tag)
     return true;
-  if (strcmp (p->last_tag, a->j.etag) != 0)
-    p->tags++;
-  snprintf (p->last_tag, sizeof p->last_tag, "%s", a->j.etag);
-  if (p->tags < TAGS_MAX)
+  if (strcmp (p->image.last_tag, a->j.etag) != 0)
+    p->image.tags++;
+  snprintf (p->image.last_tag, sizeof p->image.last_tag, "%s", a->j.etag);
+  if (p->image.tags < TAGS_MAX)
     return false;
-  p->no_tag = true;
-  p->id.etag[0] = '\0';
-  p->id.trust = p->id.last_modified[0] != '\0' ? SOURCE_TRUST_WEAK : SOURCE_TRUST_LENGTH;
+  p->image.no_tag = true;
+  p->image.id.etag[0] = '\0';
+  p->image.id.trust
+      = p->image.id.last_modified[0] != '\0' ? SOURCE_TRUST_WEAK : SOURCE_TRUST_LENGTH;
   source_tell (job->s, "warning",
                "%s: its ETag is another at each answer; the image is known by its length, its "
                "tables and samples only",
-               p->shown);
+               p->url.shown);
   return true;
 }
 
@@ -211,7 +215,8 @@ doubt_changed (struct job *job, struct error *err)
         ": the image changed since the import began: %s; `qimport resume --restart` begins "
         "anew, --accept-new-validator goes on if the bytes prove to be the same",
         job_shown (job), job_where (job), a->j.why);
-  if (place_vetted_other (s, a->place) || (s->reference != NULL && a->place != s->reference))
+  if (place_vetted_other (s, a->place)
+      || (s->places.reference != NULL && a->place != s->places.reference))
     return place_failed (job, err);
   source_tell (s, "source_changed", "%s: %s", job_shown (job), a->j.why);
   return -1;

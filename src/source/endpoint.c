@@ -142,58 +142,58 @@ place_init (struct place *p, const char *url, struct error *err)
   *p = (struct place){ 0 };
   if (parse_url (url, 0, &u, err) == -1)
     return -1;
-  p->original = u.text;
-  p->origin = u.origin;
-  p->origin_ours = origin_is_ours (p->origin);
-  p->user = u.user;
-  p->password = u.password;
-  redact_url (p->shown, sizeof p->shown, p->original);
+  p->url.original = u.text;
+  p->url.origin = u.origin;
+  p->url.ours = origin_is_ours (p->url.origin);
+  p->url.user = u.user;
+  p->url.password = u.password;
+  redact_url (p->url.shown, sizeof p->url.shown, p->url.original);
   return place_unsettle (p, err);
 }
 
 void
 place_release (struct place *p)
 {
-  if (p->password != NULL)
-    explicit_bzero (p->password, strlen (p->password));
-  free (p->original);
-  free (p->origin);
-  free (p->pinned);
-  free (p->pinned_origin);
-  free (p->failed_at);
-  free (p->refused_at);
-  free (p->user);
-  free (p->password);
+  if (p->url.password != NULL)
+    explicit_bzero (p->url.password, strlen (p->url.password));
+  free (p->url.original);
+  free (p->url.origin);
+  free (p->url.pinned);
+  free (p->url.pinned_origin);
+  free (p->way.failed_at);
+  free (p->share.refused_at);
+  free (p->url.user);
+  free (p->url.password);
   *p = (struct place){ 0 };
 }
 
 int
 place_unsettle (struct place *p, struct error *err)
 {
-  char *copy = strdup (p->original), *origin = strdup (p->origin);
+  char *copy = strdup (p->url.original), *origin = strdup (p->url.origin);
 
   if (copy == NULL || origin == NULL) {
     free (copy);
     free (origin);
     return fail_memory (err, "a URL");
   }
-  free (p->pinned);
-  free (p->pinned_origin);
-  p->pinned = copy;
-  p->pinned_origin = origin;
-  redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  free (p->url.pinned);
+  free (p->url.pinned_origin);
+  p->url.pinned = copy;
+  p->url.pinned_origin = origin;
+  redact_url (p->url.shown_pinned, sizeof p->url.shown_pinned, p->url.pinned);
   share_moved (p);
-  p->settled = false;
-  p->hops = p->stuck = 0;
-  p->generation++;
+  p->way.settled = false;
+  p->way.hops = p->health.stuck = 0;
+  p->way.generation++;
   return 0;
 }
 
 int
 place_go_back (struct place *p, struct error *err)
 {
-  free (p->failed_at);
-  p->failed_at = strdup (p->pinned);
+  free (p->way.failed_at);
+  p->way.failed_at = strdup (p->url.pinned);
   return place_unsettle (p, err);
 }
 
@@ -210,16 +210,16 @@ redirect_allowed (const struct place *p, const char *url, struct error *err)
         err, ERR_SOURCE_FAILED,
         "%s: redirected to %s:, which is not followed, as only http and https are; check "
         "the URL",
-        p->shown_pinned, to);
+        p->url.shown_pinned, to);
   }
-  if (strncasecmp (p->pinned, "https:", 6) == 0 && strncasecmp (url, "https:", 6) != 0)
+  if (strncasecmp (p->url.pinned, "https:", 6) == 0 && strncasecmp (url, "https:", 6) != 0)
     return fail (err, ERR_SOURCE_FAILED,
                  "%s: redirected from https to %s, which is not followed; give that URL if it "
                  "is meant",
-                 p->shown_pinned, redact_url (to, sizeof to, url));
-  if (p->hops >= REDIRECTS_MAX)
+                 p->url.shown_pinned, redact_url (to, sizeof to, url));
+  if (p->way.hops >= REDIRECTS_MAX)
     return fail (err, ERR_SOURCE_FAILED,
-                 "%s: more than %d redirects, the last one to %s; check the URL", p->shown,
+                 "%s: more than %d redirects, the last one to %s; check the URL", p->url.shown,
                  REDIRECTS_MAX, redact_url (to, sizeof to, url));
   return 0;
 }
@@ -233,7 +233,7 @@ place_barred (const struct place *p, const char *url, struct error *err)
       err, ERR_SOURCE_FAILED,
       "%s: redirected to %s, which is this machine or its link: from elsewhere that is "
       "not followed; give that URL if it is meant",
-      p->shown, redact_url (to, sizeof to, url));
+      p->url.shown, redact_url (to, sizeof to, url));
 }
 
 int
@@ -249,36 +249,36 @@ place_redirect (struct place *p, const char *url, struct error *err)
     return -1;
   }
   /* A5; what a name means is looked at when a connection is made */
-  if (origin_is_ours (u.origin) && !p->origin_ours) {
+  if (origin_is_ours (u.origin) && !p->url.ours) {
     parsed_url_release (&u);
     return place_barred (p, url, err);
   }
-  free (p->pinned);
-  free (p->pinned_origin);
-  p->pinned = u.text;
-  p->pinned_origin = u.origin;
+  free (p->url.pinned);
+  free (p->url.pinned_origin);
+  p->url.pinned = u.text;
+  p->url.pinned_origin = u.origin;
   u.text = u.origin = NULL;
   parsed_url_release (&u); /* userinfo in a redirect is not ours to send */
-  redact_url (p->shown_pinned, sizeof p->shown_pinned, p->pinned);
+  redact_url (p->url.shown_pinned, sizeof p->url.shown_pinned, p->url.pinned);
   share_moved (p);
-  p->hops++;
-  p->stuck = 0;
-  p->generation++;
+  p->way.hops++;
+  p->health.stuck = 0;
+  p->way.generation++;
   return 0;
 }
 
 bool
 place_at_origin (const struct place *p)
 {
-  return strcmp (p->pinned_origin, p->origin) == 0;
+  return strcmp (p->url.pinned_origin, p->url.origin) == 0;
 }
 
 /* What a name means is known when somebody has answered to it. */
 void
 place_answered (struct place *p, const char *address)
 {
-  if (p->hops == 0)
-    p->origin_ours = origin_is_ours (p->origin) || address_text_is_ours (address);
+  if (p->way.hops == 0)
+    p->url.ours = origin_is_ours (p->url.origin) || address_text_is_ours (address);
 }
 
 /* A place that may be asked for JOB at all. */
@@ -296,8 +296,8 @@ place_serves (const struct place *p, const struct job *job)
 static bool
 place_free (const struct source *s, const struct place *p, const struct job *job, int64_t now)
 {
-  return place_serves (p, job) && p->not_before_ms <= now && (p->settled || p->scout == NULL)
-         && share_has_room (s, p, job, now);
+  return place_serves (p, job) && p->health.not_before_ms <= now
+         && (p->way.settled || p->way.scout == NULL) && share_has_room (s, p, job, now);
 }
 
 /* How little P suits JOB.  One that failed last time is tried with one request at a time; one
@@ -310,7 +310,7 @@ place_rank (const struct place *p, const struct job *job, int64_t now)
     return 3;
   if (job->avoid == p)
     return 2;
-  return p->fails > 0 && p->running > 0;
+  return p->health.fails > 0 && p->running > 0;
 }
 
 /* Is one that is faster than the slow ones worth waiting for? */
@@ -319,10 +319,11 @@ better_soon (const struct source *s, const struct job *job, int64_t now)
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    const struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    const struct place *p = &s->places.place[i];
 
-    if (place_serves (p, job) && !place_is_slow (p, now) && p->not_before_ms < now + WORTH_MS)
+    if (place_serves (p, job) && !place_is_slow (p, now)
+        && p->health.not_before_ms < now + WORTH_MS)
       return true;
   }
   return false;
@@ -334,17 +335,18 @@ struct place *
 place_pick (struct source *s, const struct job *job, int64_t now)
 {
   struct place *best = NULL;
-  size_t i, first = job->kind == JOB_PROBE ? 0 : s->next_place;
+  size_t i, first = job->kind == JOB_PROBE ? 0 : s->places.next;
   unsigned rank, best_rank = 0;
 
-  for (i = 0; i < s->n_places; i++) {
-    struct place *p = &s->places[(first + i) % s->n_places];
+  for (i = 0; i < s->places.n; i++) {
+    struct place *p = &s->places.place[(first + i) % s->places.n];
 
     if (!place_free (s, p, job, now))
       continue;
     rank = place_rank (p, job, now);
     if (best != NULL
-        && (rank > best_rank || (rank == best_rank && (rank == 0 || p->fails >= best->fails))))
+        && (rank > best_rank
+            || (rank == best_rank && (rank == 0 || p->health.fails >= best->health.fails))))
       continue;
     best = p;
     best_rank = rank;
@@ -352,7 +354,7 @@ place_pick (struct source *s, const struct job *job, int64_t now)
   if (best != NULL && place_is_slow (best, now) && better_soon (s, job, now))
     return NULL;
   if (best != NULL)
-    s->next_place = (size_t)(best - s->places + 1) % s->n_places;
+    s->places.next = (size_t)(best - s->places.place + 1) % s->places.n;
   return best;
 }
 
@@ -361,10 +363,11 @@ place_ready (const struct source *s, const struct job *job, const struct place *
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    const struct place *other = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    const struct place *other = &s->places.place[i];
 
-    if (other != p && place_serves (other, job) && other->not_before_ms <= now + RETRY_MOST_MS)
+    if (other != p && place_serves (other, job)
+        && other->health.not_before_ms <= now + RETRY_MOST_MS)
       return true;
   }
   return false;
@@ -375,11 +378,11 @@ place_known (struct source *s)
 {
   size_t i;
 
-  if (s->reference != NULL && !s->reference->dead)
-    return s->reference;
-  for (i = 0; i < s->n_places; i++) {
-    if (s->places[i].vetted && !s->places[i].dead)
-      return &s->places[i];
+  if (s->places.reference != NULL && !s->places.reference->dead)
+    return s->places.reference;
+  for (i = 0; i < s->places.n; i++) {
+    if (s->places.place[i].vetted && !s->places.place[i].dead)
+      return &s->places.place[i];
   }
   return NULL;
 }
@@ -389,8 +392,8 @@ place_vetted_other (const struct source *s, const struct place *p)
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    if (&s->places[i] != p && s->places[i].vetted && !s->places[i].dead)
+  for (i = 0; i < s->places.n; i++) {
+    if (&s->places.place[i] != p && s->places.place[i].vetted && !s->places.place[i].dead)
       return true;
   }
   return false;
@@ -401,8 +404,8 @@ place_other (const struct source *s, const struct job *job, const struct place *
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    const struct place *other = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    const struct place *other = &s->places.place[i];
 
     /* one that is being vetted may yet serve */
     if (other != p && !other->dead && (job->bound == NULL || job->bound == other))

@@ -39,46 +39,67 @@ enum {
   SHOWN_MAX = 512
 };
 
-/* pace.c's: what came lately, and in what time. */
-struct speed {
-  double bytes, ms;
-};
-
-struct place {
+/* Where it is. */
+struct place_url {
   char *original;                                 /* without userinfo */
   char *origin;                                   /* scheme://host:port of original */
   char *pinned, *pinned_origin;                   /* where requests go */
   char *user, *password;                          /* from the URL; may be NULL */
   char shown[SHOWN_MAX], shown_pinned[SHOWN_MAX]; /* J8 */
-  bool own;         /* the credentials of the options are meant for its origin */
-  bool home;        /* its origin is that of the source's URL */
-  bool origin_ours; /* the origin is this machine or its link */
-  bool settled, known, no_if_range;
-  bool digest; /* login.c's: it wants passwords so */
-  bool vetted; /* serves the bytes the import belongs to */
-  bool dead;
+  bool own;  /* the credentials of the options are meant for its origin */
+  bool home; /* its origin is that of the source's URL */
+  bool ours; /* the origin is this machine or its link */
+};
+
+/* How requests came to go where they go. */
+struct place_way {
+  bool settled;
+  struct job *scout;
+  unsigned hops, generation;
   unsigned resolved; /* again, since the last accepted answer, */
   char *failed_at;   /* because this URL failed; NULL: it was not */
-  unsigned stuck;    /* failures in a row without a byte, at the URL of now */
+};
+
+/* What is known of the image there. */
+struct place_image {
+  bool known;
+  struct source_identity id; /* if known: what every answer is held against (J4) */
+  bool no_if_range;
+  bool no_tag;        /* its ETag is not looked at any more */
+  unsigned tags;      /* so many, each other than the one before */
+  char last_tag[256]; /* of those where nothing but the tag was another */
+};
+
+/* What fails. */
+struct place_health {
+  unsigned stuck; /* failures in a row without a byte, at the URL of now */
   int64_t stuck_ms;
-  unsigned hops, generation;
   unsigned fails; /* since an answer was as it should be */
   unsigned wrong; /* answers in a row that failed their checks */
   int64_t wrong_ms;
-  char last_tag[256]; /* of those where nothing but the tag was another */
-  unsigned tags;      /* so many, each other than the one before */
-  bool no_tag;        /* its ETag is not looked at any more */
-  int64_t not_before_ms;
-  unsigned running; /* answers */
+  int64_t not_before_ms; /* it may be asked again */
   unsigned http2_fails;
   int64_t http2_failed_ms;
+};
+
+/* pace.c's: what came lately, and in what time. */
+struct speed {
+  double bytes, ms;
+};
+
+struct place_pace {
   struct speed speed[2]; /* of an answer: metadata, data */
   int64_t slow_until_ms;
   unsigned slow_times;
-  uint64_t requests, bytes, failures; /* all of them, for the log */
-  struct source_identity id;          /* if known: what every answer is held against (J4) */
-  struct job *scout;
-  /* share.c's */
+};
+
+/* All that there were, for the log. */
+struct place_total {
+  uint64_t requests, bytes, failures;
+};
+
+/* share.c's */
+struct place_share {
   bool http2;       /* it speaks it: small requests share a connection */
   unsigned borne;   /* answers since it refused */
   double window;    /* so many at a time; 0: as many as there are */
@@ -88,12 +109,30 @@ struct place {
   bool limit_found; /* it refused at that rate */
   double served;    /* lately */
   int64_t next_ms, served_ms, refused_ms;
-  /* mirror.c's */
-  struct job *vet;       /* in flight: the piece after those that were compared */
-  size_t proven;         /* so many were */
-  struct digest vetting; /* of what came of it, */
-  uint64_t vet_left;     /* but for so many bytes, */
-  bool vet_done;         /* or all of it */
+};
+
+/* mirror.c's */
+struct place_vet {
+  struct job *job;      /* in flight: the piece after those that were compared */
+  size_t proven;        /* so many were */
+  struct digest digest; /* of what came of it, */
+  uint64_t left;        /* but for so many bytes, */
+  bool done;            /* or all of it */
+};
+
+struct place {
+  struct place_url url;
+  struct place_way way;
+  struct place_image image;
+  struct place_health health;
+  struct place_pace pace;
+  struct place_total total;
+  struct place_share share;
+  struct place_vet vet;
+  unsigned running; /* answers */
+  bool digest;      /* login.c's: it wants passwords so */
+  bool vetted;      /* serves the bytes the import belongs to */
+  bool dead;
 };
 
 /* What must read the same at a mirror. */
@@ -106,33 +145,53 @@ struct piece {
 enum job_kind { JOB_PROBE, JOB_DATA, JOB_META, JOB_STREAM, JOB_VET };
 enum job_state { JOB_FREE, JOB_WAITING, JOB_RUNNING };
 
-struct answer {
-  struct place *place;
-  unsigned generation; /* of the place when it was asked */
+/* What was asked. */
+struct answer_sent {
+  unsigned generation; /* of the place then */
   struct request request;
-  uint64_t skip;     /* bytes at its beginning that were delivered before */
-  uint64_t received; /* body bytes accepted */
-  uint64_t fresh;    /* of them: delivered, never seen before */
-  bool headed;       /* its headers are all there */
-  bool http2;        /* was welcome */
-  bool judged, accepted, paused, overlong;
-  bool proxied;
+  struct curl_slist *headers;
+  bool http2;                /* was welcome */
   bool digest, proxy_digest; /* so passwords were given */
-  bool barred;               /* its redirect leads where it must not (A5) */
-  const char
-      *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or NULL */
-  struct judgement j;
+};
+
+/* Of its body. */
+struct answer_bytes {
+  uint64_t skip;     /* at its beginning: they were delivered before */
+  uint64_t received; /* accepted */
+  uint64_t fresh;    /* of them: delivered, never seen before */
+};
+
+/* pace.c's */
+struct answer_pace {
   int64_t started_ms;
-  int64_t slow_since_ms, window_at_ms; /* pace.c's */
+  int64_t slow_since_ms, window_at_ms;
   uint64_t window_bytes;
   unsigned windows; /* in a row */
   double rate;      /* of the last one, bytes a millisecond */
-  struct curl_slist *headers;
-  struct digest skipped; /* a stream read again: of its first bytes */
-  char words[CURL_ERROR_SIZE];
-  char *body;      /* the first BODY_KEPT bytes of a refusal's, */
-  size_t body_len; /* so many of them; and what it says */
+};
+
+/* What is said of a failure. */
+struct answer_said {
+  char words[CURL_ERROR_SIZE]; /* by libcurl */
+  char *body;                  /* the first BODY_KEPT bytes of a refusal's, */
+  size_t len;                  /* so many of them; and what it says */
   struct refusal refusal;
+};
+
+struct answer {
+  struct place *place;
+  struct answer_sent sent;
+  struct answer_bytes bytes;
+  bool headed; /* its headers are all there */
+  bool judged, accepted, paused, overlong;
+  bool proxied;
+  bool barred;          /* its redirect leads where it must not (A5) */
+  const char *mistyped; /* it failed as it does with a mistyped URL: what is to be checked; or
+                         * NULL */
+  struct judgement j;
+  struct answer_pace pace;
+  struct digest skipped; /* a stream read again: of its first bytes */
+  struct answer_said said;
 };
 
 struct job {
@@ -154,14 +213,21 @@ struct job {
   struct answer answer;
 };
 
-struct stream {
+struct inflow {
   uint8_t *buf;
   size_t start, fill;
   struct job *job; /* NULL: not begun, or ended */
   bool begun, ended;
   uint64_t taken; /* by source_stream_read */
   size_t cap;
+  bool broke;         /* reset by the other side */
   struct digest seen; /* of all that was put into buf */
+};
+
+/* What was read of a stream, for metadata (recall.c). */
+struct recall {
+  int fd; /* -1: nothing was yet */
+  uint64_t have;
 };
 
 struct credentials {
@@ -171,51 +237,89 @@ struct credentials {
 
 enum source_kind { SOURCE_HTTP, SOURCE_FILE, SOURCE_PIPE };
 
+struct login {
+  struct credentials own;
+  struct credentials proxy; /* no headers */
+  bool proxy_digest;        /* login.c's: it wants passwords so */
+  int64_t reread_ms;        /* when the credential files were read again; */
+  bool reread;              /* no answer was accepted since */
+};
+
+/* doubt.c's: what is known of its ranges. */
+struct ranges {
+  bool work;          /* one beyond the first bytes came as it should */
+  bool failed;        /* none ever will */
+  unsigned rangeless; /* so many answers in a row were all of the image instead */
+  uint64_t told;      /* how long it is, by answers that were too long; 0: by none */
+};
+
+struct net {
+  CURLM *multi;
+  struct curl_slist *resolve; /* what names mean, of the options */
+  CURLSH *cookies;            /* of this run, each for the site that set it */
+  atomic_bool woken;
+};
+
+struct jobs {
+  struct job *job;
+  size_t n, first;
+  size_t busy_data;
+};
+
+struct places {
+  struct place *place;
+  size_t n, next;
+  struct place *reference; /* the place that was probed */
+};
+
+/* mirror.c's */
+struct proof {
+  struct piece *piece;
+  size_t n;
+  bool whole, refused; /* source_prove_by was called; to no use */
+};
+
+struct waits {
+  struct retry_budget budget, first;
+  bool answered, recorded; /* by anyone; in an earlier run */
+};
+
+struct seen {
+  uint64_t fetched, retries;
+  int64_t round_trip_us; /* the shortest so far; 0: none yet */
+  double rate;           /* source_first_rate */
+};
+
+/* A file, or a pipe. */
+struct local {
+  int fd;
+  struct stat st;
+  uint8_t *buf; /* file: what is read at a time */
+};
+
 struct source {
   enum source_kind kind;
   struct source_options options; /* its strings are copies */
-  struct credentials credentials;
-  struct credentials for_proxy; /* no headers */
-  bool proxy_digest;            /* login.c's: it wants passwords so */
+  struct login login;
   char shown[SHOWN_MAX];
   char fingerprint[DIGEST_HEX];
   struct source_identity id; /* as found by the probe */
   bool probed;
   bool forward; /* no range is asked for */
-  /* doubt.c's: a range beyond the first bytes came as it should; none ever will; and so many
-   * answers in a row were all of the image instead */
-  bool ranges_work, ranges_failed;
-  unsigned rangeless;
-  uint64_t told; /* how long it is, by answers that were too long; 0: by none */
-  CURLM *multi;
-  struct curl_slist *resolve; /* what names mean, of the options */
-  CURLSH *cookies;            /* of this run, each for the site that set it */
-  int64_t reread_ms;          /* when the credential files were read again; */
-  bool reread;                /* no answer was accepted since */
-  atomic_bool woken;
-  struct job *jobs;
-  size_t n_jobs, first_job;
-  struct place *places;
-  size_t n_places, next_place;
-  struct place *reference; /* the place that was probed */
-  /* mirror.c's */
-  struct piece *proof;
-  size_t n_proof;
-  bool proof_whole, proof_refused; /* source_prove_by was called; to no use */
-  bool failed;                     /* in a callback; error says how */
+  struct ranges ranges;
+  struct net net;
+  struct jobs jobs;
+  struct places places;
+  struct proof proof;
+  bool failed; /* in a callback; error says how */
   struct error error;
-  struct retry_budget budget, first_budget;
-  bool answered, recorded; /* by anyone; in an earlier run */
+  struct waits waits;
   struct rate rate;
-  uint64_t fetched, retries;
-  int64_t round_trip_us; /* the shortest so far; 0: none yet */
-  double first_rate;     /* source_first_rate */
+  struct seen seen;
   uint32_t random;
-  struct stream stream;
-  size_t busy_data;
-  int fd; /* file, pipe */
-  struct stat st;
-  uint8_t *buf; /* file: what is read at a time */
+  struct inflow stream;
+  struct local local;
+  struct recall recall;
 };
 
 /* credentials.c: fill what S knows from the files of the options */
@@ -362,11 +466,17 @@ int stream_peek (struct source *s, uint8_t *head, size_t head_max, size_t *head_
 
 /* local_file.c: paths, and pipes of every kind */
 int file_open (struct source *s, const char *path, struct error *err);
+int refuse_length (const struct source *s, struct error *err);
 int file_probe (struct source *s, const struct source_identity *recorded,
                 bool accept_new_validator, struct error *err);
-int pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err);
+/* 1: nothing came for WAIT_MS; -1: wait for ever. */
+int pipe_read (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
+               struct error *err);
 int file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error *err);
 int file_step (struct source *s, int timeout_ms, struct error *err);
+
+/* recall.c: what lies there of a stream, by reading on where that must be */
+int recall_read (struct source *s, const struct source_want *w, struct error *err);
 
 /* mirror.c: are the mirrors what they are said to be? */
 int mirror_vet (struct source *s, struct error *err);

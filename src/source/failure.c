@@ -75,7 +75,7 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
   if (strstr (words, "alert") == NULL)
     return false;
   return strstr (words, "certificate") != NULL || strstr (words, "unknown ca") != NULL
-         || (s->options.cert != NULL && strstr (words, "handshake failure") != NULL);
+         || (s->options.tls.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
 /* OpenSSL's and GnuTLS's words where what answers has no TLS, or only what is not safe any
@@ -114,7 +114,7 @@ slip (const struct job *job, CURLcode code, const char *words)
     return "http_proxy and its like in the environment";
   switch ((int)code) {
   case CURLE_COULDNT_RESOLVE_HOST:
-    return job->s->options.ipv4 || job->s->options.ipv6
+    return job->s->options.address.ipv4 || job->s->options.address.ipv6
                ? "the host's name in the URL, and whether it has such addresses (-4, -6)"
                : "the host's name in the URL";
   case CURLE_COULDNT_RESOLVE_PROXY:
@@ -147,13 +147,13 @@ int
 failure_ended (struct job *job, CURLcode code, struct error *err)
 {
   struct answer *a = &job->answer;
-  const char *words = a->words[0] != '\0' ? a->words : curl_easy_strerror (code);
+  const char *words = a->said.words[0] != '\0' ? a->said.words : curl_easy_strerror (code);
   char why[320];
   long connect_status = 0, errnum = 0;
   int result;
 
   if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
-    place_barred (a->place, a->place->pinned, err);
+    place_barred (a->place, a->place->url.pinned, err);
     return place_failed (job, err);
   }
   escape_text (why, sizeof why, words, strlen (words));
@@ -172,7 +172,7 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
     code = CURLE_WEIRD_SERVER_REPLY;
   a->mistyped = slip (job, code, words);
   if (is_never_tls (code, words) && !a->proxied && job->s->options.first_time_s > 0
-      && !job->s->answered && !job->s->recorded) {
+      && !job->s->waits.answered && !job->s->waits.recorded) {
     fail (err, ERR_SOURCE_TLS, "%s: %s; check %s", job_shown (job), why, a->mistyped);
     return place_failed (job, err);
   }

@@ -42,8 +42,8 @@ job_new (struct source *s, enum job_kind kind, struct host_range range, source_s
 {
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    struct job *job = &s->jobs.job[i];
 
     if (job->state != JOB_FREE)
       continue;
@@ -56,7 +56,7 @@ job_new (struct source *s, enum job_kind kind, struct host_range range, source_s
                          .easy = job->easy,
                          .due_ms = monotonic_ms () };
     if (kind == JOB_DATA)
-      s->busy_data++;
+      s->jobs.busy_data++;
     return job;
   }
   return NULL;
@@ -69,9 +69,9 @@ job_finish (struct job *job)
 
   transfer_stop (job);
   if (job->kind == JOB_DATA)
-    s->busy_data--;
+    s->jobs.busy_data--;
   if (job->kind == JOB_VET)
-    job->bound->vet = NULL;
+    job->bound->vet.job = NULL;
   if (s->stream.job == job) {
     s->stream.job = NULL;
     s->stream.ended = true;
@@ -94,8 +94,8 @@ start_due (struct source *s, int *wait_ms, struct error *err)
   int64_t now = monotonic_ms ();
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    struct job *job = &s->jobs.job[i];
     struct place *place;
 
     if (job->state != JOB_WAITING)
@@ -120,9 +120,9 @@ watch (struct source *s, struct error *err)
   enum pace pace;
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
+  for (i = 0; i < s->jobs.n; i++) {
     /* a different one first each time, or the first would take all of the rate */
-    struct job *job = &s->jobs[(s->first_job + i) % s->n_jobs];
+    struct job *job = &s->jobs.job[(s->jobs.first + i) % s->jobs.n];
 
     if (job->state != JOB_RUNNING)
       continue;
@@ -138,7 +138,7 @@ watch (struct source *s, struct error *err)
     if (rate_ms == 0 && (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE)))
       transfer_unpause (job);
   }
-  s->first_job = (s->first_job + 1) % s->n_jobs;
+  s->jobs.first = (s->jobs.first + 1) % s->jobs.n;
   return 0;
 }
 
@@ -149,7 +149,7 @@ reap (struct source *s, struct error *err)
   CURLMsg *msg;
   int left, ended = 0;
 
-  while ((msg = curl_multi_info_read (s->multi, &left)) != NULL) {
+  while ((msg = curl_multi_info_read (s->net.multi, &left)) != NULL) {
     struct job *job = NULL;
     CURLcode code = msg->data.result;
 
@@ -170,8 +170,8 @@ paused_wait_ms (struct source *s, int wait_ms)
   int64_t rate_ms = rate_wait_ms (&s->rate, monotonic_ms ());
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    const struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    const struct job *job = &s->jobs.job[i];
 
     if (job->state == JOB_RUNNING && job->answer.paused
         && (job->kind != JOB_STREAM || stream_room (s, CURL_MAX_WRITE_SIZE)))
@@ -197,7 +197,7 @@ engine_turn (struct source *s, int timeout_ms, struct error *err)
     return -1;
   if (mirror_vet (s, err) == -1 || start_due (s, &wait_ms, err) == -1 || watch (s, err) == -1)
     return -1;
-  rc = curl_multi_perform (s->multi, &running);
+  rc = curl_multi_perform (s->net.multi, &running);
   if (rc != CURLM_OK)
     return rc == CURLM_OUT_OF_MEMORY ? fail_memory (err, "transfers")
                                      : fail (err, ERR_INTERNAL, "%s: libcurl: %s", s->shown,
@@ -209,7 +209,7 @@ engine_turn (struct source *s, int timeout_ms, struct error *err)
     return engine_failed (s, err);
   wait_ms = paused_wait_ms (s, wait_ms);
   if (wait_ms > 0)
-    curl_multi_poll (s->multi, NULL, 0, wait_ms, NULL);
+    curl_multi_poll (s->net.multi, NULL, 0, wait_ms, NULL);
   return 0;
 }
 
@@ -229,8 +229,8 @@ source_shorten (struct source *s, const void *ctx, uint64_t len)
 {
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    struct job *job = &s->jobs.job[i];
 
     if (job->state == JOB_FREE || job->kind != JOB_DATA || job->ctx != ctx)
       continue;
@@ -243,7 +243,7 @@ source_shorten (struct source *s, const void *ctx, uint64_t len)
 unsigned
 source_busy (const struct source *s)
 {
-  return (unsigned)s->busy_data;
+  return (unsigned)s->jobs.busy_data;
 }
 
 unsigned
@@ -268,7 +268,7 @@ source_step (struct source *s, int timeout_ms, struct error *err)
                                       : file_step (s, (int)left, err);
     if (happened == -1)
       source_cancel (s);
-    if (atomic_exchange (&s->woken, false))
+    if (atomic_exchange (&s->net.woken, false))
       happened |= 1;
   } while (happened == 0 && left > 0);
   return happened == -1 ? -1 : 0;
@@ -277,8 +277,8 @@ source_step (struct source *s, int timeout_ms, struct error *err)
 void
 source_wake (struct source *s)
 {
-  atomic_store (&s->woken, true);
-  curl_multi_wakeup (s->multi);
+  atomic_store (&s->net.woken, true);
+  curl_multi_wakeup (s->net.multi);
 }
 
 void
@@ -286,9 +286,9 @@ source_cancel (struct source *s)
 {
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    if (s->jobs[i].state != JOB_FREE)
-      job_finish (&s->jobs[i]);
+  for (i = 0; i < s->jobs.n; i++) {
+    if (s->jobs.job[i].state != JOB_FREE)
+      job_finish (&s->jobs.job[i]);
   }
   s->failed = false;
 }

@@ -19,6 +19,7 @@ librooms_la_SOURCES += \
 	src/source/rate.h \
 	src/source/read_forward.c \
 	src/source/read_ranges.c \
+	src/source/recall.c \
 	src/source/refusal.c \
 	src/source/refusal.h \
 	src/source/request.c \

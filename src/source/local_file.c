@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/descriptor.h"
+
 enum { PIECE = 256 * 1024 };
 
 static int
@@ -33,13 +36,28 @@ open_failed (const struct source *s, int errnum, struct error *err)
 static int
 open_fd (struct source *s, const char *path, struct error *err)
 {
-  if (strcmp (path, "-") == 0)
-    s->fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-  else /* a FIFO without a writer would block the open */
-    s->fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (s->fd == -1 || fstat (s->fd, &s->st) == -1)
+  int fd;
+
+  if (url_descriptor (path, &fd)) {
+    s->local.fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
+    if (s->local.fd == -1 && errno == EBADF)
+      return fail (
+          err, ERR_USAGE,
+          "%s: no descriptor of that number is open; pass it on open, or name the image",
+          s->shown);
+  } else { /* a FIFO without a writer would block the open */
+    s->local.fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  }
+  if (s->local.fd == -1 || fstat (s->local.fd, &s->local.st) == -1)
     return open_failed (s, errno, err);
   return 0;
+}
+
+/* What tells its length itself. */
+int
+refuse_length (const struct source *s, struct error *err)
+{
+  return fail (err, ERR_USAGE, "%s: --length is of a pipe or a socket; leave it out", s->shown);
 }
 
 int
@@ -49,18 +67,21 @@ file_open (struct source *s, const char *path, struct error *err)
 
   if (open_fd (s, path, err) == -1)
     return -1;
-  type = s->st.st_mode & S_IFMT;
-  if (strcmp (path, "-") == 0 || type == S_IFIFO || type == S_IFSOCK) {
+  type = s->local.st.st_mode & S_IFMT;
+  if (strcmp (path, "-") == 0 || type == S_IFIFO || type == S_IFSOCK
+      || (type == S_IFCHR && url_descriptor (path, NULL))) {
     s->kind = SOURCE_PIPE;
     return 0;
   }
+  if (s->options.length > 0)
+    return refuse_length (s, err);
   if (type != S_IFREG && type != S_IFBLK)
     return fail (err, ERR_SOURCE_FAILED,
                  "%s: neither a file nor a block device nor a pipe; name one of these",
                  s->shown);
   s->kind = SOURCE_FILE;
-  s->buf = malloc (PIECE);
-  return s->buf == NULL ? fail_memory (err, "a read buffer") : 0;
+  s->local.buf = malloc (PIECE);
+  return s->local.buf == NULL ? fail_memory (err, "a read buffer") : 0;
 }
 
 /* A device has no time of change that says anything. */
@@ -71,16 +92,17 @@ file_identity (struct source *s, struct error *err)
   off_t end;
 
   *id = (struct source_identity){ .trust = SOURCE_TRUST_LENGTH, .ranges = true };
-  if (fstat (s->fd, &s->st) == -1)
+  if (fstat (s->local.fd, &s->local.st) == -1)
     return open_failed (s, errno, err);
-  if (S_ISREG (s->st.st_mode)) {
-    id->length = (uint64_t)s->st.st_size;
+  if (S_ISREG (s->local.st.st_mode)) {
+    id->length = (uint64_t)s->local.st.st_size;
     id->trust = SOURCE_TRUST_STRONG;
-    snprintf (id->etag, sizeof id->etag, "\"file-%ju-%ju-%jd.%09ld\"", (uintmax_t)s->st.st_ino,
-              (uintmax_t)s->st.st_size, (intmax_t)s->st.st_mtim.tv_sec, s->st.st_mtim.tv_nsec);
+    snprintf (id->etag, sizeof id->etag, "\"file-%ju-%ju-%jd.%09ld\"",
+              (uintmax_t)s->local.st.st_ino, (uintmax_t)s->local.st.st_size,
+              (intmax_t)s->local.st.st_mtim.tv_sec, s->local.st.st_mtim.tv_nsec);
     return 0;
   }
-  end = lseek (s->fd, 0, SEEK_END);
+  end = lseek (s->local.fd, 0, SEEK_END);
   if (end == -1)
     return open_failed (s, errno, err);
   id->length = (uint64_t)end;
@@ -103,6 +125,8 @@ file_probe (struct source *s, const struct source_identity *recorded, bool accep
 {
   if (s->kind == SOURCE_PIPE) {
     s->id = (struct source_identity){ .length = LENGTH_UNKNOWN, .trust = SOURCE_TRUST_LENGTH };
+    if (s->options.length > 0)
+      s->id.length = s->options.length;
     return 0;
   }
   if (file_identity (s, err) == -1)
@@ -137,12 +161,12 @@ file_unchanged (struct source *s, struct error *err)
 {
   struct stat now;
 
-  if (!S_ISREG (s->st.st_mode))
+  if (!S_ISREG (s->local.st.st_mode))
     return 0;
-  if (fstat (s->fd, &now) == -1)
+  if (fstat (s->local.fd, &now) == -1)
     return open_failed (s, errno, err);
-  if (now.st_size != s->st.st_size || now.st_mtim.tv_sec != s->st.st_mtim.tv_sec
-      || now.st_mtim.tv_nsec != s->st.st_mtim.tv_nsec)
+  if (now.st_size != s->local.st.st_size || now.st_mtim.tv_sec != s->local.st.st_mtim.tv_sec
+      || now.st_mtim.tv_nsec != s->local.st.st_mtim.tv_nsec)
     return file_changed (s, "it is being written to", err);
   return 0;
 }
@@ -155,7 +179,7 @@ file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error
   if (engine_stopped (s, err) == -1 || pace (s, err) == -1)
     return -1;
   while (done < len) {
-    ssize_t r = pread (s->fd, buf + done, len - done, (off_t)(at + done));
+    ssize_t r = pread (s->local.fd, buf + done, len - done, (off_t)(at + done));
 
     if (r == -1 && errno == EINTR)
       continue;
@@ -166,7 +190,7 @@ file_read (struct source *s, uint64_t at, uint8_t *buf, size_t len, struct error
       return file_changed (s, "it ends earlier", err);
     done += (size_t)r;
   }
-  s->fetched += len;
+  s->seen.fetched += len;
   rate_take (&s->rate, len);
   return file_unchanged (s, err);
 }
@@ -177,8 +201,8 @@ serve (struct source *s, struct job *job, struct error *err)
   size_t len = (size_t)min_u64 (PIECE, job->range.len - job->done);
   host_off at = { job->range.at.v + job->done };
 
-  if (file_read (s, at.v, s->buf, len, err) == -1
-      || job->sink (job->ctx, at, s->buf, len, err) == -1)
+  if (file_read (s, at.v, s->local.buf, len, err) == -1
+      || job->sink (job->ctx, at, s->local.buf, len, err) == -1)
     return -1;
   job->done += len;
   if (job->done < job->range.len)
@@ -196,40 +220,74 @@ file_step (struct source *s, int timeout_ms, struct error *err)
 
   if (engine_stopped (s, err) == -1)
     return -1;
-  for (i = 0; i < s->n_jobs; i++) {
-    struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    struct job *job = &s->jobs.job[i];
 
     if (job->state != JOB_FREE && (first == NULL || job->due_ms < first->due_ms))
       first = job;
   }
   if (first != NULL)
     return serve (s, first, err);
-  curl_multi_poll (s->multi, NULL, 0, timeout_ms < POLL_MS ? timeout_ms : POLL_MS, NULL);
+  curl_multi_poll (s->net.multi, NULL, 0, timeout_ms < POLL_MS ? timeout_ms : POLL_MS, NULL);
   return 0;
 }
 
-int
-pipe_read (struct source *s, uint8_t *buf, size_t max, size_t *got, struct error *err)
+/* What is readable now, or the end: 0; 1: nothing for WAIT_MS. */
+static int
+pipe_wait (struct source *s, int wait_ms, struct error *err)
 {
-  struct pollfd p = { .fd = s->fd, .events = POLLIN };
-  ssize_t r;
+  struct pollfd p = { .fd = s->local.fd, .events = POLLIN };
+  int64_t until = monotonic_ms () + wait_ms;
 
+  for (;;) {
+    int64_t left = wait_ms < 0 ? POLL_MS : until - monotonic_ms ();
+    int r;
+
+    if (engine_stopped (s, err) == -1)
+      return -1;
+    r = poll (&p, 1, (int)(left < 0 ? 0 : left < POLL_MS ? left : POLL_MS));
+    if (r > 0 || (r == -1 && errno != EINTR))
+      return 0;
+    if (r == 0 && wait_ms >= 0 && left <= 0)
+      return 1;
+  }
+}
+
+/* Behind its last byte nothing is read: what follows there is somebody else's. */
+static size_t
+pipe_room (const struct source *s, size_t max)
+{
+  return (size_t)min_u64 (max, s->id.length - (s->stream.taken + s->stream.fill));
+}
+
+int
+pipe_read (struct source *s, uint8_t *buf, size_t max, int wait_ms, size_t *got,
+           struct error *err)
+{
+  ssize_t r;
+  int rc;
+
+  *got = 0;
+  max = pipe_room (s, max);
+  if (max == 0)
+    return 0;
   if (pace (s, err) == -1)
     return -1;
   do {
-    if (engine_stopped (s, err) == -1)
-      return -1;
-    r = poll (&p, 1, POLL_MS);
-    if (r > 0)
-      r = read (s->fd, buf, max);
-    else if (r == 0 || errno == EINTR)
-      r = -2;
-  } while (r == -2 || (r == -1 && (errno == EINTR || errno == EAGAIN)));
+    rc = pipe_wait (s, wait_ms, err);
+    if (rc != 0)
+      return rc;
+    r = read (s->local.fd, buf, max);
+  } while (r == -1 && (errno == EINTR || errno == EAGAIN));
+  if (r == -1 && (errno == ECONNRESET || errno == ECONNABORTED)) {
+    s->stream.broke = true;
+    r = 0;
+  }
   if (r == -1)
     return fail_errno (err, ERR_SOURCE_FAILED, errno,
                        "%s at host offset %" PRIu64 ": cannot be read", s->shown,
                        s->stream.taken + s->stream.fill);
-  s->fetched += (uint64_t)r;
+  s->seen.fetched += (uint64_t)r;
   rate_take (&s->rate, (size_t)r);
   *got = (size_t)r;
   return 0;

@@ -16,7 +16,7 @@
 long
 login_scheme (const struct job *job)
 {
-  bool digest = job->s->options.digest_auth || job->answer.place->digest;
+  bool digest = job->s->options.login.digest_auth || job->answer.place->digest;
 
   return (long)(digest ? CURLAUTH_DIGEST : CURLAUTH_BASIC);
 }
@@ -24,7 +24,7 @@ login_scheme (const struct job *job)
 long
 login_proxy_scheme (const struct job *job)
 {
-  bool digest = job->s->options.proxy_digest || job->s->proxy_digest;
+  bool digest = job->s->options.login.proxy_digest || job->s->login.proxy_digest;
 
   return (long)(digest ? CURLAUTH_DIGEST : CURLAUTH_BASIC);
 }
@@ -36,13 +36,13 @@ may_know_now (struct job *job)
   struct source *s = job->s;
   const struct answer *a = &job->answer;
 
-  if (!a->j.unknown_user || !a->place->own)
+  if (!a->j.unknown_user || !a->place->url.own)
     return false;
-  if (a->started_ms >= s->reread_ms) {
-    if (s->reread || !s->probed || !credentials_read_again (s))
+  if (a->pace.started_ms >= s->login.reread_ms) {
+    if (s->login.reread || !s->probed || !credentials_read_again (s))
       return false;
-    s->reread = true;
-    s->reread_ms = monotonic_ms ();
+    s->login.reread = true;
+    s->login.reread_ms = monotonic_ms ();
     source_tell (s, "retry", "%s: %s; the credential files are read again", job_shown (job),
                  a->j.why);
   }
@@ -57,8 +57,9 @@ has_password (const struct job *job)
   const struct source *s = job->s;
 
   return place_at_origin (p)
-         && (p->user != NULL || (p->own && s->credentials.user != NULL)
-             || (p->home && (s->options.netrc || s->options.netrc_file != NULL)));
+         && (p->url.user != NULL || (p->url.own && s->login.own.user != NULL)
+             || (p->url.home
+                 && (s->options.login.netrc || s->options.login.netrc_file != NULL)));
 }
 
 /* How one may log in there (CURLAUTH_*). */
@@ -88,10 +89,10 @@ login_denied (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
   long bits = offered (job, CURLINFO_HTTPAUTH_AVAIL);
-  const char *advice = refusal_advice (a->refusal.kind), *wanted;
+  const char *advice = refusal_advice (a->said.refusal.kind), *wanted;
   int result;
 
-  if (!a->digest && (bits & (long)CURLAUTH_DIGEST) != 0 && has_password (job)) {
+  if (!a->sent.digest && (bits & (long)CURLAUTH_DIGEST) != 0 && has_password (job)) {
     a->place->digest = true;
     job_again (job, monotonic_ms ());
     return 0;
@@ -100,7 +101,7 @@ login_denied (struct job *job, struct error *err)
     return 0;
   if (outcome_leads_elsewhere (job, err, &result))
     return result;
-  wanted = what_is_wanted (bits, job->s->options.digest_auth);
+  wanted = what_is_wanted (bits, job->s->options.login.digest_auth);
   if (advice == NULL)
     advice = job->s->probed
                  ? "URL no longer authorised; `qimport resume --url NEW ID` keeps the progress "
@@ -132,12 +133,12 @@ login_proxy_denied (struct job *job, struct error *err)
   struct source *s = job->s;
   struct answer *a = &job->answer;
   long bits = offered (job, CURLINFO_PROXYAUTH_AVAIL);
-  const char *proxy = proxy_for (&s->options, a->place->pinned_origin);
-  bool given = s->for_proxy.user != NULL || strchr (proxy, '@') != NULL;
+  const char *proxy = proxy_for (&s->options, a->place->url.pinned_origin);
+  bool given = s->login.proxy.user != NULL || strchr (proxy, '@') != NULL;
   char shown[SHOWN_MAX];
 
-  if (given && !a->proxy_digest && (bits & (long)CURLAUTH_DIGEST) != 0) {
-    s->proxy_digest = true;
+  if (given && !a->sent.proxy_digest && (bits & (long)CURLAUTH_DIGEST) != 0) {
+    s->login.proxy_digest = true;
     job_again (job, monotonic_ms ());
     return 0;
   }
@@ -147,6 +148,6 @@ login_proxy_denied (struct job *job, struct error *err)
         "environment)",
         s->shown, show_proxy (shown, proxy),
         given ? "does not take this user and password" : "wants user and password",
-        what_is_wanted (bits, s->options.proxy_digest));
+        what_is_wanted (bits, s->options.login.proxy_digest));
   return place_failed (job, err);
 }

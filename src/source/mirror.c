@@ -19,13 +19,13 @@ first_pieces (struct source *s, struct error *err)
 {
   uint64_t len = min_u64 (END_LEN, s->id.length);
 
-  s->proof = calloc (2, sizeof *s->proof);
-  if (s->proof == NULL)
+  s->proof.piece = calloc (2, sizeof *s->proof.piece);
+  if (s->proof.piece == NULL)
     return fail_memory (err, "what a mirror is compared by");
-  s->proof[0].range.len = len;
-  s->proof[1].range.at.v = s->id.length - len;
-  s->proof[1].range.len = len;
-  s->n_proof = 2;
+  s->proof.piece[0].range.len = len;
+  s->proof.piece[1].range.at.v = s->id.length - len;
+  s->proof.piece[1].range.len = len;
+  s->proof.n = 2;
   return 0;
 }
 
@@ -64,25 +64,25 @@ source_prove_by (struct source *s, struct host_range *ranges, size_t n, struct e
   struct piece *more;
   size_t i;
 
-  if (s->n_places < 2 || s->proof_whole)
+  if (s->places.n < 2 || s->proof.whole)
     return 0;
-  if (s->n_proof == 0 && first_pieces (s, err) == -1)
+  if (s->proof.n == 0 && first_pieces (s, err) == -1)
     return -1;
   qsort (ranges, n, sizeof *ranges, by_offset);
   n = merge (ranges, ranges, n);
-  s->proof_whole = true;
+  s->proof.whole = true;
 #ifdef SEEDED_BUG_MIRROR_VETTED_BY_64K
   return 0;
 #endif
-  s->proof_refused = n == 0 || n > PIECES_MAX;
-  if (s->proof_refused)
+  s->proof.refused = n == 0 || n > PIECES_MAX;
+  if (s->proof.refused)
     return 0;
-  more = reallocarray (s->proof, s->n_proof + n, sizeof *more);
+  more = reallocarray (s->proof.piece, s->proof.n + n, sizeof *more);
   if (more == NULL)
     return fail_memory (err, "what a mirror is compared by");
-  s->proof = more;
+  s->proof.piece = more;
   for (i = 0; i < n; i++)
-    s->proof[s->n_proof++] = (struct piece){ .range = ranges[i] };
+    s->proof.piece[s->proof.n++] = (struct piece){ .range = ranges[i] };
   return 0;
 }
 
@@ -93,9 +93,9 @@ piece_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct erro
 
   (void)at;
   (void)err;
-  digest_update (&p->vetting, data, len);
-  p->vet_left -= len;
-  p->vet_done = p->vet_left == 0;
+  digest_update (&p->vet.digest, data, len);
+  p->vet.left -= len;
+  p->vet.done = p->vet.left == 0;
   return 0;
 }
 
@@ -103,21 +103,22 @@ piece_sink (void *ctx, host_off at, const uint8_t *data, size_t len, struct erro
 static int
 ask (struct source *s, struct place *p, struct error *err)
 {
-  const struct piece *piece = &s->proof[p->proven];
+  const struct piece *piece = &s->proof.piece[p->vet.proven];
 
   (void)err;
-  if (p->dead || p->vet != NULL || p->vet_done)
+  if (p->dead || p->vet.job != NULL || p->vet.done)
     return 0;
-  if (!p->known) {
-    p->id = (struct source_identity){ .length = s->id.length, .trust = SOURCE_TRUST_LENGTH };
-    p->known = true;
+  if (!p->image.known) {
+    p->image.id
+        = (struct source_identity){ .length = s->id.length, .trust = SOURCE_TRUST_LENGTH };
+    p->image.known = true;
   }
-  p->vet = job_new (s, JOB_VET, piece->range, piece_sink, p);
-  if (p->vet == NULL)
+  p->vet.job = job_new (s, JOB_VET, piece->range, piece_sink, p);
+  if (p->vet.job == NULL)
     return 0; /* all are busy */
-  p->vet->bound = p;
-  p->vet_left = piece->range.len;
-  digest_init (&p->vetting);
+  p->vet.job->bound = p;
+  p->vet.left = piece->range.len;
+  digest_init (&p->vet.digest);
   return 0;
 }
 
@@ -125,18 +126,18 @@ static void
 admit (struct source *s, struct place *p, const char *why)
 {
   p->vetted = true;
-  if (p->vet != NULL)
-    job_finish (p->vet);
-  source_tell (s, "mirror", "%s: in use: %s", p->shown, why);
+  if (p->vet.job != NULL)
+    job_finish (p->vet.job);
+  source_tell (s, "mirror", "%s: in use: %s", p->url.shown, why);
 }
 
 static void
 dismiss (struct source *s, struct place *p, const char *why)
 {
   p->dead = true;
-  if (p->vet != NULL)
-    job_finish (p->vet);
-  source_tell (s, "mirror", "%s: not used: %s", p->shown, why);
+  if (p->vet.job != NULL)
+    job_finish (p->vet.job);
+  source_tell (s, "mirror", "%s: not used: %s", p->url.shown, why);
 }
 
 static bool
@@ -152,16 +153,17 @@ advance (struct source *s, struct place *good, struct error *err)
 {
   struct piece *piece;
 
-  while (good->proven < s->n_proof && s->proof[good->proven].known && good->vet == NULL)
-    good->proven++;
-  if (good->proven == s->n_proof)
+  while (good->vet.proven < s->proof.n && s->proof.piece[good->vet.proven].known
+         && good->vet.job == NULL)
+    good->vet.proven++;
+  if (good->vet.proven == s->proof.n)
     return 0;
-  if (!good->vet_done)
+  if (!good->vet.done)
     return ask (s, good, err);
-  piece = &s->proof[good->proven++];
-  digest_peek (&good->vetting, piece->digest);
+  piece = &s->proof.piece[good->vet.proven++];
+  digest_peek (&good->vet.digest, piece->digest);
   piece->known = true;
-  good->vet_done = false;
+  good->vet.done = false;
   return 0;
 }
 
@@ -171,12 +173,12 @@ compare (struct source *s, struct place *p)
 {
   uint8_t digest[DIGEST_SIZE];
 
-  digest_peek (&p->vetting, digest);
-  p->vet_done = false;
-  if (memcmp (digest, s->proof[p->proven].digest, DIGEST_SIZE) != 0)
+  digest_peek (&p->vet.digest, digest);
+  p->vet.done = false;
+  if (memcmp (digest, s->proof.piece[p->vet.proven].digest, DIGEST_SIZE) != 0)
     dismiss (s, p, "its bytes differ");
   else
-    p->proven++;
+    p->vet.proven++;
 }
 
 static int
@@ -184,29 +186,29 @@ vet (struct source *s, struct place *p, struct error *err)
 {
   struct place *good = place_known (s);
 
-  if (p->settled && same_strong_tag (&p->id, &s->id)) {
+  if (p->way.settled && same_strong_tag (&p->image.id, &s->id)) {
     admit (s, p, "the same ETag");
     return 0;
   }
-  if (p->proven == s->n_proof && s->proof_whole) {
-    if (s->proof_refused)
+  if (p->vet.proven == s->proof.n && s->proof.whole) {
+    if (s->proof.refused)
       dismiss (s, p, "another ETag, or none, and too many tables to compare");
     else
       admit (s, p, "the same tables and samples");
     return 0;
   }
-  if (p->proven == s->n_proof)
+  if (p->vet.proven == s->proof.n)
     return 0; /* until the tables are known */
-  if (!p->vet_done && ask (s, p, err) == -1)
+  if (!p->vet.done && ask (s, p, err) == -1)
     return -1;
-  if (s->proof[p->proven].known) {
-    if (p->vet_done)
+  if (s->proof.piece[p->vet.proven].known) {
+    if (p->vet.done)
       compare (s, p);
     return 0;
   }
   if (good != NULL)
     return advance (s, good, err);
-  if (p->vet_done) /* and it has said what its ETag is */
+  if (p->vet.done) /* and it has said what its ETag is */
     dismiss (s, p, "nothing is left to compare it with");
   return 0;
 }
@@ -217,12 +219,12 @@ mirror_vet (struct source *s, struct error *err)
   bool alive = false;
   size_t i;
 
-  if (s->n_places < 2 || !s->probed || !s->id.ranges)
+  if (s->places.n < 2 || !s->probed || !s->id.ranges)
     return 0;
-  if (s->n_proof == 0 && first_pieces (s, err) == -1)
+  if (s->proof.n == 0 && first_pieces (s, err) == -1)
     return -1;
-  for (i = 0; i < s->n_places; i++) {
-    struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    struct place *p = &s->places.place[i];
 
     if (!p->dead && !p->vetted && vet (s, p, err) == -1)
       return -1;
@@ -241,11 +243,11 @@ source_tell_mirrors (struct source *s)
 {
   size_t i;
 
-  for (i = 0; i < s->n_places && s->n_places > 1; i++) {
-    const struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n && s->places.n > 1; i++) {
+    const struct place *p = &s->places.place[i];
 
     source_tell (s, "mirror",
-                 "%s: %" PRIu64 " requests, %" PRIu64 " bytes, %" PRIu64 " failures", p->shown,
-                 p->requests, p->bytes, p->failures);
+                 "%s: %" PRIu64 " requests, %" PRIu64 " bytes, %" PRIu64 " failures",
+                 p->url.shown, p->total.requests, p->total.bytes, p->total.failures);
   }
 }

@@ -7,12 +7,14 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/descriptor.h"
 
 /* libcurl's global state is made once in a process, and stays: another library may use it. */
 static void
@@ -25,9 +27,10 @@ static char **
 option_string (struct source_options *o, size_t i)
 {
   const char **strings[]
-      = { &o->header_file,    &o->netrc_file, &o->user_file,    &o->bearer_file, &o->cacert,
-          &o->cert,           &o->key,        &o->pinnedpubkey, &o->proxy,       &o->aws_sigv4,
-          &o->proxy_user_file };
+      = { &o->login.header_file, &o->login.netrc_file,     &o->login.user_file,
+          &o->login.bearer_file, &o->tls.cacert,           &o->tls.cert,
+          &o->tls.key,           &o->tls.pinnedpubkey,     &o->proxy,
+          &o->login.aws_sigv4,   &o->login.proxy_user_file };
 
   return i < sizeof strings / sizeof strings[0] ? (char **)strings[i] : NULL;
 }
@@ -41,7 +44,8 @@ options_copy (struct source_options *to, const struct source_options *from, stru
   size_t i;
 
   *to = *from;
-  to->mirrors = to->resolve = NULL; /* places, and a list of libcurl's, are made of them */
+  to->mirrors = NULL;         /* places are made of them, */
+  to->address.resolve = NULL; /* and of these a list of libcurl's */
   for (i = 0; (p = option_string (to, i)) != NULL; i++) {
     if (*p == NULL)
       continue;
@@ -80,21 +84,21 @@ share_credentials (struct source *s, const char *url, struct error *err)
   struct place whose = { 0 };
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    struct place *p = &s->places.place[i];
 
-    p->home = strcmp (p->origin, s->places[0].origin) == 0;
-    p->own = url == NULL && p->home;
+    p->url.home = strcmp (p->url.origin, s->places.place[0].url.origin) == 0;
+    p->url.own = url == NULL && p->url.home;
   }
 #ifdef SEEDED_BUG_CREDENTIALS_EVERYWHERE
-  url = s->places[0].original;
+  url = s->places.place[0].url.original;
 #endif
   if (url == NULL || !url_is_http (url))
     return 0;
   if (place_init (&whose, url, err) == -1)
     return -1;
-  for (i = 0; i < s->n_places; i++)
-    s->places[i].own = strcmp (s->places[i].origin, whose.origin) == 0;
+  for (i = 0; i < s->places.n; i++)
+    s->places.place[i].url.own = strcmp (s->places.place[i].url.origin, whose.url.origin) == 0;
   place_release (&whose);
   return 0;
 }
@@ -105,8 +109,8 @@ open_places (struct source *s, const char *url, const char *const *mirrors, stru
   size_t i, n = count (mirrors) + 1;
   char shown[SHOWN_MAX];
 
-  s->places = calloc (n, sizeof *s->places);
-  if (s->places == NULL)
+  s->places.place = calloc (n, sizeof *s->places.place);
+  if (s->places.place == NULL)
     return fail_memory (err, "mirrors");
   for (i = 0; i < n; i++) {
     const char *text = i == 0 ? url : mirrors[i - 1];
@@ -114,11 +118,11 @@ open_places (struct source *s, const char *url, const char *const *mirrors, stru
     if (!url_is_http (text))
       return fail (err, ERR_USAGE, "%s: a mirror must be http or https",
                    redact_url (shown, sizeof shown, text));
-    s->n_places++;
-    if (place_init (&s->places[i], text, err) == -1)
+    s->places.n++;
+    if (place_init (&s->places.place[i], text, err) == -1)
       return -1;
   }
-  return share_credentials (s, s->options.credentials_url, err);
+  return share_credentials (s, s->options.login.credentials_url, err);
 }
 
 /* Those that are sent nowhere are not read either: a file of secrets may be a pipe, which can
@@ -128,8 +132,8 @@ needs_credentials (const struct source *s)
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++)
-    if (s->places[i].own)
+  for (i = 0; i < s->places.n; i++)
+    if (s->places.place[i].url.own)
       return true;
   return false;
 }
@@ -137,14 +141,15 @@ needs_credentials (const struct source *s)
 static int
 open_jobs (struct source *s, struct error *err)
 {
-  s->n_jobs = s->options.connections + META_MAX + s->n_places + 1;
-  s->jobs = calloc (s->n_jobs, sizeof *s->jobs);
-  s->multi = curl_multi_init ();
-  s->cookies = curl_share_init ();
-  if (s->jobs == NULL || s->multi == NULL || s->cookies == NULL
-      || curl_share_setopt (s->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) != CURLSHE_OK
-      || curl_multi_setopt (s->multi, CURLMOPT_MAXCONNECTS, (long)s->n_jobs) != CURLM_OK
-      || curl_multi_setopt (s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX)
+  s->jobs.n = s->options.connections + META_MAX + s->places.n + 1;
+  s->jobs.job = calloc (s->jobs.n, sizeof *s->jobs.job);
+  s->net.multi = curl_multi_init ();
+  s->net.cookies = curl_share_init ();
+  if (s->jobs.job == NULL || s->net.multi == NULL || s->net.cookies == NULL
+      || curl_share_setopt (s->net.cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE)
+             != CURLSHE_OK
+      || curl_multi_setopt (s->net.multi, CURLMOPT_MAXCONNECTS, (long)s->jobs.n) != CURLM_OK
+      || curl_multi_setopt (s->net.multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX)
              != CURLM_OK)
     return fail_memory (err, "transfers");
   return 0;
@@ -153,16 +158,22 @@ open_jobs (struct source *s, struct error *err)
 int
 source_local_path (const char *url, char **path, struct error *err)
 {
+  int fd;
+
   *path = NULL;
   if (url_is_http (url))
     return 0;
   if (strncasecmp (url, "file:", 5) == 0)
     return file_url_path (url, path, err);
-  *path = strdup (strcmp (url, "-") == 0 ? "/proc/self/fd/0" : url);
+  if (!url_descriptor (url, &fd)) {
+    *path = strdup (url);
+  } else if (asprintf (path, "/proc/self/fd/%d", fd) == -1) {
+    *path = NULL;
+  }
   return *path == NULL ? fail_memory (err, "a path") : 0;
 }
 
-/* "-", a path, file: or http.  Another scheme is refused, a path with a colon is not. */
+/* "-", fd:N, a path, file: or http.  Another scheme is refused, a path with a colon is not. */
 static int
 open_kind (struct source *s, const char *url, const char *const *mirrors, struct error *err)
 {
@@ -170,7 +181,7 @@ open_kind (struct source *s, const char *url, const char *const *mirrors, struct
   int r;
 
   if (url_is_http (url))
-    return open_places (s, url, mirrors, err);
+    return s->options.length > 0 ? refuse_length (s, err) : open_places (s, url, mirrors, err);
   if (count (mirrors) > 0)
     return fail (err, ERR_USAGE, "%s: only an http or https image can have mirrors", s->shown);
   if (strncasecmp (url, "file:", 5) == 0) {
@@ -214,8 +225,8 @@ check_proxies (const struct source *s, struct error *err)
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++)
-    if (check_proxy (proxy_for (&s->options, s->places[i].origin),
+  for (i = 0; i < s->places.n; i++)
+    if (check_proxy (proxy_for (&s->options, s->places.place[i].url.origin),
                      s->options.proxy != NULL ? "--proxy"
                                               : "http_proxy or its like in the environment:",
                      err)
@@ -230,10 +241,10 @@ open_all (struct source *s, const char *url, const struct source_options *option
 {
   if (options_copy (&s->options, options, err) == -1
       || open_kind (s, url, options->mirrors, err) == -1 || check_proxies (s, err) == -1
-      || open_jobs (s, err) == -1 || resolve_open (s, options->resolve, err) == -1
+      || open_jobs (s, err) == -1 || resolve_open (s, options->address.resolve, err) == -1
       || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
     return -1;
-  s->options.credentials_url = NULL; /* the caller's */
+  s->options.login.credentials_url = NULL; /* the caller's */
   return needs_credentials (s) ? credentials_read (s, err) : 0;
 }
 
@@ -252,11 +263,11 @@ source_open (struct source **out, const char *url, const struct source_options *
   s = calloc (1, sizeof *s);
   if (s == NULL)
     return fail_memory (err, "a source");
-  s->fd = -1;
+  s->local.fd = s->recall.fd = -1;
   s->forward = options->forward;
   redact_url (s->shown, sizeof s->shown, url);
-  retry_budget_init (&s->budget, options->retry_time_s, now);
-  retry_budget_init (&s->first_budget,
+  retry_budget_init (&s->waits.budget, options->retry_time_s, now);
+  retry_budget_init (&s->waits.first,
                      options->first_time_s > 0 && options->first_time_s < options->retry_time_s
                          ? options->first_time_s
                          : options->retry_time_s,
@@ -279,27 +290,29 @@ source_close (struct source *s)
 
   if (s == NULL)
     return;
-  for (i = 0; s->jobs != NULL && i < s->n_jobs; i++) {
-    if (s->jobs[i].state != JOB_FREE)
-      job_finish (&s->jobs[i]);
-    if (s->jobs[i].easy != NULL)
-      curl_easy_cleanup (s->jobs[i].easy);
+  for (i = 0; s->jobs.job != NULL && i < s->jobs.n; i++) {
+    if (s->jobs.job[i].state != JOB_FREE)
+      job_finish (&s->jobs.job[i]);
+    if (s->jobs.job[i].easy != NULL)
+      curl_easy_cleanup (s->jobs.job[i].easy);
   }
-  curl_multi_cleanup (s->multi);
-  curl_share_cleanup (s->cookies);
-  curl_slist_free_all (s->resolve);
-  for (i = 0; i < s->n_places; i++)
-    place_release (&s->places[i]);
-  if (s->fd != -1)
-    close (s->fd);
-  credentials_release (&s->credentials);
-  credentials_release (&s->for_proxy);
+  curl_multi_cleanup (s->net.multi);
+  curl_share_cleanup (s->net.cookies);
+  curl_slist_free_all (s->net.resolve);
+  for (i = 0; i < s->places.n; i++)
+    place_release (&s->places.place[i]);
+  if (s->local.fd != -1)
+    close (s->local.fd);
+  if (s->recall.fd != -1)
+    close (s->recall.fd);
+  credentials_release (&s->login.own);
+  credentials_release (&s->login.proxy);
   options_release (&s->options);
-  free (s->places);
-  free (s->proof);
-  free (s->jobs);
+  free (s->places.place);
+  free (s->proof.piece);
+  free (s->jobs.job);
   free (s->stream.buf);
-  free (s->buf);
+  free (s->local.buf);
   free (s);
 }
 
@@ -312,7 +325,7 @@ source_url (const struct source *s)
 const char *
 source_final_url (const struct source *s)
 {
-  return s->reference != NULL ? s->reference->shown_pinned : s->shown;
+  return s->places.reference != NULL ? s->places.reference->url.shown_pinned : s->shown;
 }
 
 const char *
@@ -324,29 +337,29 @@ source_tls_fingerprint (const struct source *s)
 uint64_t
 source_fetched (const struct source *s)
 {
-  return s->fetched;
+  return s->seen.fetched;
 }
 
 int64_t
 source_round_trip_ms (const struct source *s)
 {
-  return s->round_trip_us / 1000;
+  return s->seen.round_trip_us / 1000;
 }
 
 double
 source_first_rate (const struct source *s)
 {
-  return s->first_rate;
+  return s->seen.rate;
 }
 
 bool
 source_ranges_failed (const struct source *s)
 {
-  return s->ranges_failed;
+  return s->ranges.failed;
 }
 
 uint64_t
 source_retries (const struct source *s)
 {
-  return s->retries;
+  return s->seen.retries;
 }

@@ -28,7 +28,7 @@ job_where (const struct job *job)
 const char *
 job_shown (const struct job *job)
 {
-  return job->answer.place->shown_pinned;
+  return job->answer.place->url.shown_pinned;
 }
 
 /* Another place goes on, or ERR is the end.  Vetting a mirror is never the end. */
@@ -39,7 +39,7 @@ place_failed (struct job *job, struct error *err)
   struct place *p = job->answer.place;
 
   p->dead = true;
-  p->failures++;
+  p->total.failures++;
   if (job->kind == JOB_VET) {
     source_tell (s, "mirror", "%s", err->text);
     job_finish (job);
@@ -57,7 +57,7 @@ place_failed (struct job *job, struct error *err)
 static bool
 is_mistyped (const struct job *job)
 {
-  return job->answer.mistyped != NULL && !job->s->answered && !job->s->recorded;
+  return job->answer.mistyped != NULL && !job->s->waits.answered && !job->s->waits.recorded;
 }
 
 static int
@@ -68,9 +68,9 @@ spent (struct job *job, unsigned retry_after_s, const char *why, struct error *e
   if (is_mistyped (job)) {
     char after[48] = "";
 
-    if (s->first_budget.limit_ms > 0)
+    if (s->waits.first.limit_ms > 0)
       snprintf (after, sizeof after, "given up after %lld s; ",
-                (long long)s->first_budget.limit_ms / 1000);
+                (long long)s->waits.first.limit_ms / 1000);
     return fail (err, ERR_SOURCE_UNREACHABLE, "%s: %s; %scheck %s", s->shown, why, after,
                  job->answer.mistyped);
   }
@@ -104,15 +104,16 @@ is_stuck (struct job *job, unsigned retry_after_s, int64_t now)
   struct answer *a = &job->answer;
   struct place *p = a->place;
 
-  if (a->generation != p->generation)
+  if (a->sent.generation != p->way.generation)
     return false;
-  if (a->fresh > 0)
-    p->stuck = 0;
-  else if (a->started_ms >= p->stuck_ms) {
-    p->stuck++;
-    p->stuck_ms = now;
+  if (a->bytes.fresh > 0)
+    p->health.stuck = 0;
+  else if (a->pace.started_ms >= p->health.stuck_ms) {
+    p->health.stuck++;
+    p->health.stuck_ms = now;
   }
-  return p->hops > 0 && (p->stuck >= STUCK_MAX || retry_after_s > RETRY_MOST_MS / 1000);
+  return p->way.hops > 0
+         && (p->health.stuck >= STUCK_MAX || retry_after_s > RETRY_MOST_MS / 1000);
 }
 
 static int
@@ -121,7 +122,7 @@ go_back (struct job *job, const char *why, struct error *err)
   struct place *p = job->answer.place;
 
   source_tell (job->s, "retry", "%s at host offset %" PRIu64 ": %s; back to %s",
-               job_shown (job), job_where (job), why, p->shown);
+               job_shown (job), job_where (job), why, p->url.shown);
   job_again (job, monotonic_ms ());
   return place_unsettle (p, err);
 }
@@ -135,35 +136,35 @@ outcome_passing (struct job *job, unsigned retry_after_s, const char *why, struc
   int64_t now = monotonic_ms (), backoff = 0, wait, place_ms;
   bool aside, back = is_stuck (job, retry_after_s, now);
 
-  p->failures++;
-  if (a->generation != p->generation) { /* it was moved while this one was under way */
+  p->total.failures++;
+  if (a->sent.generation != p->way.generation) { /* it was moved while this one was under way */
     job_again (job, now);
     return 0;
   }
   if (back)
     retry_after_s = 0;
-  if (a->fresh > 0)
+  if (a->bytes.fresh > 0)
     job->tries = 0;
-  if (a->fresh < PLENTY)
+  if (a->bytes.fresh < PLENTY)
     backoff = retry_backoff_ms (job->tries++, source_random (s));
-  place_ms = retry_backoff_ms (p->fails, source_random (s));
-  if (s->n_places > 1 && place_ms > backoff)
+  place_ms = retry_backoff_ms (p->health.fails, source_random (s));
+  if (s->places.n > 1 && place_ms > backoff)
     backoff = place_ms;
   /* one that wants to be left alone for long may be, where another serves */
   aside = retry_after_s > 0 && place_ready (s, job, p, now);
-  if (!retry_budget_allows (is_mistyped (job) ? &s->first_budget : &s->budget, now,
-                            a->started_ms, backoff, aside ? 0 : retry_after_s, &wait)) {
+  if (!retry_budget_allows (is_mistyped (job) ? &s->waits.first : &s->waits.budget, now,
+                            a->pace.started_ms, backoff, aside ? 0 : retry_after_s, &wait)) {
     spent (job, retry_after_s, why, err);
     return job->kind == JOB_VET ? place_failed (job, err) : -1;
   }
   if (aside)
     wait = (int64_t)min_u64 (retry_after_s, RETRY_AFTER_MOST_S) * 1000;
-  s->retries++;
+  s->seen.retries++;
   if (back)
     return go_back (job, why, err);
-  if (retry_after_s > 0 || s->n_places > 1) {
-    p->fails += p->not_before_ms <= now; /* what fails at once counts once */
-    p->not_before_ms = now + wait;
+  if (retry_after_s > 0 || s->places.n > 1) {
+    p->health.fails += p->health.not_before_ms <= now; /* what fails at once counts once */
+    p->health.not_before_ms = now + wait;
   }
   source_tell (s, "retry", "%s at host offset %" PRIu64 ": %s; again in %.1f s",
                job_shown (job), job_where (job), why, (double)wait / 1000);
@@ -175,20 +176,24 @@ bool
 outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
 {
   struct place *p = job->answer.place;
+  int64_t now = monotonic_ms ();
+  bool same;
 
   *result = 0;
-  if (job->answer.generation != p->generation) {
-    job_again (job, monotonic_ms ()); /* it was moved while this one was under way */
+  if (job->answer.sent.generation != p->way.generation) {
+    job_again (job, now); /* it was moved while this one was under way */
     return true;
   }
-  if (p->hops == 0 || p->resolved >= RESOLVED_MAX
-      || (p->failed_at != NULL && strcmp (p->failed_at, p->pinned) == 0))
+  same = p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) == 0;
+  if (p->way.hops == 0 || p->way.resolved >= RESOLVED_MAX || (same && !job->s->probed))
     return false;
-  p->resolved++;
+  if (same) /* it has served before: give whoever sends us there time to notice */
+    p->health.not_before_ms = now + retry_backoff_ms (p->way.resolved, source_random (job->s));
+  p->way.resolved++;
   source_tell (job->s, "retry", "%s: %s; back to %s", job_shown (job), job->answer.j.why,
-               p->shown);
+               p->url.shown);
   *result = place_go_back (p, err);
-  job_again (job, monotonic_ms ());
+  job_again (job, now);
   return true;
 }
 
@@ -196,7 +201,7 @@ static int
 not_found (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
-  const char *advice = refusal_advice (a->refusal.kind);
+  const char *advice = refusal_advice (a->said.refusal.kind);
   int result;
 
   if (outcome_leads_elsewhere (job, err, &result))
@@ -218,11 +223,11 @@ redirected (struct job *job, struct error *err)
 {
   struct source *s = job->s;
   struct place *p = job->answer.place;
-  const char *advice = refusal_advice (job->answer.refusal.kind);
+  const char *advice = refusal_advice (job->answer.said.refusal.kind);
   char *url = NULL;
   int result;
 
-  if (p->settled && outcome_leads_elsewhere (job, err, &result))
+  if (p->way.settled && outcome_leads_elsewhere (job, err, &result))
     return result;
   curl_easy_getinfo (job->easy, CURLINFO_REDIRECT_URL, &url);
   if (url == NULL) {
@@ -232,8 +237,8 @@ redirected (struct job *job, struct error *err)
   }
   if (place_redirect (p, url, err) == -1)
     return err->code == ERR_NO_MEMORY ? -1 : place_failed (job, err);
-  p->settled = false;
-  source_tell (s, "redirected", "%s: to %s", p->shown, p->shown_pinned);
+  p->way.settled = false;
+  source_tell (s, "redirected", "%s: to %s", p->url.shown, p->url.shown_pinned);
   job_again (job, monotonic_ms ());
   return 0;
 }
@@ -247,8 +252,8 @@ no_range (struct job *job, struct error *err)
 
   if (doubt_rangeless (job, err, &result))
     return result;
-  if (a->request.if_range) {
-    a->place->no_if_range = true;
+  if (a->sent.request.if_range) {
+    a->place->image.no_if_range = true;
     job_again (job, monotonic_ms ());
     return 0;
   }
@@ -271,27 +276,28 @@ part_ended (struct job *job, CURLcode code, struct error *err)
     return doubt_overlong (job, err);
   /* of a range that was shortened more may have been to come */
   whole = open_end ? code == CURLE_OK : job->done == job->range.len;
-  if ((whole || a->received == a->j.len) && job->kind != JOB_VET)
-    a->place->fails = 0;
-  if (whole || a->received == a->j.len)
-    a->place->wrong = a->place->stuck = 0;
-  if (whole || a->received == a->j.len)
+  if ((whole || a->bytes.received == a->j.len) && job->kind != JOB_VET)
+    a->place->health.fails = 0;
+  if (whole || a->bytes.received == a->j.len)
+    a->place->health.wrong = a->place->health.stuck = 0;
+  if (whole || a->bytes.received == a->j.len)
     share_served (job->s, a->place, monotonic_ms ());
   if (whole) {
     job_finish (job);
     return 0;
   }
-  if (a->received == a->j.len) {
-    if (a->fresh < CRUMBS && a->request.ranged)
+  if (a->bytes.received == a->j.len) {
+    if (a->bytes.fresh < CRUMBS && a->sent.request.ranged)
       return outcome_passing (job, 0, "the server sends less than 1 KiB at a time", err);
     job_again (job, monotonic_ms ());
     return 0;
   }
-  if (a->words[0] == '\0')
-    snprintf (a->words, sizeof a->words, "%s",
+  if (a->said.words[0] == '\0')
+    snprintf (a->said.words, sizeof a->said.words, "%s",
               code == CURLE_OK ? "closed early" : curl_easy_strerror (code));
   snprintf (why, sizeof why, "the connection broke off: ");
-  escape_text (why + strlen (why), sizeof why - strlen (why), a->words, strlen (a->words));
+  escape_text (why + strlen (why), sizeof why - strlen (why), a->said.words,
+               strlen (a->said.words));
   return outcome_passing (job, 0, why, err);
 }
 
@@ -299,7 +305,7 @@ static int
 status_failed (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
-  const char *advice = refusal_advice (a->refusal.kind);
+  const char *advice = refusal_advice (a->said.refusal.kind);
   int result;
 
   if (outcome_leads_elsewhere (job, err, &result))
@@ -357,20 +363,20 @@ note_http2 (struct job *job)
   long version = 0;
 
   curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-  if (!a->http2 || sent_us == 0)
+  if (!a->sent.http2 || sent_us == 0)
     return;
   curl_easy_getinfo (job->easy, CURLINFO_HTTP_VERSION, &version);
-  p->http2 = a->accepted && version == CURL_HTTP_VERSION_2_0;
+  p->share.http2 = a->accepted && version == CURL_HTTP_VERSION_2_0;
   if (a->accepted && version != CURL_HTTP_VERSION_2_0)
-    p->http2_fails = HTTP2_FAILS; /* it has none, or not always */
-  if (a->accepted && p->http2_fails < HTTP2_FAILS)
-    p->http2_fails = 0;
+    p->health.http2_fails = HTTP2_FAILS; /* it has none, or not always */
+  if (a->accepted && p->health.http2_fails < HTTP2_FAILS)
+    p->health.http2_fails = 0;
   if (a->headed)
     return;
   job->no_http2 = true;
-  if (a->started_ms > p->http2_failed_ms)
-    p->http2_fails++;
-  p->http2_failed_ms = monotonic_ms ();
+  if (a->pace.started_ms > p->health.http2_failed_ms)
+    p->health.http2_fails++;
+  p->health.http2_failed_ms = monotonic_ms ();
 }
 
 /* What its body says belongs to its status.  That a token is over is no fault of the request's,
@@ -381,11 +387,11 @@ note_refusal (struct answer *a)
   struct judgement *j = &a->j;
   size_t n = strlen (j->why);
 
-  refusal_read (&a->refusal, a->body, a->body_len);
-  if (a->refusal.words[0] == '\0' || j->verdict < RESPONSE_REDIRECT)
+  refusal_read (&a->said.refusal, a->said.body, a->said.len);
+  if (a->said.refusal.words[0] == '\0' || j->verdict < RESPONSE_REDIRECT)
     return;
-  snprintf (j->why + n, sizeof j->why - n, " (%s)", a->refusal.words);
-  if (a->refusal.kind != REFUSAL_EXPIRED
+  snprintf (j->why + n, sizeof j->why - n, " (%s)", a->said.refusal.words);
+  if (a->said.refusal.kind != REFUSAL_EXPIRED
       || (j->verdict != RESPONSE_FAILED && j->verdict != RESPONSE_DENIED))
     return;
   j->verdict = RESPONSE_DENIED;
@@ -402,7 +408,7 @@ outcome_ended (struct job *job, CURLcode code, struct error *err)
     code = CURLE_GOT_NOTHING;
   note_http2 (job);
   a->mistyped = NULL;
-  s->answered |= a->headed;
+  s->waits.answered |= a->headed;
   if (!s->failed && !a->judged && code == CURLE_OK)
     transfer_judge (job);
   if (s->failed) {
@@ -438,7 +444,7 @@ outcome_outpaced (struct job *job)
                "%s at host offset %" PRIu64
                ": far slower than others; asked for again on another connection",
                job_shown (job), job_where (job));
-  job->s->retries++;
+  job->s->seen.retries++;
   job->avoid = job->answer.place;
   job_again (job, monotonic_ms ());
 }

@@ -28,7 +28,7 @@ is_data (const struct job *job)
 static struct speed *
 speed_of (struct place *p, const struct job *job)
 {
-  return &p->speed[is_data (job)];
+  return &p->pace.speed[is_data (job)];
 }
 
 /* Bytes a millisecond; 0 where too little is known. */
@@ -41,7 +41,7 @@ speed_value (const struct speed *speed)
 bool
 place_is_slow (const struct place *p, int64_t now)
 {
-  return p->slow_until_ms > now;
+  return p->pace.slow_until_ms > now;
 }
 
 /* BYTES came in MS.  What came before counts less and less. */
@@ -62,11 +62,11 @@ best_speed (struct source *s, const struct job *job, const struct place *p, int6
   double best = 0;
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    struct place *other = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    struct place *other = &s->places.place[i];
 
-    if (other != p && !other->dead && other->vetted && other->fails == 0
-        && other->not_before_ms <= now && !place_is_slow (other, now)
+    if (other != p && !other->dead && other->vetted && other->health.fails == 0
+        && other->health.not_before_ms <= now && !place_is_slow (other, now)
         && speed_value (speed_of (other, job)) > best)
       best = speed_value (speed_of (other, job));
   }
@@ -80,11 +80,12 @@ demote (struct job *job, double best, int64_t now)
   struct place *p = job->answer.place;
   char is[24], other[24];
 
-  p->slow_until_ms = now + ((int64_t)DEMOTED_MS << p->slow_times);
-  if (p->slow_times < DOUBLED_MOST)
-    p->slow_times++;
+  p->pace.slow_until_ms = now + ((int64_t)DEMOTED_MS << p->pace.slow_times);
+  if (p->pace.slow_times < DOUBLED_MOST)
+    p->pace.slow_times++;
   source_tell (job->s, "mirror", "%s: slow: %s/s, where another gives %s/s; left alone for now",
-               p->shown, format_size (is, (uint64_t)(speed_value (speed_of (p, job)) * 1000)),
+               p->url.shown,
+               format_size (is, (uint64_t)(speed_value (speed_of (p, job)) * 1000)),
                format_size (other, (uint64_t)(best * 1000)));
 }
 
@@ -97,11 +98,11 @@ judge_place (struct job *job, int64_t now)
   const struct speed *own = speed_of (p, job);
   double best;
 
-  if (job->s->n_places < 2 || job->bound != NULL || own->ms < EVIDENCE_MS)
+  if (job->s->places.n < 2 || job->bound != NULL || own->ms < EVIDENCE_MS)
     return 0;
   best = best_speed (job->s, job, p, now);
   if (speed_value (own) * OUTPACED >= best)
-    p->slow_times = 0;
+    p->pace.slow_times = 0;
   else if (!place_is_slow (p, now))
     demote (job, best, now);
   return best;
@@ -122,35 +123,35 @@ pace_watch (struct job *job, int64_t now)
 {
   struct source *s = job->s;
   struct answer *a = &job->answer;
-  int64_t ms = now - a->window_at_ms;
-  uint64_t bytes = a->window_bytes;
+  int64_t ms = now - a->pace.window_at_ms;
+  uint64_t bytes = a->pace.window_bytes;
   curl_off_t sent_us = 0;
 
   if (a->paused) { /* by us: what it would give cannot be told */
-    a->slow_since_ms = a->window_at_ms = now;
-    a->window_bytes = 0;
-    a->windows = 0;
+    a->pace.slow_since_ms = a->pace.window_at_ms = now;
+    a->pace.window_bytes = 0;
+    a->pace.windows = 0;
     return PACE_FINE;
   }
   if (ms < WINDOW_MS)
     return PACE_FINE;
-  a->window_at_ms = now;
-  a->window_bytes = 0;
-  a->rate = (double)bytes / (double)ms;
+  a->pace.window_at_ms = now;
+  a->pace.window_bytes = 0;
+  a->pace.rate = (double)bytes / (double)ms;
   /* connecting has a time limit of its own */
   curl_easy_getinfo (job->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
   if (sent_us == 0 || bytes * 1000 >= least_per_s (s) * (uint64_t)ms)
-    a->slow_since_ms = now;
+    a->pace.slow_since_ms = now;
   if (s->options.stall_time_s != 0
-      && now - a->slow_since_ms >= (int64_t)s->options.stall_time_s * 1000)
+      && now - a->pace.slow_since_ms >= (int64_t)s->options.stall_time_s * 1000)
     return PACE_STALLED;
   if (sent_us == 0)
     return PACE_FINE;
   note_speed (job, bytes, ms);
   /* not by the first one, in which a far place has only begun */
-  if (a->windows++ == 0)
+  if (a->pace.windows++ == 0)
     return PACE_FINE;
-  return a->rate * OUTPACED < judge_place (job, now) ? PACE_OUTPACED : PACE_FINE;
+  return a->pace.rate * OUTPACED < judge_place (job, now) ? PACE_OUTPACED : PACE_FINE;
 }
 
 void
@@ -159,9 +160,9 @@ pace_ended (struct job *job)
   struct answer *a = &job->answer;
   int64_t now = monotonic_ms ();
 
-  if (!a->accepted || a->received < SAMPLE_LEAST)
+  if (!a->accepted || a->bytes.received < SAMPLE_LEAST)
     return;
-  note_speed (job, a->window_bytes, now - a->window_at_ms);
-  if (now - a->started_ms >= WINDOW_MS)
+  note_speed (job, a->pace.window_bytes, now - a->pace.window_at_ms);
+  if (now - a->pace.started_ms >= WINDOW_MS)
     judge_place (job, now);
 }

@@ -38,16 +38,16 @@ expect_recorded (struct source *s, const struct source_identity *recorded,
 {
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    struct place *p = &s->places.place[i];
 
-    p->known = recorded != NULL;
+    p->image.known = recorded != NULL;
     if (recorded == NULL)
       continue;
-    p->id = *recorded;
+    p->image.id = *recorded;
     if (i > 0 || accept_new_validator) {
-      p->id.etag[0] = p->id.last_modified[0] = '\0';
-      p->id.trust = SOURCE_TRUST_LENGTH;
+      p->image.id.etag[0] = p->image.id.last_modified[0] = '\0';
+      p->image.id.trust = SOURCE_TRUST_LENGTH;
     }
   }
 }
@@ -64,7 +64,7 @@ found_identity (const struct source *s, const struct source_identity *recorded,
   found->proven = recorded != NULL
                   && response_compare (recorded, s->id.etag, s->id.last_modified, &only_tag)
                          == SAMENESS_PROVEN;
-  if (recorded == NULL || s->n_places == 0 || s->reference == &s->places[0])
+  if (recorded == NULL || s->places.n == 0 || s->places.reference == &s->places.place[0])
     return;
   if (found->proven && recorded->etag[0] != '\0')
     return;
@@ -88,11 +88,11 @@ probe_http (struct source *s, uint8_t *head, size_t head_max, size_t *head_len,
     if (engine_turn (s, POLL_MS, err) == -1)
       return -1;
   }
-  s->id = s->reference->id;
+  s->id = s->places.reference->image.id;
   s->id.ranges = !s->stream.begun;
   s->probed = true;
   if (ctx.last_ms - ctx.first_ms >= TELLING_MS)
-    s->first_rate = (double)ctx.got / (double)(ctx.last_ms - ctx.first_ms);
+    s->seen.rate = (double)ctx.got / (double)(ctx.last_ms - ctx.first_ms);
   if (s->stream.begun)
     return stream_peek (s, head, head_max, head_len, err);
   *head_len = (size_t)min_u64 (head_max, s->id.length);
@@ -124,7 +124,7 @@ source_probe (struct source *s, const struct source_identity *recorded,
   *head_len = 0;
   if (stream_alloc (s, head_max, err) == -1)
     return -1;
-  s->recorded = recorded != NULL;
+  s->waits.recorded = recorded != NULL;
   expect_recorded (s, recorded, accept_new_validator);
   if (s->kind == SOURCE_HTTP)
     r = probe_http (s, head, head_max, head_len, err);

@@ -173,10 +173,10 @@ resolve_open (struct source *s, const char *const *list, struct error *err)
     if (!is_resolve (list[i]))
       return fail (err, ERR_USAGE, "--resolve %s: give HOST:PORT:ADDRESS, with an IP address",
                    escape_text (shown, sizeof shown, list[i], strlen (list[i])));
-    grown = curl_slist_append (s->resolve, list[i]);
+    grown = curl_slist_append (s->net.resolve, list[i]);
     if (grown == NULL)
       return fail_memory (err, "addresses");
-    s->resolve = grown;
+    s->net.resolve = grown;
   }
   return 0;
 }

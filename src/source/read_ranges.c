@@ -125,6 +125,17 @@ read_file (struct source *s, const struct batch *b, struct error *err)
   return 0;
 }
 
+static int
+read_stream (struct source *s, const struct batch *b, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < b->n; i++)
+    if (recall_read (s, b->wants[i], err) == -1)
+      return -1;
+  return 0;
+}
+
 int
 source_read (struct source *s, const struct source_want *wants, size_t n, struct error *err)
 {
@@ -136,14 +147,17 @@ source_read (struct source *s, const struct source_want *wants, size_t n, struct
   if (b.wants == NULL)
     return fail_memory (err, "a list of ranges");
   for (i = 0; i < n && r == 0; i++) {
-    if (!host_range_within (wants[i].range, s->id.length) || !s->id.ranges)
+    if (!host_range_within (wants[i].range, s->id.length)
+        || (!s->id.ranges && !source_recalls (s)))
       r = fail (err, ERR_INTERNAL, "%s: bytes outside the image were asked for", s->shown);
     else if (wants[i].range.len > 0)
       b.wants[b.n++] = &wants[i];
   }
   if (r == 0 && b.n > 0) {
     qsort (b.wants, b.n, sizeof *b.wants, by_offset);
-    r = s->kind == SOURCE_HTTP ? read_http (s, &b, err) : read_file (s, &b, err);
+    r = !s->id.ranges            ? read_stream (s, &b, err)
+        : s->kind == SOURCE_HTTP ? read_http (s, &b, err)
+                                 : read_file (s, &b, err);
   }
   free (b.wants);
   return r;

@@ -20,32 +20,32 @@ choose_range (struct job *job, const struct place *place)
 {
   struct source *s = job->s;
   struct answer *a = &job->answer;
-  struct request *q = &a->request;
+  struct request *q = &a->sent.request;
 
   q->whole_welcome
       = job->kind == JOB_PROBE || (job->kind == JOB_STREAM && job->range.at.v == 0);
-  q->known = place->known ? &place->id : NULL;
+  q->known = place->image.known ? &place->image.id : NULL;
   if ((job->kind == JOB_STREAM && ((job->range.at.v == 0 && job->done == 0) || !s->id.ranges))
       || (job->kind == JOB_PROBE && s->forward)) {
-    a->skip = job->done;
+    a->bytes.skip = job->done;
     q->len = LENGTH_UNKNOWN;
     return;
   }
-  a->skip = min_u64 (job->tail_len, job->done);
+  a->bytes.skip = min_u64 (job->tail_len, job->done);
   q->ranged = true;
-  q->from = job->range.at.v + job->done - a->skip;
-  q->len = job->range.len - job->done + a->skip;
+  q->from = job->range.at.v + job->done - a->bytes.skip;
+  q->len = job->range.len - job->done + a->bytes.skip;
 }
 
 static void
 add_line (struct answer *a, const char *line, bool *ok)
 {
-  struct curl_slist *grown = curl_slist_append (a->headers, line);
+  struct curl_slist *grown = curl_slist_append (a->sent.headers, line);
 
   if (grown == NULL)
     *ok = false;
   else
-    a->headers = grown;
+    a->sent.headers = grown;
 }
 
 /* A1: the caller's headers only where they were meant for. */
@@ -56,18 +56,19 @@ add_headers (struct job *job, const struct place *place)
   const char *tag = NULL;
   char line[320];
   struct curl_slist *h;
-  bool credentials = place->own && place_at_origin (place);
+  bool credentials = place->url.own && place_at_origin (place);
   bool ok = true;
 
   add_line (a, "Accept-Encoding: identity", &ok);
-  if (a->request.ranged && place->known && job->kind != JOB_PROBE && !place->no_if_range)
-    tag = response_if_range (&place->id);
-  a->request.if_range = tag != NULL;
+  if (a->sent.request.ranged && place->image.known && job->kind != JOB_PROBE
+      && !place->image.no_if_range)
+    tag = response_if_range (&place->image.id);
+  a->sent.request.if_range = tag != NULL;
   if (tag != NULL) {
     snprintf (line, sizeof line, "If-Range: %s", tag);
     add_line (a, line, &ok);
   }
-  for (h = credentials ? job->s->credentials.headers : NULL; h != NULL; h = h->next)
+  for (h = credentials ? job->s->login.own.headers : NULL; h != NULL; h = h->next)
     add_line (a, h->data, &ok);
   return ok;
 }
@@ -87,11 +88,11 @@ request_choose (struct job *job, struct error *err)
 void
 request_release (struct answer *a)
 {
-  curl_slist_free_all (a->headers);
-  a->headers = NULL;
-  free (a->body);
-  a->body = NULL;
-  a->body_len = 0;
+  curl_slist_free_all (a->sent.headers);
+  a->sent.headers = NULL;
+  free (a->said.body);
+  a->said.body = NULL;
+  a->said.len = 0;
 }
 
 /* Shared cookies are looked at by a handle that once had one of its own, which is over; the
@@ -182,7 +183,7 @@ signable_url (const char *url)
 static void
 set_signature (struct setter *t, const struct place *place, const char *provider)
 {
-  OWN_MEM char *url = signable_url (place->pinned);
+  OWN_MEM char *url = signable_url (place->url.pinned);
 
   if (url == NULL && t->rc == CURLE_OK)
     t->rc = CURLE_OUT_OF_MEMORY;
@@ -196,31 +197,31 @@ set_credentials (struct setter *t, struct job *job, const struct place *place)
 {
   const struct source *s = job->s;
   const struct source_options *o = &s->options;
-  bool from_url = place->user != NULL;
+  bool from_url = place->url.user != NULL;
 
-  if (from_url || (place->own && s->credentials.user != NULL)) {
-    SET (t, CURLOPT_USERNAME, from_url ? place->user : s->credentials.user);
+  if (from_url || (place->url.own && s->login.own.user != NULL)) {
+    SET (t, CURLOPT_USERNAME, from_url ? place->url.user : s->login.own.user);
     SET (t, CURLOPT_PASSWORD,
-         !from_url                 ? s->credentials.password
-         : place->password != NULL ? place->password
-                                   : "");
+         !from_url                     ? s->login.own.password
+         : place->url.password != NULL ? place->url.password
+                                       : "");
   }
-  if (o->aws_sigv4 == NULL) {
+  if (o->login.aws_sigv4 == NULL) {
     SET (t, CURLOPT_HTTPAUTH, login_scheme (job));
-    job->answer.digest = login_scheme (job) == (long)CURLAUTH_DIGEST;
+    job->answer.sent.digest = login_scheme (job) == (long)CURLAUTH_DIGEST;
   }
-  if (place->home && (o->netrc || o->netrc_file != NULL))
+  if (place->url.home && (o->login.netrc || o->login.netrc_file != NULL))
     SET (t, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-  if (place->home && o->netrc_file != NULL)
-    SET (t, CURLOPT_NETRC_FILE, o->netrc_file);
-  if (!place->own)
+  if (place->url.home && o->login.netrc_file != NULL)
+    SET (t, CURLOPT_NETRC_FILE, o->login.netrc_file);
+  if (!place->url.own)
     return;
-  if (o->cert != NULL)
-    SET (t, CURLOPT_SSLCERT, o->cert);
-  if (o->key != NULL)
-    SET (t, CURLOPT_SSLKEY, o->key);
-  if (o->aws_sigv4 != NULL)
-    set_signature (t, place, o->aws_sigv4);
+  if (o->tls.cert != NULL)
+    SET (t, CURLOPT_SSLCERT, o->tls.cert);
+  if (o->tls.key != NULL)
+    SET (t, CURLOPT_SSLKEY, o->tls.key);
+  if (o->login.aws_sigv4 != NULL)
+    set_signature (t, place, o->login.aws_sigv4);
 }
 
 static const char *
@@ -252,29 +253,29 @@ set_trust (struct setter *t, const struct source *s)
   const struct source_options *o = &s->options;
 
   SET (t, CURLOPT_PROTOCOLS_STR, "http,https");
-  set_authorities (t, o->cacert);
-  if (o->pinnedpubkey != NULL)
-    SET (t, CURLOPT_PINNEDPUBLICKEY, o->pinnedpubkey);
-  if (o->insecure) {
+  set_authorities (t, o->tls.cacert);
+  if (o->tls.pinnedpubkey != NULL)
+    SET (t, CURLOPT_PINNEDPUBLICKEY, o->tls.pinnedpubkey);
+  if (o->tls.insecure) {
     SET (t, CURLOPT_SSL_VERIFYPEER, 0L);
     SET (t, CURLOPT_SSL_VERIFYHOST, 0L);
   }
-  if (s->reference == NULL)
+  if (s->places.reference == NULL)
     SET (t, CURLOPT_CERTINFO, 1L);
 }
 
 static void
 set_proxy (struct setter *t, struct job *job)
 {
-  const char *proxy = proxy_for (&job->s->options, job->answer.place->pinned_origin);
+  const char *proxy = proxy_for (&job->s->options, job->answer.place->url.pinned_origin);
 
   job->answer.proxied = proxy[0] != '\0';
   SET (t, CURLOPT_PROXY, proxy);
   SET (t, CURLOPT_PROXYAUTH, login_proxy_scheme (job));
-  job->answer.proxy_digest = login_proxy_scheme (job) == (long)CURLAUTH_DIGEST;
-  if (job->s->for_proxy.user != NULL) { /* what stands in its URL goes before */
-    SET (t, CURLOPT_PROXYUSERNAME, job->s->for_proxy.user);
-    SET (t, CURLOPT_PROXYPASSWORD, job->s->for_proxy.password);
+  job->answer.sent.proxy_digest = login_proxy_scheme (job) == (long)CURLAUTH_DIGEST;
+  if (job->s->login.proxy.user != NULL) { /* what stands in its URL goes before */
+    SET (t, CURLOPT_PROXYUSERNAME, job->s->login.proxy.user);
+    SET (t, CURLOPT_PROXYPASSWORD, job->s->login.proxy.password);
   }
   SET (t, CURLOPT_NOPROXY, "");
 }
@@ -285,7 +286,7 @@ is_barred (const struct job *job, bool ours)
 {
   const struct answer *a = &job->answer;
 
-  return ours && !a->proxied && a->place->hops > 0 && !a->place->origin_ours;
+  return ours && !a->proxied && a->place->way.hops > 0 && !a->place->url.ours;
 }
 
 /* Before anything is sent, and whatever name led there. */
@@ -321,16 +322,17 @@ set_wire (struct setter *t, struct job *job)
   const struct source *s = job->s;
   bool data = job->kind == JOB_DATA || job->kind == JOB_STREAM;
   const struct place *place = job->answer.place;
-  bool http2 = !data && !job->no_http2 && place->http2_fails < HTTP2_FAILS;
+  bool http2 = !data && !job->no_http2 && place->health.http2_fails < HTTP2_FAILS;
 
-  job->answer.http2 = http2;
+  job->answer.sent.http2 = http2;
   SET (t, CURLOPT_NOSIGNAL, 1L);
   SET (t, CURLOPT_QUICK_EXIT, 1L);
   SET (t, CURLOPT_TCP_NODELAY, 1L);
   SET (t, CURLOPT_TCP_KEEPALIVE, 1L);
-  if (s->options.ipv4 || s->options.ipv6)
-    SET (t, CURLOPT_IPRESOLVE, (long)(s->options.ipv4 ? CURL_IPRESOLVE_V4 : CURL_IPRESOLVE_V6));
-  SET (t, CURLOPT_RESOLVE, s->resolve);
+  if (s->options.address.ipv4 || s->options.address.ipv6)
+    SET (t, CURLOPT_IPRESOLVE,
+         (long)(s->options.address.ipv4 ? CURL_IPRESOLVE_V4 : CURL_IPRESOLVE_V6));
+  SET (t, CURLOPT_RESOLVE, s->net.resolve);
   SET (t, CURLOPT_CONNECTTIMEOUT, (long)s->options.connect_timeout_s);
   /* refused while the handle still holds a buffer, as after a name that was not found; the
    * default will do then */
@@ -342,7 +344,7 @@ set_wire (struct setter *t, struct job *job)
    * that can be shared, and two answers get mixed up.  Connections whose options of TLS differ
    * it keeps apart, even where the difference makes none.  Where nobody asks for HTTP/2 any
    * more the connections that there are serve all. */
-  if (!http2 && place->http2_fails < HTTP2_FAILS)
+  if (!http2 && place->health.http2_fails < HTTP2_FAILS)
     SET (t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_MAX_TLSv1_3);
   /* N12: what moved to another address is found there */
   if (job->tries > 0)
@@ -358,19 +360,19 @@ request_set_up (struct job *job)
 {
   struct setter t = { job->easy, CURLE_OK };
   struct place *place = job->answer.place;
-  const struct request *q = &job->answer.request;
+  const struct request *q = &job->answer.sent.request;
   char range[64];
 
   curl_easy_reset (job->easy);
   set_wire (&t, job);
   set_trust (&t, job->s);
   set_proxy (&t, job);
-  SET (&t, CURLOPT_URL, place->pinned);
+  SET (&t, CURLOPT_URL, place->url.pinned);
   if (place_at_origin (place))
     set_credentials (&t, job, place);
   SET (&t, CURLOPT_FOLLOWLOCATION, 0L);
-  SET (&t, CURLOPT_SHARE, job->s->cookies);
-  SET (&t, CURLOPT_HTTPHEADER, job->answer.headers);
+  SET (&t, CURLOPT_SHARE, job->s->net.cookies);
+  SET (&t, CURLOPT_HTTPHEADER, job->answer.sent.headers);
   if (q->ranged) {
     snprintf (range, sizeof range, "%" PRIu64 "-%" PRIu64, q->from, q->from + q->len - 1);
     SET (&t, CURLOPT_RANGE, range);
@@ -380,6 +382,6 @@ request_set_up (struct job *job)
   SET (&t, CURLOPT_PREREQFUNCTION, on_request);
   SET (&t, CURLOPT_PREREQDATA, job);
   SET (&t, CURLOPT_PRIVATE, job);
-  SET (&t, CURLOPT_ERRORBUFFER, job->answer.words);
+  SET (&t, CURLOPT_ERRORBUFFER, job->answer.said.words);
   return t.rc;
 }

@@ -28,8 +28,8 @@ most_at_once (const struct source *s, const struct place *p)
 {
   unsigned n = s->options.connections;
 
-  if (n > 1 && p->window == 0)
-    n += p->borne;
+  if (n > 1 && p->share.window == 0)
+    n += p->share.borne;
   return n > META_MAX && n > s->options.connections ? META_MAX : n;
 }
 
@@ -37,7 +37,7 @@ most_at_once (const struct source *s, const struct place *p)
 static bool
 vet_waits (const struct place *p, int64_t now)
 {
-  return p->vet != NULL && p->vet->state == JOB_WAITING && p->vet->due_ms <= now;
+  return p->vet.job != NULL && p->vet.job->state == JOB_WAITING && p->vet.job->due_ms <= now;
 }
 
 bool
@@ -46,12 +46,12 @@ share_has_room (const struct source *s, const struct place *p, const struct job 
 {
   if (p->running > 0 && doubt_scouts (s))
     return false;
-  if (p->limited && p->window > 0 && p->running >= (unsigned)p->window)
+  if (p->share.limited && p->share.window > 0 && p->running >= (unsigned)p->share.window)
     return false;
-  if (p->limited && p->per_s > 0 && p->next_ms > now)
+  if (p->share.limited && p->share.per_s > 0 && p->share.next_ms > now)
     return false;
   if (is_small (job))
-    return p->http2 || p->running < most_at_once (s, p);
+    return p->share.http2 || p->running < most_at_once (s, p);
   return job->kind != JOB_DATA || !vet_waits (p, now)
          || p->running + 1 < s->options.connections;
 }
@@ -59,40 +59,41 @@ share_has_room (const struct source *s, const struct place *p, const struct job 
 void
 share_moved (struct place *p)
 {
-  p->limited = p->refused_at != NULL && strcmp (p->refused_at, p->pinned) == 0;
+  p->share.limited
+      = p->share.refused_at != NULL && strcmp (p->share.refused_at, p->url.pinned) == 0;
 }
 
 void
 share_asked (struct place *p, int64_t now)
 {
-  if (p->per_s > 0)
-    p->next_ms = now + (int64_t)(1000 / p->per_s);
+  if (p->share.per_s > 0)
+    p->share.next_ms = now + (int64_t)(1000 / p->share.per_s);
 }
 
 /* Answers counted, of old ones less. */
 static double
 served (const struct place *p, int64_t now)
 {
-  double ms = (double)(now - p->served_ms);
+  double ms = (double)(now - p->share.served_ms);
 
-  return p->served * SERVED_MS / (SERVED_MS + ms);
+  return p->share.served * SERVED_MS / (SERVED_MS + ms);
 }
 
 void
 share_served (struct source *s, struct place *p, int64_t now)
 {
-  p->served = served (p, now) + 1;
-  p->served_ms = now;
-  if (p->borne < META_MAX)
-    p->borne++;
-  if (p->window > 0)
-    p->window += one_more;
-  if (p->window > s->options.connections + META_MAX)
-    p->window = 0;
-  if (p->per_s > 0)
-    p->per_s *= p->limit_found ? more : much_more;
-  if (p->per_s > FREELY_PER_S)
-    p->per_s = 0;
+  p->share.served = served (p, now) + 1;
+  p->share.served_ms = now;
+  if (p->share.borne < META_MAX)
+    p->share.borne++;
+  if (p->share.window > 0)
+    p->share.window += one_more;
+  if (p->share.window > s->options.connections + META_MAX)
+    p->share.window = 0;
+  if (p->share.per_s > 0)
+    p->share.per_s *= p->share.limit_found ? more : much_more;
+  if (p->share.per_s > FREELY_PER_S)
+    p->share.per_s = 0;
 }
 
 /* Those that are being answered. */
@@ -102,8 +103,8 @@ being_served (const struct source *s, const struct place *p)
   unsigned n = 0;
   size_t i;
 
-  for (i = 0; i < s->n_jobs; i++) {
-    const struct job *job = &s->jobs[i];
+  for (i = 0; i < s->jobs.n; i++) {
+    const struct job *job = &s->jobs.job[i];
 
     n += job->state == JOB_RUNNING && job->answer.place == p && job->answer.accepted;
   }
@@ -118,23 +119,24 @@ share_refused (struct source *s, const struct answer *a, int64_t now)
   unsigned n = being_served (s, p);
   double least;
 
-  if (a->started_ms < p->refused_ms)
+  if (a->pace.started_ms < p->share.refused_ms)
     return;
-  p->refused_ms = now;
-  p->borne = 0;
-  if (!p->limited) {
-    free (p->refused_at);
-    p->refused_at = strdup (p->pinned);
-    p->limited = true;
-    p->per_s = 0;
+  p->share.refused_ms = now;
+  p->share.borne = 0;
+  if (!p->share.limited) {
+    free (p->share.refused_at);
+    p->share.refused_at = strdup (p->url.pinned);
+    p->share.limited = true;
+    p->share.per_s = 0;
   }
-  p->window = n == 0 ? 1 : n;
-  p->limit_found = p->per_s > 0;
-  least = p->limit_found ? least_per_s : first_per_s;
-  p->per_s = p->limit_found ? p->per_s * less : served (p, now) * 1000 / SERVED_MS;
-  if (p->per_s < least)
-    p->per_s = least;
-  p->next_ms = now + (int64_t)(1000 / p->per_s);
+  p->share.window = n == 0 ? 1 : n;
+  p->share.limit_found = p->share.per_s > 0;
+  least = p->share.limit_found ? least_per_s : first_per_s;
+  p->share.per_s
+      = p->share.limit_found ? p->share.per_s * less : served (p, now) * 1000 / SERVED_MS;
+  if (p->share.per_s < least)
+    p->share.per_s = least;
+  p->share.next_ms = now + (int64_t)(1000 / p->share.per_s);
 }
 
 int64_t
@@ -143,11 +145,12 @@ share_wait_ms (const struct source *s, int64_t now)
   int64_t wait = POLL_MS;
   size_t i;
 
-  for (i = 0; i < s->n_places; i++) {
-    const struct place *p = &s->places[i];
+  for (i = 0; i < s->places.n; i++) {
+    const struct place *p = &s->places.place[i];
 
-    if (!p->dead && p->limited && p->per_s > 0 && p->next_ms > now && p->next_ms - now < wait)
-      wait = p->next_ms - now;
+    if (!p->dead && p->share.limited && p->share.per_s > 0 && p->share.next_ms > now
+        && p->share.next_ms - now < wait)
+      wait = p->share.next_ms - now;
   }
   return wait;
 }

@@ -5,7 +5,8 @@
  * one image the import belongs to (J4, J5): what fails a check never reaches a sink.  What the
  * bytes mean is not known here.
  *
- * http, https, file and plain paths; "-" for a pipe on standard input.  One struct source for
+ * http, https, file and plain paths; "-" for a pipe on standard input, "fd:N" for what is open
+ * there, a file or what comes once.  One struct source for
  * one image (a mirror list is one source); used by one thread, but for source_wake.
  *
  * Passing failures are retried inside, with backoff and jitter, until the budget of time
@@ -29,6 +30,29 @@
  * (J8). */
 typedef void (*source_event) (void *ctx, const char *kind, const char *detail);
 
+/* With what a user is known, and whose these are. */
+struct source_login {
+  const char *header_file, *netrc_file, *user_file, *bearer_file, *proxy_user_file;
+  bool netrc;                     /* ~/.netrc */
+  bool digest_auth, proxy_digest; /* passwords are never given in another way */
+  const char *aws_sigv4;
+  /* They are sent to the origin of this URL and to no other (a netrc names its hosts itself);
+   * NULL: of the source's own.  Not kept. */
+  const char *credentials_url;
+};
+
+/* Who is trusted, and as whom we are. */
+struct source_tls {
+  const char *cacert, *cert, *key, *pinnedpubkey;
+  bool insecure;
+};
+
+/* What names mean. */
+struct source_address {
+  bool ipv4, ipv6;            /* they have no other addresses */
+  const char *const *resolve; /* HOST:PORT:ADDRESS; NULL-terminated; may be NULL; not kept */
+};
+
 struct source_options {
   unsigned connections;  /* data ranges in flight */
   uint64_t limit_rate;   /* bytes a second over all; 0: none */
@@ -37,19 +61,15 @@ struct source_options {
                           * looks like; 0: no other than retry_time_s */
   unsigned stall_time_s;
   unsigned connect_timeout_s;
-  const char *header_file, *netrc_file, *user_file, *bearer_file, *proxy_user_file;
-  bool netrc;                     /* ~/.netrc */
-  bool digest_auth, proxy_digest; /* passwords are never given in another way */
-  /* Whose these are (a netrc names its hosts itself): they are sent to the origin of this URL
-   * and to no other; NULL: of the source's own.  Not kept. */
-  const char *credentials_url;
-  const char *cacert, *cert, *key, *pinnedpubkey, *proxy, *aws_sigv4;
-  bool ipv4, ipv6;            /* names have no other addresses */
-  const char *const *resolve; /* HOST:PORT:ADDRESS; NULL-terminated; may be NULL */
-  bool insecure;
+  struct source_login login;
+  struct source_tls tls;
+  struct source_address address;
+  const char *proxy;
   bool may_turn;              /* where ranges prove to be no good the caller reads forward
                                * instead, and wants to know soon: source_ranges_failed */
   bool forward;               /* no ranges are asked for: a stream in any case */
+  bool recall;                /* of a stream source_read reads too, what comes first once */
+  uint64_t length;            /* of a pipe: so many bytes are the image's; 0: up to its end */
   const char *const *mirrors; /* NULL-terminated; may be NULL */
   const atomic_bool *stop;
   int64_t deadline_ms; /* monotonic; ERR_MAX_TIME from then on; 0: none */
@@ -125,7 +145,12 @@ struct source_want {
   uint8_t *buf; /* range.len bytes */
 };
 
-/* Read all of WANTS (ascending or not), waiting: metadata.  Up to 32 requests in flight, near
+/* Is it a stream of which source_read reads? */
+bool source_recalls (const struct source *s);
+/* With options->recall, of a stream, no byte more is read than is asked for here; what went by
+ * is kept in a file without a name meanwhile.  ERR_IMAGE_TRUNCATED where it ends before.
+ *
+ * Read all of WANTS (ascending or not), waiting: metadata.  Up to 32 requests in flight, near
  * ranges coalesced into one request (gap at most 64 KiB). */
 int source_read (struct source *s, const struct source_want *wants, size_t n,
                  struct error *err);
@@ -165,6 +190,11 @@ void source_cancel (struct source *s);
  * that breaks off is asked for again from the start and skipped up to where it was. */
 int source_stream_read (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);
+/* The same, but 1 when nothing came for WAIT_MS. */
+int source_stream_wait (struct source *s, void *buf, size_t max, int wait_ms, size_t *got,
+                        struct error *err);
+/* Of a pipe that came to its end: its other side broke off, instead of ending it. */
+bool source_stream_broke (const struct source *s);
 /* The same without waiting: *GOT 0 where nothing is there now, or it has ended. */
 int source_stream_poll (struct source *s, void *buf, size_t max, size_t *got,
                         struct error *err);

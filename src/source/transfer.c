@@ -29,10 +29,10 @@ deliver (struct job *job, const uint8_t *data, size_t len)
     return -1;
   }
   job->done += len;
-  a->fresh += len;
+  a->bytes.fresh += len;
   /* crumbs are no progress: else a server could keep an import alive with a byte at a time */
-  if (a->fresh >= 1024 || job->done >= job->range.len)
-    retry_budget_progress (&s->budget, monotonic_ms ());
+  if (a->bytes.fresh >= 1024 || job->done >= job->range.len)
+    retry_budget_progress (&s->waits.budget, monotonic_ms ());
   return 0;
 }
 
@@ -51,8 +51,8 @@ skip_delivered (struct job *job, const uint8_t *data, size_t len)
   struct answer *a = &job->answer;
   uint8_t was[DIGEST_SIZE], is[DIGEST_SIZE];
 
-  if (a->request.ranged) {
-    size_t at = job->tail_len - (size_t)(a->skip - a->received);
+  if (a->sent.request.ranged) {
+    size_t at = job->tail_len - (size_t)(a->bytes.skip - a->bytes.received);
 
     if (memcmp (job->tail + at, data, len) != 0) {
       changed (job, "bytes that were read before read differently now");
@@ -60,10 +60,10 @@ skip_delivered (struct job *job, const uint8_t *data, size_t len)
     }
     return 0;
   }
-  if (a->place->id.trust == SOURCE_TRUST_STRONG)
+  if (a->place->image.id.trust == SOURCE_TRUST_STRONG)
     return 0;
   digest_update (&a->skipped, data, len);
-  if (a->received + len < a->skip)
+  if (a->bytes.received + len < a->bytes.skip)
     return 0;
   digest_peek (&a->skipped, is);
   digest_peek (&job->s->stream.seen, was);
@@ -100,15 +100,15 @@ take (struct job *job, const uint8_t *data, size_t len)
   bool enough = false;
   size_t n;
 
-  if (len > a->j.len - a->received) {
-    len = (size_t)(a->j.len - a->received);
+  if (len > a->j.len - a->bytes.received) {
+    len = (size_t)(a->j.len - a->bytes.received);
     a->overlong = true;
   }
-  if (a->received < a->skip) {
-    n = (size_t)min_u64 (len, a->skip - a->received);
+  if (a->bytes.received < a->bytes.skip) {
+    n = (size_t)min_u64 (len, a->bytes.skip - a->bytes.received);
     if (skip_delivered (job, data, n) == -1)
       return -1;
-    a->received += n;
+    a->bytes.received += n;
     data += n;
     len -= n;
   }
@@ -117,7 +117,7 @@ take (struct job *job, const uint8_t *data, size_t len)
     enough = true;
   }
   if (len > 0) {
-    a->received += len;
+    a->bytes.received += len;
     if (deliver (job, data, len) == -1)
       return -1;
     remember_tail (job, data, len);
@@ -133,7 +133,7 @@ must_wait (struct job *job, size_t len)
 
   if (rate_wait_ms (&s->rate, monotonic_ms ()) > 0)
     return true;
-  return job->kind == JOB_STREAM && job->answer.received + len > job->answer.skip
+  return job->kind == JOB_STREAM && job->answer.bytes.received + len > job->answer.bytes.skip
          && !stream_room (s, len);
 }
 
@@ -149,13 +149,13 @@ is_garbled (const struct answer *a)
 static void
 keep_body (struct answer *a, const char *data, size_t len)
 {
-  if (a->body == NULL)
-    a->body = malloc (BODY_KEPT);
-  if (a->body == NULL)
+  if (a->said.body == NULL)
+    a->said.body = malloc (BODY_KEPT);
+  if (a->said.body == NULL)
     return;
-  len = (size_t)min_u64 (len, BODY_KEPT - a->body_len);
-  memcpy (a->body + a->body_len, data, len);
-  a->body_len += len;
+  len = (size_t)min_u64 (len, BODY_KEPT - a->said.len);
+  memcpy (a->said.body + a->said.len, data, len);
+  a->said.len += len;
 }
 
 static size_t
@@ -173,14 +173,14 @@ on_body (char *data, size_t size, size_t n, void *ctx)
     a->paused = true;
     return CURL_WRITEFUNC_PAUSE;
   }
-  s->fetched += len;
-  a->window_bytes += len;
-  a->place->bytes += len;
+  s->seen.fetched += len;
+  a->pace.window_bytes += len;
+  a->place->total.bytes += len;
   rate_take (&s->rate, len);
   if (!a->accepted) {
     keep_body (a, data, len);
-    a->received += len;
-    return is_garbled (a) || a->received > REFUSED_BODY_MAX ? CURL_WRITEFUNC_ERROR : len;
+    a->bytes.received += len;
+    return is_garbled (a) || a->bytes.received > REFUSED_BODY_MAX ? CURL_WRITEFUNC_ERROR : len;
   }
   return take (job, (const uint8_t *)data, len) == -1 ? CURL_WRITEFUNC_ERROR : len;
 }
@@ -193,7 +193,7 @@ transfer_unpause (struct job *job)
   if (!a->paused)
     return;
   a->paused = false;
-  a->slow_since_ms = monotonic_ms ();
+  a->pace.slow_since_ms = monotonic_ms ();
   /* calls on_body, which may pause it again */
   curl_easy_pause (job->easy, CURLPAUSE_CONT);
 }
@@ -293,9 +293,9 @@ identify (struct place *p, const struct response *r, uint64_t total)
 {
   struct response without = *r;
 
-  if (p->no_tag)
+  if (p->image.no_tag)
     without.etag = NULL;
-  response_identity (&without, total, &p->id);
+  response_identity (&without, total, &p->image.id);
 }
 
 /* What an accepted answer settles about its place and its job. */
@@ -306,31 +306,32 @@ accept_answer (struct job *job, const struct response *r)
   struct answer *a = &job->answer;
   struct place *p = a->place;
 
-  if (!p->settled && s->reference == NULL)
+  if (!p->way.settled && s->places.reference == NULL)
     note_certificate (s, job->easy);
-  if (a->j.verdict == RESPONSE_WHOLE && a->j.len == LENGTH_UNKNOWN && s->told > 0)
-    a->j.len = a->j.total = s->told; /* or such a one would never end */
-  if (!p->known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
+  if (a->j.verdict == RESPONSE_WHOLE && a->j.len == LENGTH_UNKNOWN && s->ranges.told > 0)
+    a->j.len = a->j.total = s->ranges.told; /* or such a one would never end */
+  if (!p->image.known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
     identify (p, r, a->j.total);
-  else if (!a->j.proven && p->id.trust == SOURCE_TRUST_STRONG)
-    p->id.trust = SOURCE_TRUST_WEAK;
-  p->known = true;
-  if (p->own && a->started_ms >= s->reread_ms)
-    s->reread = false;
-  p->tags = 0;
-  p->last_tag[0] = '\0';
+  else if (!a->j.proven && p->image.id.trust == SOURCE_TRUST_STRONG)
+    p->image.id.trust = SOURCE_TRUST_WEAK;
+  p->image.known = true;
+  if (p->url.own && a->pace.started_ms >= s->login.reread_ms)
+    s->login.reread = false;
+  p->image.tags = 0;
+  p->image.last_tag[0] = '\0';
   if (job->kind == JOB_PROBE) {
-    s->reference = p;
+    s->places.reference = p;
     p->vetted = true;
     job->bound = p; /* its bytes are not mixed with another's */
   }
-  if (a->generation == p->generation) { /* else it tells of a URL that is not used any more */
-    p->settled = true;
-    p->resolved = 0;
-    free (p->failed_at);
-    p->failed_at = NULL;
-    if (p->scout == job)
-      p->scout = NULL;
+  if (a->sent.generation
+      == p->way.generation) { /* else it tells of a URL that is not used any more */
+    p->way.settled = true;
+    p->way.resolved = 0;
+    free (p->way.failed_at);
+    p->way.failed_at = NULL;
+    if (p->way.scout == job)
+      p->way.scout = NULL;
   }
   job->wrong = 0;
   job->avoid = NULL;
@@ -338,18 +339,18 @@ accept_answer (struct job *job, const struct response *r)
     job->range.len = 0;
     return 0;
   }
-  if (p->id.trust != SOURCE_TRUST_STRONG && job->tail == NULL) {
+  if (p->image.id.trust != SOURCE_TRUST_STRONG && job->tail == NULL) {
     job->tail = malloc (OVERLAP);
     job->tail_len = 0;
     if (job->tail == NULL)
       return fail_memory (&s->error, "an overlap");
   }
-  s->ranges_work |= a->j.verdict == RESPONSE_PART && job->kind != JOB_PROBE;
+  s->ranges.work |= a->j.verdict == RESPONSE_PART && job->kind != JOB_PROBE;
   if (a->j.verdict == RESPONSE_WHOLE) {
-    a->request.ranged = false;
+    a->sent.request.ranged = false;
     if (job->kind == JOB_PROBE)
       return stream_adopt (job, a->j.total, &s->error);
-    a->skip = job->done;
+    a->bytes.skip = job->done;
     return 0;
   }
   if (job->kind == JOB_PROBE)
@@ -365,8 +366,9 @@ note_round_trip (struct source *s, CURL *easy)
 
   curl_easy_getinfo (easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
   curl_easy_getinfo (easy, CURLINFO_STARTTRANSFER_TIME_T, &answered);
-  if (answered > sent && (s->round_trip_us == 0 || answered - sent < s->round_trip_us))
-    s->round_trip_us = answered - sent;
+  if (answered > sent
+      && (s->seen.round_trip_us == 0 || answered - sent < s->seen.round_trip_us))
+    s->seen.round_trip_us = answered - sent;
 }
 
 /* A mirror's page of excuses, where a redirect promised an image: the next one may have it.  A
@@ -377,10 +379,10 @@ is_page (struct job *job, const struct response *r)
   struct answer *a = &job->answer;
   struct place *p = a->place;
 
-  if (job->kind != JOB_PROBE || p->hops == 0 || r->content_type == NULL
+  if (job->kind != JOB_PROBE || p->way.hops == 0 || r->content_type == NULL
       || strncasecmp (r->content_type, "text/html", 9) != 0
       || (a->j.verdict != RESPONSE_WHOLE && a->j.verdict != RESPONSE_PART)
-      || (p->failed_at != NULL && strcmp (p->failed_at, p->pinned) == 0))
+      || (p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) == 0))
     return false;
   snprintf (a->j.why, sizeof a->j.why, "a page, not an image");
   return true;
@@ -398,10 +400,10 @@ transfer_judge (struct job *job)
   a->judged = true;
   note_round_trip (job->s, job->easy);
   curl_easy_getinfo (job->easy, CURLINFO_PRIMARY_IP, &address);
-  if (!a->proxied && address != NULL && a->generation == a->place->generation)
+  if (!a->proxied && address != NULL && a->sent.generation == a->place->way.generation)
     place_answered (a->place, address);
   collect (job->easy, &r);
-  response_check (&r, &a->request, &a->j);
+  response_check (&r, &a->sent.request, &a->j);
   if (is_page (job, &r))
     a->j.verdict = RESPONSE_WRONG;
   a->accepted = a->j.verdict == RESPONSE_PART || a->j.verdict == RESPONSE_WHOLE
@@ -443,9 +445,9 @@ transfer_start (struct job *job, struct place *place, struct error *err)
   CURLcode rc;
 
   *a = (struct answer){ .place = place,
-                        .generation = place->generation,
-                        .started_ms = monotonic_ms () };
-  a->slow_since_ms = a->window_at_ms = a->started_ms;
+                        .sent.generation = place->way.generation,
+                        .pace.started_ms = monotonic_ms () };
+  a->pace.slow_since_ms = a->pace.window_at_ms = a->pace.started_ms;
   digest_init (&a->skipped);
   if (job->easy == NULL && (job->easy = request_handle ()) == NULL)
     return fail_memory (err, "a request");
@@ -454,17 +456,17 @@ transfer_start (struct job *job, struct place *place, struct error *err)
   rc = request_set_up (job);
   if (rc == CURLE_OK)
     rc = set_callbacks (job);
-  if (rc == CURLE_OK && curl_multi_add_handle (s->multi, job->easy) != CURLM_OK)
+  if (rc == CURLE_OK && curl_multi_add_handle (s->net.multi, job->easy) != CURLM_OK)
     rc = CURLE_OUT_OF_MEMORY;
   if (rc != CURLE_OK) {
     request_release (a);
     return setup_failed (s, rc, err);
   }
-  if (!place->settled)
-    place->scout = job;
-  place->requests++;
+  if (!place->way.settled)
+    place->way.scout = job;
+  place->total.requests++;
   place->running++;
-  share_asked (place, a->started_ms);
+  share_asked (place, a->pace.started_ms);
   job->state = JOB_RUNNING;
   return 0;
 }
@@ -477,10 +479,10 @@ transfer_stop (struct job *job)
 
   if (job->state != JOB_RUNNING)
     return;
-  curl_multi_remove_handle (job->s->multi, job->easy);
+  curl_multi_remove_handle (job->s->net.multi, job->easy);
   request_release (a);
-  if (a->place->scout == job)
-    a->place->scout = NULL;
+  if (a->place->way.scout == job)
+    a->place->way.scout = NULL;
   a->place->running--;
   job->state = JOB_WAITING;
 }

@@ -172,7 +172,7 @@ refuse_older (const struct target *t, struct error *err)
                "%s is not as the journal left it: an older copy was put back, or it went on "
                "with another copy of the journal; put the newest back, or `qimport audit "
                "--repair %.8s` fetches again what is not there, then resume",
-               t->place.shown, t->marker.import);
+               t->place.shown, t->claim.marker.import);
 }
 
 int
@@ -200,12 +200,13 @@ target_refuse_near (const struct target *t, const struct target_spec *spec, stru
 static void
 take_up (struct target *t, const struct target_spec *spec, const struct marker *m)
 {
-  t->marker = *m;
-  t->marked = spec->known.epoch > 0; /* else the claim counts only once its run is durable */
-  memcpy (t->sector, t->before, SECTOR);
-  marker_begin_run (&t->marker, spec->known.run, target_new_run ());
-  if (t->first[0] == '\0')
-    snprintf (t->first, sizeof t->first, "marked"); /* it is of no older version */
+  t->claim.marker = *m;
+  t->claim.marked
+      = spec->known.epoch > 0; /* else the claim counts only once its run is durable */
+  memcpy (t->claim.sector, t->claim.before, SECTOR);
+  marker_begin_run (&t->claim.marker, spec->known.run, target_new_run ());
+  if (t->claim.first[0] == '\0')
+    snprintf (t->claim.first, sizeof t->claim.first, "marked"); /* it is of no older version */
 }
 
 uint32_t
@@ -224,6 +225,13 @@ target_is_ours (const struct target_spec *spec, const struct marker *m)
   return spec->import_uuid != NULL && strcmp (m->import, spec->import_uuid) == 0;
 }
 
+bool
+target_gives_way (const struct target_spec *spec, const struct marker *m)
+{
+  return target_is_ours (spec, m)
+         || (spec->replaces != NULL && strcmp (m->import, spec->replaces) == 0);
+}
+
 /* "first=" of an identity: what stood in the first block before the claim. */
 static void
 name_first (const struct target *t, char hex[17])
@@ -233,7 +241,7 @@ name_first (const struct target *t, char hex[17])
   struct digest d;
 
   digest_init (&d);
-  digest_update (&d, t->before, sizeof t->before);
+  digest_update (&d, t->claim.before, sizeof t->claim.before);
   digest_peek (&d, sum);
   snprintf (hex, 17, "%.16s", digest_hex (all, sum));
 }
@@ -247,12 +255,13 @@ recognise_unclaimed (struct target *t, const char *recorded, struct error *err)
 
   name_first (t, first);
   if (!target_identity_value (recorded, "first", was, sizeof was)) {
-    t->stands = STANDS_OLD_VERSION;
-    snprintf (t->first, sizeof t->first, "%s", first); /* from now on it is of this one */
+    t->claim.stands = STANDS_OLD_VERSION;
+    snprintf (t->claim.first, sizeof t->claim.first, "%s",
+              first); /* from now on it is of this one */
     return 0;
   }
-  t->stands = STANDS_UNCLAIMED;
-  snprintf (t->first, sizeof t->first, "%s", was);
+  t->claim.stands = STANDS_UNCLAIMED;
+  snprintf (t->claim.first, sizeof t->claim.first, "%s", was);
   return strcmp (first, was) == 0 ? 0 : target_refuse_unmarked (t, err);
 }
 
@@ -263,15 +272,15 @@ target_recognise (struct target *t, const struct target_spec *spec, const char *
   struct marker m;
 
   if (t->virtual_size == 0) {
-    t->stands = STANDS_OLD_VERSION;
+    t->claim.stands = STANDS_OLD_VERSION;
     return 0;
   }
-  if (!look_at_target (t, t->before))
+  if (!look_at_target (t, t->claim.before))
     return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be read", t->place.shown);
-  if (!marker_parse (&m, t->before)) {
+  if (!marker_parse (&m, t->claim.before)) {
     if (spec->known.epoch == 0)
       return recognise_unclaimed (t, recorded, err);
-    t->stands = STANDS_FINISHED;
+    t->claim.stands = STANDS_FINISHED;
     return 0;
   }
 #ifndef SEEDED_BUG_MARKER_NOT_CHECKED
@@ -280,10 +289,10 @@ target_recognise (struct target *t, const struct target_spec *spec, const char *
 #endif
   take_up (t, spec, &m);
   if (marker_has (&m, spec->known.run, spec->known.epoch)) {
-    t->stands = STANDS_MARKED;
+    t->claim.stands = STANDS_MARKED;
     return 0;
   }
-  t->stands = STANDS_OLDER;
+  t->claim.stands = STANDS_OLDER;
   return spec->any_age ? 0 : refuse_older (t, err);
 }
 
@@ -306,22 +315,27 @@ target_look_before (struct target *t, const struct target_spec *spec, struct err
   struct marker m;
   char hex[17];
 
-  t->stands = STANDS_UNCLAIMED;
+  t->claim.stands = STANDS_UNCLAIMED;
   if (t->virtual_size == 0)
     return 0;
-  if (t->nbd != NULL ? !look_at_target (t, t->before) : look_at_block (t->fd, t->before) == -1)
+  if (t->nbd != NULL ? !look_at_target (t, t->claim.before)
+                     : look_at_block (t->fd, t->claim.before) == -1)
     return fail_errno (err, ERR_TARGET_FAILED, errno, "%s cannot be read", t->place.shown);
   name_first (t, hex);
-  snprintf (t->first, sizeof t->first, "%s", hex);
-  if (!marker_parse (&m, t->before))
+  snprintf (t->claim.first, sizeof t->claim.first, "%s", hex);
+  if (!marker_parse (&m, t->claim.before))
     return 0;
   if (target_is_ours (spec, &m)) { /* claimed, and killed before that was recorded */
-    t->stands = STANDS_MARKED;
+    t->claim.stands = STANDS_MARKED;
     take_up (t, spec, &m);
     return 0;
   }
   if (spec->in_place)
     return refuse_to_keep (t, &m, err);
+  if (target_gives_way (spec, &m)) {
+    memset (t->claim.before, 0, SECTOR); /* what stood there is not known any more */
+    return 0;
+  }
   return spec->force ? 0 : target_refuse_marked (t->place.shown, &m, err);
 }
 
@@ -345,8 +359,8 @@ name_journal (struct marker *m, const char *path)
 int
 target_marker_write (struct target *t, struct error *err)
 {
-  marker_format (&t->marker, t->sector);
-  return target_pwrite (t, 0, t->sector, SECTOR, err);
+  marker_format (&t->claim.marker, t->claim.sector);
+  return target_pwrite (t, 0, t->claim.sector, SECTOR, err);
 }
 
 /* The epoch goes on from the last that the journal knows, so that a --restart does not go back.
@@ -354,7 +368,7 @@ target_marker_write (struct target *t, struct error *err)
 void
 target_marker_new (struct target *t, const struct target_spec *spec)
 {
-  struct marker *m = &t->marker;
+  struct marker *m = &t->claim.marker;
 
   memset (m, 0, sizeof *m);
   snprintf (m->import, sizeof m->import, "%s",
@@ -369,26 +383,26 @@ target_marker_new (struct target *t, const struct target_spec *spec)
 int
 target_claim (struct target *t, struct error *err)
 {
-  if (t->marked || t->virtual_size == 0 || t->stands == STANDS_FINISHED)
+  if (t->claim.marked || t->virtual_size == 0 || t->claim.stands == STANDS_FINISHED)
     return 0;
   if (target_usable (t, err) == -1 || target_marker_write (t, err) == -1
       || target_flush (t, true, err) == -1)
     return -1;
-  t->marked = t->claimed_now = true;
-  t->stands = STANDS_MARKED;
+  t->claim.marked = t->claim.now = true;
+  t->claim.stands = STANDS_MARKED;
   return 0;
 }
 
 bool
 target_is_claimed (const struct target *t)
 {
-  return t->marked || t->virtual_size == 0;
+  return t->claim.marked || t->virtual_size == 0;
 }
 
 bool
 target_is_finished (const struct target *t)
 {
-  return t->stands == STANDS_FINISHED || t->in_its_place;
+  return t->claim.stands == STANDS_FINISHED || t->in_its_place;
 }
 
 /* Somebody whom no lock keeps away (another machine on a shared disk) may have written since.
@@ -399,12 +413,12 @@ check_still_ours (struct target *t, struct error *err)
   void *block = NULL;
   bool ours = true;
 
-  if ((!t->raw_direct && t->nbd == NULL)
-      || posix_memalign (&block, t->direct_align, t->direct_align) != 0)
+  if ((!t->raw.direct && t->nbd == NULL)
+      || posix_memalign (&block, t->raw.align, t->raw.align) != 0)
     return 0;
   if (t->nbd != NULL ? export_read (t->nbd, 0, block, SECTOR) == 0
-                     : pread (t->raw_fd, block, t->direct_align, 0) >= SECTOR)
-    ours = memcmp (block, t->sector, SECTOR) == 0;
+                     : pread (t->raw.fd, block, t->raw.align, 0) >= SECTOR)
+    ours = memcmp (block, t->claim.sector, SECTOR) == 0;
   free (block);
   if (ours)
     return 0;
@@ -418,22 +432,22 @@ check_still_ours (struct target *t, struct error *err)
 int
 target_marker_step (struct target *t, struct error *err)
 {
-  if (t->virtual_size == 0 || !t->marked || t->stands == STANDS_OLDER)
+  if (t->virtual_size == 0 || !t->claim.marked || t->claim.stands == STANDS_OLDER)
     return 0;
   if (check_still_ours (t, err) == -1)
     return -1;
-  t->marker.epoch++;
+  t->claim.marker.epoch++;
   return target_marker_write (t, err);
 }
 
 void
 target_vouch (struct target *t, const struct target_spec *spec)
 {
-  struct marker *m = &t->marker;
+  struct marker *m = &t->claim.marker;
 
-  if (t->stands != STANDS_OLDER)
+  if (t->claim.stands != STANDS_OLDER)
     return;
-  t->stands = STANDS_MARKED;
+  t->claim.stands = STANDS_MARKED;
   m->epoch = max_u64 (m->epoch, spec->known.epoch);
   m->runs[0] = (struct marker_run){ spec->known.run, spec->known.epoch };
   m->n_runs = 1;
@@ -443,14 +457,15 @@ target_vouch (struct target *t, const struct target_spec *spec)
 void
 target_marker_synced (struct target *t)
 {
-  if (t->marked)
-    t->mark = (struct target_mark){ t->marker.runs[t->marker.n_runs - 1].run, t->marker.epoch };
+  if (t->claim.marked)
+    t->claim.mark = (struct target_mark){ t->claim.marker.runs[t->claim.marker.n_runs - 1].run,
+                                          t->claim.marker.epoch };
 }
 
 struct target_mark
 target_mark (const struct target *t)
 {
-  return t->mark;
+  return t->claim.mark;
 }
 
 /* What a claim replaced comes back; the rest of the target was not written yet. */
@@ -459,10 +474,11 @@ target_unclaim (struct target *t)
 {
   struct error ignored;
 
-  if (!t->claimed_now || t->created || (t->fd == -1 && t->nbd == NULL))
+  if (!t->claim.now || t->created || (t->fd == -1 && t->nbd == NULL))
     return;
-  if (target_pwrite (t, 0, t->before, (size_t)min_u64 (MARKER_BLOCK, t->virtual_size), &ignored)
+  if (target_pwrite (t, 0, t->claim.before, (size_t)min_u64 (MARKER_BLOCK, t->virtual_size),
+                     &ignored)
       == 0)
     target_flush (t, false, &ignored);
-  t->marked = t->claimed_now = false;
+  t->claim.marked = t->claim.now = false;
 }

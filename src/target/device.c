@@ -240,7 +240,7 @@ refuse_marked (const struct target_spec *spec, const struct target_place *p, int
   struct marker m;
 
   if (target_marker_look (fd, &m))
-    return target_is_ours (spec, &m) ? 1 : target_refuse_marked (p->shown, &m, err);
+    return target_gives_way (spec, &m) ? 1 : target_refuse_marked (p->shown, &m, err);
   return target_marker_near (p->st.st_rdev, &m) ? target_refuse_marked (p->shown, &m, err) : 0;
 }
 

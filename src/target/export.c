@@ -94,7 +94,7 @@ refuse_held (const struct target_place *p, struct nbd_export *x, const struct ta
                  "%s: what it holds cannot be read (%s); mend its server, then try again",
                  p->shown, export_why (x, why));
   if (marker_parse (&m, first))
-    return target_is_ours (spec, &m) ? 0 : target_refuse_marked (p->shown, &m, err);
+    return target_gives_way (spec, &m) ? 0 : target_refuse_marked (p->shown, &m, err);
   if (spec->in_place || is_zero (first, len))
     return 0;
   return fail (err, ERR_TARGET_EXISTS,

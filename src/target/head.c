@@ -33,7 +33,7 @@ static void mark (struct head *h, uint64_t at, size_t len);
 static bool
 holds_before (const struct target *t)
 {
-  return (t->stands == STANDS_OLD_VERSION || t->stands == STANDS_UNCLAIMED)
+  return (t->claim.stands == STANDS_OLD_VERSION || t->claim.stands == STANDS_UNCLAIMED)
          && (t->in_place || t->place.kind == TARGET_FILE);
 }
 
@@ -53,7 +53,7 @@ target_head_new (struct target *t, struct error *err)
   h->blanked = t->reads_zero || !device;
   h->kept = t->in_place;
   if (holds_before (t)) {
-    memcpy (h->data, t->before, (size_t)h->len);
+    memcpy (h->data, t->claim.before, (size_t)h->len);
     mark (h, 0, (size_t)h->len);
   }
   t->head = h;
@@ -134,7 +134,7 @@ target_head_blank (struct target *t, struct error *err)
   size_t n;
   int r = 0;
 
-  assert (t->marked || t->repairing); /* J9 */
+  assert (t->claim.marked || t->claim.repairing); /* J9 */
   if (h == NULL)
     return 0;
   pthread_mutex_lock (&h->lock);
@@ -180,7 +180,7 @@ target_head_flush (struct target *t, struct error *err)
 {
   struct head *h = t->head;
 
-  assert (t->marked);
+  assert (t->claim.marked);
   if (h->kept && !t->reads_zero && first_unknown (h) < h->len)
     return fail (err, ERR_INTERNAL,
                  "%s: what belongs at guest offset %" PRIu64
@@ -209,7 +209,7 @@ target_head_settle (struct target *t, struct error *err)
     return fail_memory (err, "reading back what was held back");
   if (target_read_disk (t, 0, back, len, err) == -1)
     return -1;
-  if (memcmp (back, h->data, len) != 0 && t->stands == STANDS_FINISHED)
+  if (memcmp (back, h->data, len) != 0 && t->claim.stands == STANDS_FINISHED)
     return target_refuse_unmarked (t, err);
   if (memcmp (back, h->data, len) != 0)
     return fail (err, ERR_TARGET_FAILED,
@@ -218,7 +218,7 @@ target_head_settle (struct target *t, struct error *err)
                  t->place.shown);
   target_head_close (h);
   t->head = NULL;
-  t->marked = false;
+  t->claim.marked = false;
   return 0;
 }
 
@@ -227,7 +227,8 @@ target_head_finish (struct target *t, struct error *err)
 {
   if (target_flush (t, false, err) == -1)
     return -1;
-  if (t->marked && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
+  if (t->claim.marked
+      && (target_head_flush (t, err) == -1 || target_flush (t, false, err) == -1))
     return -1;
   return target_head_settle (t, err);
 }

@@ -111,8 +111,8 @@ identify_file (struct target *t, struct error *err)
   }
   add_number (id, "size", (uint64_t)st.st_size);
   add_device_number (id, st.st_dev);
-  snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over_ino, t->over_gen);
-  if (t->over_ino != 0)
+  snprintf (over, sizeof over, "%" PRIu64 ".%" PRIu64, t->over.ino, t->over.gen);
+  if (t->over.ino != 0)
     add (id, "over", over);
   return 0;
 }
@@ -284,7 +284,7 @@ target_identify (struct target *t, struct error *err)
     r = identify_export (t);
     break;
   }
-  add (&t->id, "first", t->first);
+  add (&t->id, "first", t->claim.first);
   return r;
 }
 

@@ -23,6 +23,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/text.h"
 
 int
@@ -89,11 +90,10 @@ holds_lock (int proc, const char *fd_name)
 static dev_t
 device_of (int fds, const char *fd_name)
 {
-  struct statx st;
+  unsigned major_no, minor_no;
 
-  if (statx (fds, fd_name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == -1 || !S_ISBLK (st.stx_mode))
-    return 0;
-  return makedev (st.stx_rdev_major, st.stx_rdev_minor);
+  return block_device_at (fds, fd_name, &major_no, &minor_no) ? makedev (major_no, minor_no)
+                                                              : 0;
 }
 
 /* Has the process of /proc/PID, open as PROC, a lock on DEV, the disk it is on, or a partition?

@@ -247,8 +247,8 @@ prepare (struct nbd_export *x, const struct nbd_spec *spec, struct error *err)
 {
   pthread_mutex_init (&x->lock, NULL);
   x->uri = strdup (spec->uri);
-  x->bytes = malloc (LOG_BYTES);
-  if (x->uri == NULL || x->bytes == NULL)
+  x->log.bytes = malloc (LOG_BYTES);
+  if (x->uri == NULL || x->log.bytes == NULL)
     return fail_memory (err, "the connection to the NBD server");
   x->tls = strncasecmp (spec->uri, "nbds", 4) == 0;
   x->insecure = spec->insecure;
@@ -292,7 +292,7 @@ export_close (struct nbd_export *x)
   nbd_disconnect (x);
   pthread_mutex_destroy (&x->lock);
   free (x->uri);
-  free (x->bytes);
+  free (x->log.bytes);
   free (x);
 }
 

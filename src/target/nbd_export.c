@@ -36,21 +36,21 @@ collect (struct nbd_export *x)
   unsigned i, kept = 0;
   int r, errnum = 0;
 
-  for (i = 0; i < x->n_flying; i++) {
-    struct entry *e = &x->entry[x->flying[i]];
+  for (i = 0; i < x->log.n_flying; i++) {
+    struct entry *e = &x->log.entry[x->log.flying[i]];
 
     r = nbd_aio_command_completed (x->h, (uint64_t)e->cookie);
     if (r == 0) {
-      x->flying[kept++] = x->flying[i];
+      x->log.flying[kept++] = x->log.flying[i];
       continue;
     }
     e->state = r == 1 ? ENTRY_DONE : ENTRY_PENDING;
     if (r == 1)
       continue;
     errnum = errnum != 0 ? errnum : error_now (x);
-    x->next = x->next < x->flying[i] ? x->next : x->flying[i];
+    x->log.next = x->log.next < x->log.flying[i] ? x->log.next : x->log.flying[i];
   }
-  x->n_flying = kept;
+  x->log.n_flying = kept;
   return errnum;
 }
 
@@ -80,8 +80,8 @@ overlaps_flying (const struct nbd_export *x, const struct entry *e)
 {
   unsigned i;
 
-  for (i = 0; i < x->n_flying; i++) {
-    const struct entry *f = &x->entry[x->flying[i]];
+  for (i = 0; i < x->log.n_flying; i++) {
+    const struct entry *f = &x->log.entry[x->log.flying[i]];
 
     if (f->at < e->at + e->len && e->at < f->at + f->len)
       return true;
@@ -92,7 +92,7 @@ overlaps_flying (const struct nbd_export *x, const struct entry *e)
 static int
 send_entry (struct nbd_export *x, unsigned pos)
 {
-  struct entry *e = &x->entry[pos];
+  struct entry *e = &x->log.entry[pos];
 
   if (e->data != NULL)
     e->cookie = nbd_aio_pwrite (x->h, e->data, (size_t)e->len, e->at, NBD_NULL_COMPLETION, 0);
@@ -100,10 +100,10 @@ send_entry (struct nbd_export *x, unsigned pos)
     e->cookie = nbd_aio_zero (x->h, e->len, e->at, NBD_NULL_COMPLETION, 0);
   if (e->cookie == -1)
     return error_now (x);
-  if (x->n_flying == 0)
+  if (x->log.n_flying == 0)
     x->heard = monotonic_ms ();
   e->state = ENTRY_FLYING;
-  x->flying[x->n_flying++] = pos;
+  x->log.flying[x->log.n_flying++] = pos;
   return 0;
 }
 
@@ -116,18 +116,18 @@ push (struct nbd_export *x)
   if (nbd_is_lost (x))
     return ENOTCONN;
   r = collect (x);
-  for (; r == 0 && x->next < x->n; x->next++) {
-    const struct entry *e = &x->entry[x->next];
+  for (; r == 0 && x->log.next < x->log.n; x->log.next++) {
+    const struct entry *e = &x->log.entry[x->log.next];
 
     if (e->state != ENTRY_PENDING)
       continue;
-    while (r == 0 && (x->n_flying == IN_FLIGHT || overlaps_flying (x, e))) {
+    while (r == 0 && (x->log.n_flying == IN_FLIGHT || overlaps_flying (x, e))) {
       r = wait_some (x, false);
       if (r == 0)
         r = collect (x);
     }
     if (r == 0)
-      r = send_entry (x, x->next);
+      r = send_entry (x, x->log.next);
     if (r != 0)
       return r;
   }
@@ -139,7 +139,7 @@ drain (struct nbd_export *x)
 {
   int r = 0;
 
-  while (r == 0 && x->n_flying > 0) {
+  while (r == 0 && x->log.n_flying > 0) {
     r = wait_some (x, false);
     if (r == 0)
       r = collect (x);
@@ -158,8 +158,8 @@ begins_as_ours (const struct nbd_export *x, const uint8_t sector[SECTOR])
 
   if (memcmp (sector, x->first, SECTOR) == 0)
     return true;
-  for (i = 0; i < x->n; i++) {
-    const struct entry *e = &x->entry[i];
+  for (i = 0; i < x->log.n; i++) {
+    const struct entry *e = &x->log.entry[i];
 
     if (e->at == 0 && e->len >= SECTOR
         && memcmp (sector, e->data != NULL ? e->data : zeros, SECTOR) == 0)
@@ -198,9 +198,9 @@ reconnect (struct nbd_export *x)
     x->lost_at = monotonic_ms ();
   do {
     nbd_disconnect (x);
-    for (i = 0; i < x->n; i++)
-      x->entry[i].state = ENTRY_PENDING;
-    x->next = x->n_flying = 0;
+    for (i = 0; i < x->log.n; i++)
+      x->log.entry[i].state = ENTRY_PENDING;
+    x->log.next = x->log.n_flying = 0;
     r = nbd_connect_until (x, x->lost_at, x->retry_time_ms);
     if (r == 0)
       r = check_again (x, &was);
@@ -258,8 +258,8 @@ empty_log (struct nbd_export *x)
 {
   unsigned i;
 
-  for (i = 0; i < x->n; i++) {
-    const struct entry *e = &x->entry[i];
+  for (i = 0; i < x->log.n; i++) {
+    const struct entry *e = &x->log.entry[i];
 
     assert (e->state == ENTRY_DONE);
     if (e->at == 0 && e->len >= SECTOR && e->data != NULL)
@@ -267,8 +267,8 @@ empty_log (struct nbd_export *x)
     else if (e->at == 0 && e->len >= SECTOR)
       memset (x->first, 0, SECTOR);
   }
-  x->n = x->next = 0;
-  x->used = 0;
+  x->log.n = x->log.next = 0;
+  x->log.used = 0;
   x->lost_at = 0;
 }
 
@@ -321,17 +321,17 @@ append (struct nbd_export *x, uint64_t at, const uint8_t *data, uint64_t len)
 {
   struct entry *e;
 
-  if (x->n == LOG_ENTRIES || (data != NULL && LOG_BYTES - x->used < len)) {
+  if (x->log.n == LOG_ENTRIES || (data != NULL && LOG_BYTES - x->log.used < len)) {
     int r = flush (x);
 
     if (r != 0)
       return r;
   }
-  e = &x->entry[x->n++];
+  e = &x->log.entry[x->log.n++];
   *e = (struct entry){ .at = at, .len = len, .state = ENTRY_PENDING };
   if (data != NULL) {
-    e->data = memcpy (x->bytes + x->used, data, (size_t)len);
-    x->used += (size_t)len;
+    e->data = memcpy (x->log.bytes + x->log.used, data, (size_t)len);
+    x->log.used += (size_t)len;
   }
   return settle (x, false);
 }
@@ -401,7 +401,7 @@ read_piece (struct nbd_export *x, uint64_t at, void *buf, size_t len)
     r = settle (x, true);
     if (r == 0)
       r = await (x, nbd_aio_pread (x->h, buf, len, at, NBD_NULL_COMPLETION, 0), false);
-    if (r == 0 && x->n == 0)
+    if (r == 0 && x->log.n == 0)
       x->lost_at = 0;
     if (r == ECANCELED) /* the answer may still come, and BUF is the caller's */
       nbd_disconnect (x);

@@ -23,6 +23,16 @@ struct entry {
   enum entry_state state;
 };
 
+/* What was written since the last flush. */
+struct nbd_log {
+  struct entry entry[LOG_ENTRIES];
+  unsigned n, next;           /* those from NEXT on may be pending */
+  unsigned flying[IN_FLIGHT]; /* positions */
+  unsigned n_flying;
+  uint8_t *bytes;
+  size_t used;
+};
+
 struct nbd_export {
   pthread_mutex_t lock; /* of everything below */
   struct nbd_handle *h; /* NULL: not connected */
@@ -38,13 +48,7 @@ struct nbd_export {
   int failed;            /* errno of the failure that ended it */
   uint8_t first[SECTOR]; /* what stood at 0 with the last flush, or when it was opened */
   char why[EXPORT_WHY];
-
-  struct entry entry[LOG_ENTRIES];
-  unsigned n, next;           /* those from NEXT on may be pending */
-  unsigned flying[IN_FLIGHT]; /* positions */
-  unsigned n_flying;
-  uint8_t *bytes;
-  size_t used;
+  struct nbd_log log;
 };
 
 /* nbd_connect.c */

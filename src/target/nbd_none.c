@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_none: what stands in for nbd_export.c and nbd_connect.c in a build without libnbd: an NBD URI is
- * known as one, and refused.
+ * nbd_none: what stands in for nbd_export.c and nbd_connect.c in a build without libnbd: an NBD
+ * URI is known as one, and refused.
  */
 #include "target/nbd.h"
 

@@ -36,7 +36,7 @@ target_new (const struct target_spec *spec, struct error *err)
     fail_memory (err, "the target");
     return NULL;
   }
-  t->fd = t->raw_fd = t->place.dir_fd = -1;
+  t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
   t->virtual_size = spec->virtual_size;
   return t;
@@ -47,8 +47,8 @@ target_close (struct target *t)
 {
   if (t == NULL)
     return;
-  if (t->raw_fd != -1)
-    close (t->raw_fd);
+  if (t->raw.fd != -1)
+    close (t->raw.fd);
   if (t->fd != -1)
     close (t->fd);
   if (t->nbd != NULL)
@@ -112,7 +112,7 @@ ready (struct target *t, const struct target_spec *spec, struct error *err)
   if (target_identify (t, err) == -1)
     return -1;
   target_open_raw (t);
-  if (t->marker.epoch == 0)
+  if (t->claim.marker.epoch == 0)
     target_marker_new (t, spec);
   if (t->in_its_place && spec->known.epoch == 0) /* by a version that held nothing back */
     return 0;
@@ -132,7 +132,7 @@ open_device (struct target *t, const struct target_spec *spec, enum device_open 
   if (target_recognise (t, spec, recorded->text, err) == -1
       || target_refuse_near (t, spec, err) == -1)
     return -1;
-  return t->marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
+  return t->claim.marker.epoch > 0 ? 0 : target_identity_check (t, recorded, err);
 }
 
 int
@@ -252,7 +252,7 @@ target_open_finished (struct target **out, const struct target_spec *spec,
       || refuse_in_progress (t, err) == -1)
     return -1;
   target_open_raw (t);
-  t->repairing = repair;
+  t->claim.repairing = repair;
   *out = t;
   t = NULL;
   return 0;
@@ -279,9 +279,9 @@ target_reads_zero (const struct target *t)
 void
 target_begin_anew (struct target *t)
 {
-  t->reads_zero = t->marked = false;
-  t->marker.n_runs = 0;
-  marker_begin_run (&t->marker, 0, target_new_run ());
+  t->reads_zero = t->claim.marked = false;
+  t->claim.marker.n_runs = 0;
+  marker_begin_run (&t->claim.marker, 0, target_new_run ());
 }
 
 int

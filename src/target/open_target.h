@@ -62,32 +62,44 @@ enum target_stands {
   STANDS_OLD_VERSION, /* begun by a version that wrote none: its recorded identity counts */
 };
 
+/* J9: what its first block says, and said. */
+struct target_claim {
+  enum target_stands stands;
+  bool marked;    /* carries our marker: may be written */
+  bool repairing; /* a finished one that --repair may write */
+  bool now;       /* by this object: target_discard undoes it */
+  struct marker marker;
+  struct target_mark mark;      /* of the last sync */
+  uint8_t sector[SECTOR];       /* the marker as it was written last */
+  uint8_t before[MARKER_BLOCK]; /* what stood there when it was opened */
+  char first[17];               /* names that, until it is claimed */
+};
+
+/* For reading past the page cache. */
+struct target_raw {
+  int fd; /* -1: the target's */
+  bool direct;
+  uint32_t align;
+};
+
 struct target {
   struct target_place place;
   struct target_identity id;
   uint64_t virtual_size;
   struct nbd_export *nbd; /* NULL: there is a descriptor */
   int fd;                 /* the locks hang on its open file description */
-  int raw_fd;             /* for reading; -1: fd */
-  bool raw_direct;
-  uint32_t direct_align;
+  struct target_raw raw;
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */
   bool in_its_place; /* a part file that has been renamed */
   bool reads_zero, preallocated, same_stays;
-  enum target_stands stands;
-  bool marked;      /* carries our marker: may be written */
-  bool repairing;   /* a finished one that --repair may write */
-  bool claimed_now; /* by this object: target_discard undoes it */
-  struct marker marker;
-  struct target_mark mark;      /* of the last sync */
-  uint8_t sector[SECTOR];       /* the marker as it was written last */
-  uint8_t before[MARKER_BLOCK]; /* what stood there when it was opened */
-  char first[17];               /* names that, until it is claimed */
-  uint64_t over_ino, over_gen;  /* the file that may be replaced; ino 0: none */
-  atomic_int failed;            /* errno of the failure that ended it, or 0 */
-  atomic_int zero_method;       /* the kernel's ways before this one do not work here */
-  struct head *head;            /* NULL: nothing is held back */
+  struct target_claim claim;
+  struct {
+    uint64_t ino, gen;
+  } over;                 /* the file that may be replaced; ino 0: none */
+  atomic_int failed;      /* errno of the failure that ended it, or 0 */
+  atomic_int zero_method; /* the kernel's ways before this one do not work here */
+  struct head *head;      /* NULL: nothing is held back */
   struct behind behind;
 };
 
@@ -174,6 +186,8 @@ int target_refuse_marked (const char *shown, const struct marker *m, struct erro
 /* ERR_TARGET_CHANGED: it has no marker, and should have ours. */
 int target_refuse_unmarked (const struct target *t, struct error *err);
 bool target_is_ours (const struct target_spec *spec, const struct marker *m);
+/* Or its import's that this one takes the place of. */
+bool target_gives_way (const struct target_spec *spec, const struct marker *m);
 uint32_t target_new_run (void);
 /* Of a target that the journal has: sets t->stands.  RECORDED: its identity's text. */
 int target_recognise (struct target *t, const struct target_spec *spec, const char *recorded,

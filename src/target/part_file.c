@@ -143,7 +143,8 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
     return refuse_exists (p, err);
   if (p->exists && target_file_refuse_locked (p, err) == -1)
     return -1;
-  if (!spec->force && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
+  if (!spec->force && spec->replaces == NULL
+      && fstatat (p->dir_fd, p->part, &st, AT_SYMLINK_NOFOLLOW) == 0)
     return refuse_part (p, err);
   return check_access (p, ".", W_OK | X_OK, err);
 }
@@ -252,11 +253,11 @@ remember_replaced (struct target *t)
 
   if (!t->place.exists)
     return;
-  t->over_ino = t->place.st.st_ino;
+  t->over.ino = t->place.st.st_ino;
   fd = target_open_at (t->place.dir_fd, t->place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd == -1)
     return;
-  t->over_gen = target_generation (fd);
+  t->over.gen = target_generation (fd);
   close (fd);
 }
 
@@ -290,9 +291,10 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
     target_marker_new (t, spec);
     if (target_marker_write (t, err) == -1)
       return -1;
-    t->marked = true;
-    t->stands = STANDS_MARKED;
-    snprintf (t->first, sizeof t->first, "marked"); /* so that it is none of an older version */
+    t->claim.marked = true;
+    t->claim.stands = STANDS_MARKED;
+    snprintf (t->claim.first, sizeof t->claim.first,
+              "marked"); /* so that it is none of an older version */
   }
   if (target_flush (t, true, err) == -1)
     return -1;
@@ -312,7 +314,7 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1 || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
@@ -387,7 +389,7 @@ recall_replaced (struct target *t, const struct target_spec *spec, const char *r
   if (spec->force)
     remember_replaced (t);
   else if (target_identity_value (recorded, "over", over, sizeof over))
-    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over_ino, &t->over_gen);
+    sscanf (over, "%" SCNu64 ".%" SCNu64, &t->over.ino, &t->over.gen);
 }
 
 /* After the rename and before the journal knew: the target is the recorded part file. */
@@ -404,7 +406,7 @@ reopen_renamed (struct target *t, const struct target_identity *recorded, struct
       && target_identity_check (t, recorded, &ignored) == 0
       && !target_marker_look (t->fd, &m)) {
     t->in_its_place = true;
-    t->stands = STANDS_FINISHED;
+    t->claim.stands = STANDS_FINISHED;
     return target_lock (t->fd, p->shown, err) == -1 ? -1 : target_file_check (t, err);
   }
   return fail (err, ERR_TARGET_CHANGED,
@@ -421,7 +423,7 @@ reopen_known (struct target *t, const struct target_spec *spec,
 {
   if (target_file_check (t, err) == -1 || target_recognise (t, spec, recorded->text, err) == -1)
     return -1;
-  if (t->marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
+  if (t->claim.marker.epoch == 0 && target_identity_check (t, recorded, err) == -1)
     return -1;
   return 0;
 }
@@ -484,7 +486,7 @@ target_file_open_whole (struct target *t, const struct target_spec *spec, bool w
 int
 target_file_finish (struct target *t, struct error *err)
 {
-  if (target_file_check (t, err) == -1 || (t->marked && target_head_flush (t, err) == -1))
+  if (target_file_check (t, err) == -1 || (t->claim.marked && target_head_flush (t, err) == -1))
     return -1;
   if (t->in_place || t->in_its_place) {
     if (target_flush (t, true, err) == -1 || target_head_settle (t, err) == -1)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
+
 /* T23, W3: names are durable only after this. */
 int
 target_sync_dir (struct target *t, struct error *err)
@@ -85,14 +87,14 @@ may_replace (struct target *t, const struct stat *old)
   uint64_t generation;
   int fd;
 
-  if (t->over_ino == 0 || !S_ISREG (old->st_mode) || old->st_ino != t->over_ino)
+  if (t->over.ino == 0 || !S_ISREG (old->st_mode) || old->st_ino != t->over.ino)
     return false;
   fd = target_open_at (t->place.dir_fd, t->place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (fd == -1)
     return true;
   generation = target_generation (fd);
   close (fd);
-  return generation == t->over_gen;
+  return generation == t->over.gen;
 }
 
 /* Without RENAME_NOREPLACE a second link says EEXIST just as safely; a file system without
@@ -118,7 +120,7 @@ rename_replacing_nothing (struct target *t)
 {
   const struct target_place *p = &t->place;
 
-  if (renameat2 (p->dir_fd, p->part, p->dir_fd, p->name, RENAME_NOREPLACE) == 0)
+  if (rename_no_replace (p->dir_fd, p->part, p->dir_fd, p->name) == 0)
     return 0;
   if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
     return rename_without_flag (p);

@@ -25,15 +25,15 @@ target_open_raw (struct target *t)
   char self[64];
   int sector = 0;
 
-  t->direct_align = DIRECT_ALIGN;
+  t->raw.align = DIRECT_ALIGN;
   if (t->nbd != NULL)
     return;
   if (t->place.kind == TARGET_BLOCK && ioctl (t->fd, BLKSSZGET, &sector) == 0
       && sector > DIRECT_ALIGN)
-    t->direct_align = (uint32_t)sector;
+    t->raw.align = (uint32_t)sector;
   snprintf (self, sizeof self, "/proc/self/fd/%d", t->fd);
-  t->raw_fd = target_open_at (AT_FDCWD, self, O_RDONLY | O_DIRECT, 0);
-  t->raw_direct = t->raw_fd != -1;
+  t->raw.fd = target_open_at (AT_FDCWD, self, O_RDONLY | O_DIRECT, 0);
+  t->raw.direct = t->raw.fd != -1;
 }
 
 static int
@@ -92,10 +92,10 @@ read_buffered (struct target *t, uint64_t at, void *buf, size_t len)
 static int
 read_direct (struct target *t, uint8_t *bounce, uint64_t at, void *buf, size_t len)
 {
-  uint64_t from = align_down (at, t->direct_align);
+  uint64_t from = align_down (at, t->raw.align);
   size_t skip = (size_t)(at - from);
-  size_t span = (size_t)align_up (skip + len, t->direct_align);
-  int r = read_fully (t->raw_fd, bounce, skip + len, span, from);
+  size_t span = (size_t)align_up (skip + len, t->raw.align);
+  int r = read_fully (t->raw.fd, bounce, skip + len, span, from);
 
   if (r == EINVAL) /* its alignment is another: rather through the cache than not at all */
     return read_buffered (t, at, buf, len);
@@ -109,20 +109,20 @@ target_read_disk (struct target *t, uint64_t at, void *to, size_t len, struct er
 {
   uint8_t *buf = to;
   OWN_MEM void *bounce = NULL;
-  size_t most = BOUNCE_MAX - 2 * (size_t)t->direct_align;
-  size_t room = (size_t)align_up (min_u64 (len, most), t->direct_align) + t->direct_align;
+  size_t most = BOUNCE_MAX - 2 * (size_t)t->raw.align;
+  size_t room = (size_t)align_up (min_u64 (len, most), t->raw.align) + t->raw.align;
   int r = 0;
 
   if (t->nbd != NULL) {
     r = export_read (t->nbd, at, buf, len);
     return r == 0 ? 0 : fail_read (t, r, at, err);
   }
-  if (t->raw_direct && posix_memalign (&bounce, t->direct_align, room) != 0)
+  if (t->raw.direct && posix_memalign (&bounce, t->raw.align, room) != 0)
     return fail_memory (err, "reading the target");
   while (len > 0 && r == 0) {
     size_t n = (size_t)min_u64 (len, most);
 
-    r = t->raw_direct ? read_direct (t, bounce, at, buf, n) : read_buffered (t, at, buf, n);
+    r = t->raw.direct ? read_direct (t, bounce, at, buf, n) : read_buffered (t, at, buf, n);
     if (r != 0)
       return fail_read (t, r, at, err);
     at += n;

@@ -62,6 +62,7 @@ struct target_spec {
   int64_t begun_at;         /* ms since 1970, for the marker */
   struct target_mark known; /* of the last commit */
   bool force;               /* overwrite an existing file, or a device that holds data */
+  const char *replaces;     /* an import whose marker and part file are no obstacle; or NULL */
   bool renew;               /* --restart: remove what has the part file's name */
   bool any_age;             /* audit: an older copy of it too, see target_vouch */
   bool in_place;            /* --unallocated keep: the target exists, keeps what it holds */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -59,7 +60,7 @@ fail_at (struct target *t, int errnum, const char *verb, uint64_t at, struct err
 {
   const char *shown = t->place.shown;
   char words[128];
-  const char *why = strerror_r (errnum, words, sizeof words);
+  const char *why = errno_words (errnum, words, sizeof words);
 
   if (errnum == ENOSPC || errnum == EDQUOT)
     return fail (err, ERR_TARGET_FULL,
@@ -354,7 +355,7 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 int
 target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
-  uint64_t align = max_u64 (ZERO_ALIGN, t->direct_align), end = at + len;
+  uint64_t align = max_u64 (ZERO_ALIGN, t->raw.align), end = at + len;
   uint64_t from = align_up (at, align), to = align_down (end, align);
   int r;
 

@@ -324,7 +324,7 @@ int
 signature_end (struct signature_check *c, struct signer *out, struct error *err)
 {
   OWN_MEM char *status = NULL;
-  size_t len;
+  size_t len = 0;
 
   wait_for_end (c);
   if (read_memory (c->fds[STATUS], &status, &len, SIGNATURE_MAX, err) == -1)

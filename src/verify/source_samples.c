@@ -10,7 +10,13 @@
 
 #include "verify/committed.h"
 
-enum { SAMPLES = 2, NEAR = 64 };
+enum { SAMPLES = 8, NEAR = 64 };
+
+/* What was found so far. */
+struct found {
+  bool compared;
+  bool unknown; /* committed, but without a digest */
+};
 
 static int
 changed (const struct verify_spec *v, const struct segment *seg, struct error *err)
@@ -23,17 +29,34 @@ changed (const struct verify_spec *v, const struct segment *seg, struct error *e
                v->imp->id);
 }
 
+/* CTX becomes the end of what is needed for E. */
+static int
+reach (void *ctx, const struct extent *e, uint64_t len, struct error *err)
+{
+  uint64_t *end = ctx;
+
+  (void)err;
+  *end = max_u64 (*end, e->host.v + (e->kind == EXTENT_COMPRESSED ? e->stored : len));
+  return 0;
+}
+
 static int
 fetch_and_check (const struct verify_spec *v, struct committed *c, const struct segment *seg,
-                 struct error *err)
+                 struct found *found, struct error *err)
 {
   OWN_MEM uint8_t *stored = NULL;
   struct source_want want = { seg->need, NULL };
+  uint64_t end = 0;
   int rc;
 
-  if (journal_check_need (c->reader, seg, v->imp->need_max, err) == -1)
+  if (journal_check_need (c->reader, seg, v->imp->need_max, err) == -1
+      || committed_walk (c, seg, reach, &end, err) == -1)
     return -1;
-  want.buf = stored = malloc (seg->need.len + 1);
+  want.range.len = min_u64 (seg->need.len, end - min_u64 (end, seg->need.at.v));
+  if (want.range.len == 0) /* of none of it a byte is committed */
+    return 0;
+  found->compared = true;
+  want.buf = stored = calloc (1, seg->need.len + 1);
   if (stored == NULL)
     return fail_memory (err, "a sample");
   if (source_read (v->image->sources[seg->layer], &want, 1, err) == -1)
@@ -42,17 +65,13 @@ fetch_and_check (const struct verify_spec *v, struct committed *c, const struct 
   return rc == 1 ? changed (v, seg, err) : rc;
 }
 
-/* What was found so far. */
-struct found {
-  bool compared;
-  bool unknown; /* committed, but without a digest */
-};
+enum which { ONE_COMMITTED, ALL_IN_PART };
 
-/* Check the first segment from ORD up to END that is committed, or IN_PART, and has a digest;
- * nothing where there is none. */
+/* Check the segments WHICH from ORD up to END that have a digest; nothing where there is none.
+ */
 static int
 check_from (const struct verify_spec *v, struct committed *c, uint64_t ord, uint64_t end,
-            bool in_part, struct found *found, struct error *err)
+            enum which which, struct found *found, struct error *err)
 {
   struct segment seg;
   size_t n;
@@ -63,29 +82,32 @@ check_from (const struct verify_spec *v, struct committed *c, uint64_t ord, uint
     if (n == 0)
       return 0;
     found->unknown |= seg.committed && seg.hash_len == 0 && seg.extents > 0;
-    if (seg.committed != in_part && seg.hash_len > 0 && seg.extents > 0) {
-      found->compared = true;
-      return fetch_and_check (v, c, &seg, err);
-    }
+    if (seg.committed != (which == ONE_COMMITTED) || seg.hash_len == 0 || seg.extents == 0)
+      continue;
+    if (fetch_and_check (v, c, &seg, found, err) == -1)
+      return -1;
+    if (which == ONE_COMMITTED)
+      return 0;
   }
   return 0;
 }
 
-/* One from the end, where an image that was made anew is most likely to differ, and one from
- * the middle of what is committed; and one that is committed in part, of those near the end. */
+/* Some of all that is committed, the last one too: there an image that was made anew is most
+ * likely to differ.  And all that are committed in part, of those near the end: the rest of
+ * them would come from another image. */
 static int
 check_some (const struct verify_spec *v, struct committed *c, struct found *found,
             struct error *err)
 {
-  uint64_t i, n = v->imp->now.segments_committed;
+  uint64_t n = v->imp->now.segments_committed, step = n / SAMPLES + 1, ord;
 
-  for (i = 0; n > 0 && i < SAMPLES; i++)
-    if (check_from (v, c, (n - 1) / (i + 1), UINT64_MAX, false, found, err) == -1)
+  for (ord = n > 0 ? (n - 1) % step : 0; ord < n; ord += step)
+    if (check_from (v, c, ord, ord + step, ONE_COMMITTED, found, err) == -1)
       return -1;
-  if (check_from (v, c, n > NEAR ? n - NEAR : 0, n + NEAR, true, found, err) == -1)
+  if (check_from (v, c, n > NEAR ? n - NEAR : 0, n + NEAR, ALL_IN_PART, found, err) == -1)
     return -1;
   /* with --digest off those that have one may be few and far */
-  return found->compared ? 0 : check_from (v, c, 0, UINT64_MAX, false, found, err);
+  return found->compared ? 0 : check_from (v, c, 0, UINT64_MAX, ONE_COMMITTED, found, err);
 }
 
 /* What cannot be compared is not believed. */

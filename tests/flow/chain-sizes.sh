@@ -119,11 +119,9 @@ fixed "960 320 704 832" raw
 import
 check "behind the end of a short layer in the middle are zeros" [ "$rc" = 0 -a ! -e disk ]
 run qimport map --json --backing l1 --backing l2 --backing l3 l0
-# What is in no layer has no depth.
-jq 'map(if .present then . else .depth = 0 end)' out >map.got
-qemu-img map --output=json l0 | jq 'map(if .present then . else .depth = 0 end)' >map.want
+qemu-img map --output=json l0 >map.want
 check "map shows them as qemu-img map does" \
-  python3 "$top_srcdir/tests/tools/map-same.py" map.got map.want
+  python3 "$top_srcdir/tests/tools/map-same.py" out map.want
 head -c 983040 /dev/zero | tr '\0' x >under
 fixed "960 320 704 832" qcow2
 cp under disk

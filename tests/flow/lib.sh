@@ -22,6 +22,8 @@
 #     serve [RATE]                               $url: where $image is; see serve.sh
 #     assert_identical FILE WANT SENTENCE
 #     import_of ID JQ                            a value of status --json, say .bytes.fetched
+#     needs_shared_library                       else all is skipped; $preload: what LD_PRELOAD must
+#                                                be for a program that was not built as it was
 #     kill_after_ms PID MS; random_below N       $random
 #
 # Start what is to be killed as "$QIMPORT" ... & (a function would put a shell in between).
@@ -79,6 +81,20 @@ needs () {
       PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null || skip_all "$tool is not installed"
     fi
   done
+}
+
+needs_shared_library () {
+  preload=
+  [ -e "$top_builddir/.libs/libqimport.so.0" ] || skip_all "there is no shared library in this build"
+  case ${SANITIZE_CFLAGS:-} in
+    "") ;;
+    *address*)
+      preload=$(${CC:-cc} -print-file-name=libasan.so)
+      [ -e "$preload" ] || skip_all "the sanitizers' library is not to be found"
+      # What such a program leaks itself is not ours.
+      ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 ;;
+    *) skip_all "it runs without $SANITIZE_CFLAGS" ;;
+  esac
 }
 
 # The row of this test: what it needs.

@@ -262,8 +262,9 @@ broken_ranges () {
   read_forward "$1" "$4"
   read_forward= always "$@"
 }
+forward_option=--stream
 read_forward () {
-  for option in "" --stream; do
+  for option in "" $forward_option; do
     afresh
     lie "$1"
     run qimport start $option "$url" "$disk"

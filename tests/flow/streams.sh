@@ -125,7 +125,7 @@ fresh
 head -c 1000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
 rc=$?
 exits 3 "a pipe that ends within the first cluster"
-is "$(grep -c 'start again with the whole image on standard input; nothing was begun$' "$scratch/err")" 1 \
+is "$(grep -c 'start again with the whole image; nothing was begun$' "$scratch/err")" 1 \
   "gets one piece of advice"
 head -c 300000 "$image" | "$QIMPORT" start -q - "$disk" 2>"$scratch/err"
 rc=$?

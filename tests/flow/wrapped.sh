@@ -88,7 +88,7 @@ d = bytearray (open (sys.argv[1], "rb").read ())
 d[len (d) // 2] ^= 0x40
 open (sys.argv[2], "wb").write (d)' "$zst" "$files/spoilt"
 refused "$files/spoilt" "a damaged file" "damaged at byte"
-head -c 3000000 "$image" | zstd -q -c >"$files/short"
+head -c $(($(size_of "$image") / 2)) "$image" | zstd -q -c >"$files/short"
 refused "$files/short" "an image that is cut within its wrapper" "truncated"
 zstd -q -c <"$zst" >"$files/twice"
 refused "$files/twice" "a wrapper in a wrapper" "in the zstd file is zstd data"

@@ -4,10 +4,9 @@
 
     map-same.py OURS THEIRS
 
-Compared are start, length, depth, present, zero, data and the offset of what is data, after
-neighbours that are alike were merged.  "compressed" is left out: older versions of qemu-img do
-not have it; so is the offset of zeros, which says only where data might once be, and "zero" of
-data: qemu-img looks for holes of the image's file there, which no server tells of.
+Compared are start, length, depth, present, zero, data and offset, after neighbours that are
+alike were merged.  "compressed" is left out: older versions of qemu-img do not have it; so is
+the offset of what is not present (subclusters that nothing wrote yet), and "zero" of data: qemu-img looks for holes of the image's file there, which no server tells of.
 """
 import json
 import sys
@@ -18,9 +17,7 @@ def entries(path):
     out = []
     for e in json.load(open(path, encoding="ascii")):
         kind = (e["depth"], e["present"], e["data"] or not e["zero"])
-        if e["length"] == 0:
-            continue
-        offset = e.get("offset") if e["data"] else None
+        offset = e.get("offset") if e["present"] else None
         last = out[-1] if out else None
         if last and last[2] == kind and last[0] + last[1] == e["start"] and (
                 offset is None and last[3] is None

@@ -124,6 +124,83 @@ a_state_of_sha256_is_what_journals_hold (void **state)
   assert_memory_equal (old, now, n);
 }
 
+/* As nettle has it, byte after byte. */
+static void
+reference (const uint8_t *buf, size_t len, uint8_t out[DIGEST_SIZE])
+{
+  struct sha256_ctx ctx;
+  size_t i;
+
+  sha256_init (&ctx);
+  for (i = 0; i < len; i++)
+    sha256_update (&ctx, 1, buf + i);
+  sha256_digest (&ctx, DIGEST_SIZE, out);
+}
+
+static void
+assert_digest (const struct digest *d, const uint8_t *buf, size_t len)
+{
+  uint8_t want[DIGEST_SIZE], got[DIGEST_SIZE];
+
+  reference (buf, len, want);
+  digest_peek (d, got);
+  assert_int_equal (digest_count (d), len);
+  assert_memory_equal (got, want, sizeof got);
+}
+
+static void
+pieces_of_any_length_make_the_same_digest (void **state)
+{
+  uint8_t buf[1500];
+  struct digest d;
+  size_t first, second;
+
+  (void)state;
+  fill (buf, sizeof buf);
+  for (first = 0; first <= 200; first++)
+    for (second = 0; second <= 200; second += 1 + second / 9) {
+      digest_init (&d);
+      digest_update (&d, buf, first);
+      digest_update (&d, buf + first, second);
+      digest_update (&d, buf + first + second, 1000);
+      assert_digest (&d, buf, first + second + 1000);
+    }
+}
+
+/* A begins A_HAS bytes before, B B_HAS; then B's bytes are A's, or others. */
+static void
+two_at_once (size_t a_has, size_t a_len, size_t b_has, size_t b_len, size_t apart)
+{
+  uint8_t buf[1500], other[1500];
+  struct digest a, b;
+
+  fill (buf, sizeof buf);
+  memcpy (other, buf + a_has + apart - b_has, b_has + b_len);
+  digest_init (&a);
+  digest_init (&b);
+  digest_update (&a, buf, a_has);
+  digest_update (&b, other, b_has);
+  digest_update_two (&a, buf + a_has, a_len, &b, buf + a_has + apart, b_len);
+  assert_digest (&a, buf, a_has + a_len);
+  assert_digest (&b, other, b_has + b_len);
+}
+
+static void
+two_digests_at_once_are_those_of_each_alone (void **state)
+{
+  static const size_t len[] = { 0, 1, 63, 64, 65, 127, 128, 129, 256, 700 };
+  static const size_t has[] = { 0, 1, 63, 64, 100 };
+  size_t i, j, n = sizeof len / sizeof *len, m = sizeof has / sizeof *has;
+
+  (void)state;
+  for (i = 0; i < n * m; i++)
+    for (j = 0; j < n * m; j++)
+      if (has[j / n] <= has[i / n]) {
+        two_at_once (has[i / n], len[i % n], has[j / n], len[j % n], 0);
+        two_at_once (has[i / n], len[i % n], has[j / n], len[j % n], 192);
+      }
+}
+
 static void
 what_is_no_state_is_refused (void **state)
 {
@@ -194,6 +271,8 @@ main (void)
     cmocka_unit_test (digests_are_those_of_the_standards),
     cmocka_unit_test (a_state_stored_at_any_byte_goes_on),
     cmocka_unit_test (a_state_of_sha256_is_what_journals_hold),
+    cmocka_unit_test (pieces_of_any_length_make_the_same_digest),
+    cmocka_unit_test (two_digests_at_once_are_those_of_each_alone),
     cmocka_unit_test (what_is_no_state_is_refused),
     cmocka_unit_test (algorithms_are_known_by_name_and_length),
     cmocka_unit_test (checksums_are_written_as_they_are_read),

@@ -86,8 +86,8 @@ publish (struct desk *d, uint64_t ord, uint64_t len, bool hash)
   pool_queue (&d->p->pool, s);
   assert_ptr_equal (pool_pop (&d->p->pool), s);
   slot_change (s, SLOT_BUSY);
-  must (d->sc,
-        segment_writer_write (d->w, s, s->base.v + slot_filled (s), &now, &wrote, &d->sc->err));
+  must (d->sc, segment_writer_write (d->w, s, s->base.v + slot_filled (s), NULL, &now, &wrote,
+                                     &d->sc->err));
   progress_wrote (&d->p->progress, wrote);
   progress_publish (&d->p->progress, s, &now);
   pool_give_back (&d->p->pool, &d->p->progress, s);

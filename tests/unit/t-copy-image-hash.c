@@ -97,6 +97,36 @@ test_one_worker_at_a_time_hashes (void **state)
 }
 
 static void
+test_what_was_not_hashed_to_its_end_is_hashed_again (void **state)
+{
+  struct slot *s = parts_slot (p, sc, 0, MIB);
+  struct image_turn turn;
+
+  (void)state;
+  image_hash_begin (&p->image_hash, s, &turn);
+  hash_update (&turn.bytes.hash, turn.bytes.at, 4096);
+  turn.bytes.at += 4096;
+  image_hash_end (&p->image_hash, &p->pool, &p->progress, &turn);
+  assert_false (s->life.hashed);
+  hash (s);
+  assert_true (is_hash_of_first (MIB));
+}
+
+static void
+test_plain_data_waits_for_a_hash_that_is_at_work (void **state)
+{
+  struct slot *first = parts_slot (p, sc, 0, MIB), *second = parts_slot (p, sc, 1, MIB);
+  struct image_turn turn;
+
+  (void)state;
+  assert_false (image_hash_comes_to (&p->image_hash, second)); /* it would come to nothing */
+  image_hash_begin (&p->image_hash, first, &turn);
+  assert_true (image_hash_comes_to (&p->image_hash, second));
+  second->seg.guest_bytes = second->seg.need.len + 1; /* most of the work is to decode it */
+  assert_false (image_hash_comes_to (&p->image_hash, second));
+}
+
+static void
 test_what_is_hashed_and_written_is_free (void **state)
 {
   struct slot *s = parts_slot (p, sc, 0, MIB);
@@ -148,6 +178,8 @@ main (void)
     TEST (test_pieces_go_in_in_order),
     TEST (test_a_part_goes_in_only_when_a_commit_is_near),
     TEST (test_one_worker_at_a_time_hashes),
+    TEST (test_what_was_not_hashed_to_its_end_is_hashed_again),
+    TEST (test_plain_data_waits_for_a_hash_that_is_at_work),
     TEST (test_what_is_hashed_and_written_is_free),
     TEST (test_nothing_is_hashed_unasked),
     TEST (test_it_goes_on_where_it_was),

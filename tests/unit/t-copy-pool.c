@@ -235,6 +235,34 @@ test_slots_are_worked_on_in_turn_and_used_again (void **state)
 }
 
 static void
+test_one_is_taken_out_of_turn (void **state)
+{
+  struct stage *st = *state;
+  struct slot *s[SLOTS];
+  unsigned i;
+
+  for (i = 0; i < SLOTS; i++) {
+    s[i] = take (st, i);
+    fill (s[i], 0, SIZE);
+    pool_queue (&st->pool, s[i]);
+  }
+  assert_true (pool_pop_this (&st->pool, s[SLOTS - 1])); /* the last, and the queue goes on */
+  assert_true (pool_pop_this (&st->pool, s[1]));
+  assert_false (pool_pop_this (&st->pool, s[1]));
+  assert_ptr_equal (pool_pop (&st->pool), s[0]);
+  for (i = 0; i < 2; i++) {
+    slot_change (s[i], SLOT_BUSY);
+    pool_queue (&st->pool, s[i]);
+    pool_give_back (&st->pool, &st->progress, s[i]);
+  }
+  for (i = 2; i < SLOTS - 1; i++)
+    assert_ptr_equal (pool_pop (&st->pool), s[i]);
+  assert_ptr_equal (pool_pop (&st->pool), s[0]);
+  assert_ptr_equal (pool_pop (&st->pool), s[1]);
+  assert_null (pool_pop (&st->pool));
+}
+
+static void
 test_a_slot_is_kept_until_all_is_there_written_and_hashed (void **state)
 {
   struct stage *st = *state;
@@ -495,6 +523,7 @@ main (void)
     TEST (test_from_free_to_free),
     TEST (test_more_that_came_meanwhile_is_looked_at),
     TEST (test_slots_are_worked_on_in_turn_and_used_again),
+    TEST (test_one_is_taken_out_of_turn),
     TEST (test_a_slot_is_kept_until_all_is_there_written_and_hashed),
     TEST (test_it_is_taken_up_where_it_was_left),
     TEST (test_and_from_where_the_hash_is_if_that_is_before),

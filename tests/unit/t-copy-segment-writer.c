@@ -45,7 +45,8 @@ write_to (struct desk *d, uint64_t len)
 {
   d->now = (struct segment_progress){ 0 };
   len = min_u64 (len, host_end (d->s->seg.need) - d->s->base.v);
-  return segment_writer_write (d->w, d->s, d->s->base.v + len, &d->now, &d->wrote, &d->sc->err);
+  return segment_writer_write (d->w, d->s, d->s->base.v + len, NULL, &d->now, &d->wrote,
+                               &d->sc->err);
 }
 
 /* One plain extent, then two compressed clusters. */

@@ -808,10 +808,10 @@ where_a_map_is_kept_makes_no_difference (void **state)
   for (i = 0; i < 2 * sizeof most / sizeof most[0]; i++) {
     OWN (journal_map) m = map_of (f);
 
-    m->few_most = most[i / 2];
+    m->few.most = most[i / 2];
     k = i % 2;
     put_many (f, m, 1000, k == 1);
-    assert_int_equal (m->few_most > 0, most[i / 2] >= 1000);
+    assert_int_equal (m->few.most > 0, most[i / 2] >= 1000);
     OK (f, journal_map_digest (m, i < 2 ? first[k] : digest, &f->err));
     if (i >= 2)
       assert_memory_equal (digest, first[k], DIGEST_SIZE);
@@ -878,8 +878,8 @@ far_more_pieces_than_the_tables_have_entries_are_refused (void **state)
 
   fixture_begin (f, GUEST);
   m = map_of (f);
-  assert_true (m->pieces_free >= 1 << 25);
-  m->pieces_free = 100;
+  assert_true (m->paid.pieces_free >= 1 << 25);
+  m->paid.pieces_free = 100;
   table (f, m, CLUSTER, 8 * 1000);
   OK (f, add_pieces (f, m, 1100));
   FAILS (f, ERR_IMAGE_TOO_LARGE, add_pieces (f, m, 10));

@@ -297,8 +297,8 @@ test_credentials_reach_the_origin_and_nobody_else (void **state)
   (void)state;
   write_file (headers, sizeof headers, "headers", "X-Api-Key: key1\r\n\n", 0600);
   write_file (user, sizeof user, "user", "me:secret\n", 0644);
-  r->options.header_file = other->options.header_file = headers;
-  r->options.user_file = other->options.user_file = user;
+  r->options.login.header_file = other->options.login.header_file = headers;
+  r->options.login.user_file = other->options.login.user_file = user;
   must_probe (r);
   expect_all (r);
   assert_non_null (strstr (r->events, "warning: "));
@@ -336,7 +336,7 @@ test_bad_credential_files_are_refused_without_showing_them (void **state)
     RUN r = run_new ("");
 
     write_file (path, sizeof path, "bad", bad[i], 0600);
-    r->options.header_file = path;
+    r->options.login.header_file = path;
     expect_error (r, probe (r), ERR_USAGE);
     assert_null (strstr (r->err.text, "s3cret"));
   }
@@ -381,8 +381,8 @@ test_certificates_are_checked_and_https_never_falls (void **state)
             untrusted->path);
   snprintf (other_name->url, sizeof other_name->url, "https://127.0.0.1:%d/x", v.port);
   snprintf (falls->url, sizeof falls->url, "https://localhost:%d%s", v.port, falls->path);
-  trusted->options.cacert = other_name->options.cacert = falls->options.cacert = cert;
-  insecure->options.insecure = true;
+  trusted->options.tls.cacert = other_name->options.tls.cacert = falls->options.tls.cacert = cert;
+  insecure->options.tls.insecure = true;
   must_probe (trusted);
   assert_int_equal (strlen (source_tls_fingerprint (trusted->s)), 64);
   expect_all (trusted);

@@ -136,7 +136,7 @@ class Disk:
 
     def __init__(self, path, state, owner=None):
         self.path, self.state, self.owner = path, state, owner
-        self.carried = False  # these bytes are elsewhere than they were
+        self.carried = False  # these bytes are elsewhere than they were, or are others
         self.bytes = read_all(path)
         st = os.stat(path)
         self.key = (st.st_dev, st.st_ino)

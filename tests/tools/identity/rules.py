@@ -151,7 +151,7 @@ class Rules:
 
     def may_write(self, c, disk, named):
         uuid = disk.owner
-        if named and "force" in c.flags and c.verb in MAKERS:
+        if named and "force" in c.flags and "newer" not in c.flags and c.verb in MAKERS:
             # what is complete and still there by that name, ensure leaves alone
             return not (c.verb == "ensure" and disk.state == FINISHED and uuid in c.subjects
                         and self.imports[uuid].place == c.place
@@ -159,6 +159,8 @@ class Rules:
         if named and "newer" in c.flags and disk.state == FINISHED and uuid in self.imports \
                 and c.subjects and self.imports[uuid].place == c.place:
             return self.served(self.imports[uuid].place) not in self.imports[uuid].shown
+        if named and "force" in c.flags and c.verb in MAKERS:
+            return True
         if disk.state == OWNED and c.verb == "forget":  # what was kept comes back
             return uuid in c.subjects and self.imports[uuid].keep
         if disk.state == OWNED:

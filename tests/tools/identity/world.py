@@ -180,6 +180,7 @@ class World:
         if self.kind == "file" and not anew:  # by inode and mark it is what it was
             state, owner = old.state, old.owner
         self.put(path, content, state, owner, None, anew)
+        self.disks[-1].carried = True  # an ensure need not know it
 
     def back_again(self):
         """What the last swap took away."""
