@@ -47,6 +47,7 @@ ask_again (struct job *job, int64_t now, struct error *err)
   if (p->way.hops == 0 || p->health.wrong < 2
       || job->answer.sent.generation != p->way.generation)
     return 0;
+  p->way.resolved++;
   return place_go_back (p, err);
 }
 

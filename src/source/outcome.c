@@ -218,6 +218,18 @@ not_found (struct job *job, struct error *err)
   return place_failed (job, err);
 }
 
+/* What was wrong elsewhere is not held against where requests go now. */
+static void
+forgive (struct source *s, struct place *p)
+{
+  size_t i;
+
+  p->health.wrong = 0;
+  for (i = 0; i < s->jobs.n; i++)
+    if (s->jobs.job[i].state != JOB_FREE && s->jobs.job[i].answer.place == p)
+      s->jobs.job[i].wrong = 0;
+}
+
 static int
 redirected (struct job *job, struct error *err)
 {
@@ -237,6 +249,9 @@ redirected (struct job *job, struct error *err)
   }
   if (place_redirect (p, url, err) == -1)
     return err->code == ERR_NO_MEMORY ? -1 : place_failed (job, err);
+  if (p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) != 0
+      && p->way.resolved < RESOLVED_MAX)
+    forgive (s, p);
   p->way.settled = false;
   source_tell (s, "redirected", "%s: to %s", p->url.shown, p->url.shown_pinned);
   job_again (job, monotonic_ms ());

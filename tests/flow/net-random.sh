@@ -6,7 +6,7 @@
 # another connection ends with every byte in its place.  Then the same behind a redirector whose
 # mirrors die, among limits, lies, stalls and passwords that change: no wrong byte, and no end with
 # 4 where a patient user would have got the file.  With QIMPORT_TEST_LONG 150 imports of each kind
-# (QIMPORT_ROUNDS).
+# (QIMPORT_ROUNDS, QIMPORT_STORMS).
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 . "$top_srcdir/tests/flow/net.sh"
 
@@ -14,6 +14,7 @@ disk=$scratch/disk image=$scratch/image.qcow2 expected=$scratch/expected.raw
 rounds=3 # of each kind
 [ -z "${QIMPORT_TEST_LONG:-}" ] || rounds=150
 rounds=${QIMPORT_ROUNDS:-$rounds}
+storms=${QIMPORT_STORMS:-$rounds}
 say_seed
 : >"$image"
 liar
@@ -146,7 +147,7 @@ import_storm () {
   done
 }
 i=0
-while [ $i -lt "$rounds" ]; do
+while [ $i -lt "$storms" ]; do
   i=$((i + 1))
   afresh
   random_image
