@@ -3,12 +3,12 @@
 #
 # bench: qimport against downloading and converting, on this machine.  See bench/README.md.
 #
-#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, sparse, far, answers,
-#                                    journal; default all
+#     bench/bench.sh [SUBJECT...]    plain, deflate, zstd, tables-first, pipe, sparse, keep, far,
+#                                    answers, journal, nbd; default all
 #
 # From the environment: RUNS (5), MIB (1536) of files in the guest, RATE (0: none) bytes a second
 # and connection, WITHOUT a contestant's name, BENCH_DIR (bench-cache of the build directory) on
-# the disk to be measured.
+# the disk to be measured; NBD_DIR (/dev/shm) is where the disk of the NBD server lies.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 : "${top_builddir:=$(pwd)}"
@@ -23,9 +23,10 @@ export LD_LIBRARY_PATH
 
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/run.XXXXXX")
-proxy=
+proxy='' server=''
 finish () {
   trap - EXIT INT TERM
+  [ -z "$server" ] || { kill "$server"; rm -f "$nbd_disk"; }
   [ -z "$proxy" ] || kill "$proxy"
   serve_stop
   rm -rf "$scratch"
@@ -53,8 +54,17 @@ contestant () {
   case $1 in
     "qimport") set -- "$QIMPORT" start -q "$url" "$out" ;;
     "qimport --digest off") set -- "$QIMPORT" start -q --digest off "$url" "$out" ;;
+    "qimport --keep-format") set -- "$QIMPORT" start -q --keep-format "$url" "$out" ;;
+    "qimport --keep-format --digest off")
+      set -- "$QIMPORT" start -q --keep-format --digest off "$url" "$out" ;;
     "curl, qimport -")
       set -- sh -c 'curl -sSf "$1" | "$2" start -q - "$3"' - "$url" "$QIMPORT" "$out" ;;
+    "cat, qimport -") set -- sh -c 'cat "$1" | "$2" start -q - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, qimport - --digest off")
+      set -- sh -c 'cat "$1" | "$2" start -q --digest off - "$3"' - "$image" "$QIMPORT" "$out" ;;
+    "cat, convert -W")
+      set -- sh -c 'cat "$1" >"$2" && qemu-img convert -f qcow2 -O raw -W "$2" "$3" &&
+        sync -d "$3"' - "$image" "$file" "$out" ;;
     "curl, convert -W") set -- sh -c "$plain_curl" - "$url" "$file" "$out" ;;
     "curl, convert -W, sha256sum")
       set -- sh -c "$plain_curl"' && sha256sum "$3" >"$2.sum"' - "$url" "$file" "$out" ;;
@@ -66,6 +76,11 @@ contestant () {
     "aria2c -x4")
       set -- sh -c 'aria2c -q --file-allocation=none -x4 -s4 -k1M -d "${2%/*}" -o "${2##*/}" "$1" &&
         sync -d "$2"' - "$url" "$out" ;;
+    "nbdcopy --flush") set -- sh -c '"$@" && : >"$0"' "$out" nbdcopy --flush "$raw" "$nbd" ;;
+    "qimport to NBD") set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --force "$image" "$nbd" ;;
+    "qimport --digest off to NBD")
+      set -- sh -c '"$@" && : >"$0"' "$out" "$QIMPORT" start -q --digest off --force "$image" "$nbd" ;;
+    "curl") set -- sh -c 'curl -sSf -o "$2" "$1" && sync -d "$2"' - "$url" "$out" ;;
     "import") set -- "$top_builddir/bench/import" "$url" "$out" digest off ;;
     "import, no journal")
       set -- "$top_builddir/bench/import-no-journal" "$url" "$out" digest off ;;
@@ -107,7 +122,7 @@ rounds () {
 
 table () {
   printf '\n%s\n\n' "$1"
-  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum"
+  python bench/measure.py table "$results" "curl, convert -W" "curl, convert -W, sha256sum" "aria2c -x4"
 }
 
 mib_of () { echo $(($(stat -c %s "$1") / 1048576)); }
@@ -144,6 +159,20 @@ bench_tables_first () {
   table "tables-first: image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
 }
 
+# What a daemon does without qimport: the image is written to a file, and converted from there.
+bench_pipe () {
+  image=$cache/pipe.qcow2
+  if [ ! -s "$image" ]; then
+    head -c 2G /dev/urandom >"$scratch/noise"
+    python bench/tables-first.py "$scratch/noise" "$image.new"
+    rm "$scratch/noise"
+    mv "$image.new" "$image"
+  fi
+  rounds the_pipe "cat, qimport - --digest off" "cat, qimport -" "cat, convert -W"
+  table "pipe: image $(mib_of "$image") MiB, tables first"
+}
+the_pipe () { qemu-img compare -q -f qcow2 -F raw "$image" "$out"; }
+
 # 200,000 clusters scattered over 15 TiB.
 scatter="--size $((15 << 40)) --clusters 200000"
 the_scatter () { python tests/tools/qcow2-scatter.py --verify $scatter "$out"; }
@@ -153,6 +182,17 @@ bench_sparse () {
     mv "$image.new" "$image"; }
   rounds the_scatter "qimport --digest off" "qimport" "curl, convert -W" "floor: the network"
   table "sparse: image $(mib_of "$image") MiB, disk 15 TiB, 200,000 clusters of it scattered"
+}
+
+# The image as it is.
+the_image () { cmp -s "$out" "$image"; }
+bench_keep () {
+  for format in plain deflate; do
+    guest_image $format
+    rounds the_image "qimport --keep-format --digest off" "qimport --keep-format" "aria2c -x4" "curl" \
+      "floor: the network"
+    table "keep: image $(mib_of "$image") MiB ($format), as it is"
+  done
 }
 
 # A link of 50 ms each way and 20 MB/s a connection: what four of them carry is the least time.
@@ -165,14 +205,19 @@ bench_far () {
   proxy=$!
   until [ -s "$scratch/proxy" ]; do sleep 0.1; done
   url=http://127.0.0.1:$(cat "$scratch/proxy")/far.qcow2
-  rounds the_noise "qimport" "aria2c -x4" "aria2c -x4, convert -W"
+  rounds the_noise "qimport" "qimport --keep-format" "aria2c -x4" "aria2c -x4, convert -W"
   kill "$proxy"
   proxy=
   rm -f "$scratch/noise"
   table "far: image $(mib_of "$image") MiB over 50 ms each way and 20 MB/s a connection; four connections need $(
     stat -c %s "$image" | awk '{ printf "%.2f", $1 / 8e7 }') s"
 }
-the_noise () { [ "$name" = "aria2c -x4" ] || cmp -s "$out" "$scratch/noise"; }
+the_noise () {
+  case $name in
+    "aria2c -x4" | *--keep-format) the_image ;;
+    *) cmp -s "$out" "$scratch/noise" ;;
+  esac
+}
 
 bench_answers () {
   guest_image zstd
@@ -194,18 +239,38 @@ bench_journal () {
   runs=$once
 }
 
+# The decoded disk from a local file, against the import of its image, to the same server.
+the_nbd () { cmp -s "$nbd_disk" "$raw"; }
+bench_nbd () {
+  nbd="nbd+unix:///?socket=$scratch/nbd.sock" nbd_disk=${NBD_DIR:-/dev/shm}/qimport-bench-$$
+  truncate -s "$(stat -c %s "$raw")" "$nbd_disk"
+  qemu-nbd --persistent --shared=0 --discard=unmap -f raw -k "$scratch/nbd.sock" "$nbd_disk" &
+  server=$!
+  until [ -S "$scratch/nbd.sock" ]; do sleep 0.1; done
+  for format in plain deflate; do
+    guest_image $format
+    cat "$raw" >/dev/null
+    rounds the_nbd "qimport --digest off to NBD" "qimport to NBD" "nbdcopy --flush"
+    printf '\n%s\n\n' "nbd: $format, image $(mib_of "$image") MiB, disk $(mib_of "$raw") MiB"
+    python bench/measure.py table "$results" "nbdcopy --flush"
+  done
+  kill "$server"
+  rm -f "$nbd_disk"
+  server=
+}
+
 # ---- Run ----------------------------------------------------------------------------------
 
 guest_make "$raw" "$mib"
 serve_start "$scratch/nginx" "$cache" "$rate"
 printf '%s; %s processors, %s\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-[ $# != 0 ] || set -- plain deflate zstd tables-first sparse far answers journal
+[ $# != 0 ] || set -- plain deflate zstd tables-first pipe sparse keep far answers journal nbd
 for subject in "$@"; do
   case $subject in
     plain | deflate | zstd) bench_format "$subject" ;;
     tables-first) bench_tables_first ;;
-    sparse | far | answers | journal) "bench_$subject" ;;
+    pipe | sparse | keep | far | answers | journal | nbd) "bench_$subject" ;;
     *) die "no such subject: $subject" ;;
   esac
 done

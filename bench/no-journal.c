@@ -415,6 +415,7 @@ IS (nothing, journal_put_layer);
 IS (nothing, journal_release);
 IS (nothing, journal_set_target);
 
+IS (none, journal_amends);
 IS (none, journal_held);
 
 IS (never, journal_audited);

@@ -141,7 +141,7 @@ struct qimport_info {
   char url[4096];              /* without secrets */
   char target[4096];           /* path */
   char target_kind[8];         /* "file", "block", "nbd", or "" */
-  uint64_t virtual_size;       /* of the disk */
+  uint64_t virtual_size;       /* of the disk; of a kept image, of its file */
   uint64_t cluster_size;       /* of the image */
   uint64_t guest_total;        /* bytes to be made of the disk */
   uint64_t guest_committed;    /* of them durable, and recorded */
@@ -202,6 +202,20 @@ struct qimport;
 int qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
                    const char *target, const struct qimport_options *options,
                    struct qimport_error *err);
+/* The same image onto several targets, NULL behind the last, QIMPORT_TARGETS_MAX at most: it is
+ * fetched once and written to all of them.  Each is an import of its own, which can be resumed,
+ * audited and forgotten like any other; one that fails does not stop the others, a slow one makes
+ * them wait.  qimport_step does the work of all of them.  It returns 0 when all are complete; -1
+ * when all are over and some of them are not complete, with the error of the first of these.
+ * An image that comes once (a pipe, a wrapped file, a server without ranges) is QIMPORT_USAGE. */
+enum { QIMPORT_TARGETS_MAX = 8 };
+int qimport_start_several (struct qimport **out, struct qimport_journal *j, const char *url,
+                           const char *const *targets, const struct qimport_options *options,
+                           struct qimport_error *err);
+/* The import of the I-th target, Q's until it is closed, or NULL behind the last; of any other
+ * import the 0th is Q itself.  What came of it: qimport_step does none of its work, and tells: 1
+ * as long as it is not over.  qimport_progress_get has its id. */
+struct qimport *qimport_target (struct qimport *q, unsigned i);
 /* Go on with an interrupted import; options given at start hold unless given anew.  One that says
  * what the import is (snapshot, backing, unallocated, digest, target-is-zero), and another value,
  * is QIMPORT_USAGE; so is a complete import. */

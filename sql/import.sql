@@ -65,7 +65,7 @@ UPDATE import
 -- :import_drop_held  but what a target that is kept held before stays, until it is back there
 DELETE FROM held
  WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8
-   AND (SELECT NOT keep_holes FROM import WHERE no = ?1);
+   AND (key & 255 >= 128 OR (SELECT NOT keep_holes FROM import WHERE no = ?1));
 -- :import_unseal  after import_restart
 UPDATE import
    SET sealed = 0, segments = 0, extents = 0, zero_runs = 0, guest_total = 0, need_max = 0,
@@ -117,6 +117,8 @@ DELETE FROM layer WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 INSERT OR REPLACE INTO held (key, bytes) VALUES ((?1 << 8) + ?2, ?3);
 -- :held_get
 SELECT bytes FROM held WHERE key = (?1 << 8) + ?2;
+-- :held_done  but what was changed of the target on purpose stays
+DELETE FROM held WHERE key >= ?1 << 8 AND key < (?1 << 8) + 128;
 -- :held_delete
 DELETE FROM held WHERE key >= ?1 << 8 AND key < (?1 + 1) << 8;
 

@@ -9,6 +9,26 @@ INSERT INTO extent (key, guest, len, host, stored, skip)
 SELECT key, guest, len, host, stored, skip FROM extent_rows (?1);
 -- :zero_run_add
 INSERT INTO zero_run (key, guest, len, hole, layer) VALUES ((?1 << 40) + ?2, ?3, ?4, ?5, ?6);
+-- :segments_copy  of import ?1, from ?3 to before ?4, for import ?2: nothing of it is committed
+INSERT INTO segment (key, layer, at, need_from, need_to, first_extent, extents, guest_bytes,
+       committed_to)
+SELECT key - (?1 << 40) + (?2 << 40), layer, at, need_from, need_to, first_extent, extents,
+       guest_bytes, need_from
+  FROM segment
+ WHERE key >= (?1 << 40) + ?3 AND key < (?1 << 40) + ?4
+ ORDER BY key;
+-- :extents_copy
+INSERT INTO extent (key, guest, len, host, stored, skip)
+SELECT key - (?1 << 40) + (?2 << 40), guest, len, host, stored, skip
+  FROM extent
+ WHERE key >= (?1 << 40) + ?3 AND key < (?1 << 40) + ?4
+ ORDER BY key;
+-- :zero_runs_copy
+INSERT INTO zero_run (key, guest, len, hole, layer)
+SELECT key - (?1 << 40) + (?2 << 40), guest, len, hole, layer
+  FROM zero_run
+ WHERE key >= (?1 << 40) + ?3 AND key < (?1 << 40) + ?4
+ ORDER BY key;
 
 -- :claim  the next segments with work left: to commit, or for the SHA-256 of the image
 SELECT key - (?1 << 40), layer, at, need_from, need_to, first_extent, extents, guest_bytes,

@@ -228,6 +228,31 @@ is "$it" 0:true:true "a signed image tells its signer"
 next
 is "$it" 0:false "and is not imported again"
 
+# ---- kept as it is, and larger
+
+kept="dest: $scratch/kept.qcow2"
+large="dest: $scratch/large.img"
+task --check "url: $url" "$kept" "keep_format: true"
+task "url: $url" "$kept" "keep_format: true"
+task "url: $url" "$kept" "keep_format: true"
+task "url: $url" "$large" "size: 96M" "fix_gpt: true"
+task "url: $url" "$large" "size: 96M" "fix_gpt: true"
+task --check "url: $url" "$large" "size: 96M" "fix_gpt: true"
+play
+next .diff.after.virtual_size
+is "$it" "0:true:$(size_of "$www/disk.qcow2")" "check mode foresees a qcow2 that is kept"
+next
+is "$it" 0:true "it is kept"
+assert_identical kept.qcow2 "$www/disk.qcow2" "byte for byte"
+next
+is "$it" 0:false "once"
+next
+is "$it:$(size_of large.img)" "0:true:$((96 << 20))" "a target is as large as was asked for"
+next
+is "$it" 0:false "once, too"
+next
+is "$it" 0:false "and check mode says so"
+
 # ---- onto a device
 
 if [ "$(id -u)" = 0 ] && command -v losetup >/dev/null &&

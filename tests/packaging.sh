@@ -87,6 +87,7 @@ make () { echo "$*"; mkdir -p "$pkgdir/usr"; cp -a "$whole$prefix/." "$pkgdir/us
 amove () { for path; do (cd "$pkgdir" && ls -d $path) >/dev/null; done; }
 package
 ansible
+stream_tool
 ! grep -q '/python3' "$scratch/files" || py3
 echo "depends on $depends"
 END

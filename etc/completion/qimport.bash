@@ -11,8 +11,8 @@ _qimport_options () {
     --pinnedpubkey --insecure -4 --ipv4 -6 --ipv6 --resolve --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --length --checksum --sha256 --backing --verify --force --spool-dir --no-keep"
-  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --snapshot --unallocated \
-    --target-is-zero --preallocate --once"
+  local fresh="-f --max-size --checksums --signed-by --signature --digest --format --keep-format --size \
+    --fix-gpt --snapshot --unallocated --target-is-zero --preallocate --once"
   case $1 in
     start) echo "$net $copy $fresh" ;;
     ensure) echo "$net $copy $fresh --newer" ;;

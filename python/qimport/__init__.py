@@ -28,7 +28,7 @@ from .errors import (
     TargetError,
     UsageError,
 )
-from .images import Extent, info, map
+from .images import Extent, headers, info, map
 from .imports import Audit, Import, Progress
 from .journal import Event, ImportInfo, Journal
 from .options import Command, OptionInfo, OptionValue, built_in, options
@@ -57,6 +57,7 @@ __all__ = [
     "TargetError",
     "UsageError",
     "built_in",
+    "headers",
     "info",
     "map",
     "options",

@@ -166,6 +166,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "qimport_close": (None, [Pointer]),
     # qimport_run is what Import.run does with steps, so that a callback may raise.
     "qimport_info_json": (_int, [_str, Pointer, _out, _err]),
+    "qimport_headers_json": (_int, [_str, Pointer, _out, _err]),
     "qimport_map": (_int, [_str, Pointer, EACH_EXTENT, Pointer, _err]),
     "qimport_map_import": (_int, [Pointer, _str, EACH_EXTENT, Pointer, _err]),
 }

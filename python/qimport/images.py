@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ._each import collect
 from ._library import (
@@ -45,11 +45,22 @@ class Extent:
 def info(url: Word, **options: OptionValue) -> Dict[str, Any]:
     """The object of `qimport info --json`: keys of `qemu-img info`, and "importable",
     "bytes-to-fetch", "requests"."""
+    return _document(lib.qimport_info_json, url, options)
+
+
+def headers(url: Word, **options: OptionValue) -> Dict[str, Any]:
+    """What must be known before the data come: "virtual_size", "cluster_bits", and
+    "data_clusters", [first, last] for each run of the disk's clusters that are stored."""
+    return _document(lib.qimport_headers_json, url, options)
+
+
+def _document(
+    ask: Callable[..., int], url: Word, options: Mapping[str, OptionValue]
+) -> Dict[str, Any]:
     err, text = ErrorStruct(), Pointer()
+    where = to_bytes(url, "url")
     with option_set(options) as made:
-        rc = lib.qimport_info_json(
-            to_bytes(url, "url"), made, ctypes.byref(text), ctypes.byref(err)
-        )
+        rc = ask(where, made, ctypes.byref(text), ctypes.byref(err))
     if rc == -1:
         raise error_of(err)
     found: Dict[str, Any] = json.loads(take_text(text))

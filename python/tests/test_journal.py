@@ -70,6 +70,9 @@ class Questions(Scene):
         found = qimport.info(URL, connections=2)
         self.assertEqual(found["virtual-size"], os.path.getsize(EXPECTED))
         self.assertTrue(found["importable"])
+        clusters = qimport.headers(URL)
+        self.assertEqual(clusters["virtual_size"], found["virtual-size"])
+        self.assertTrue(clusters["data_clusters"])
         self.complete()
         known = self.journal.status_document(self.target)["image"]
         self.assertEqual(found["etag"], known["etag"])

@@ -3,7 +3,7 @@
  * public: the functions of qimport.h that begin, step and end an import.  Turns the rooms'
  * errors into the public one; decides nothing else.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -174,6 +174,69 @@ qimport_start (struct qimport **out, struct qimport_journal *j, const char *url,
   return 0;
 }
 
+/* Carried by Q. */
+static int
+open_members (struct qimport *q, struct qimport_journal *j, const char *url,
+              const char *const *targets, unsigned n, const struct qimport_options *options,
+              struct error *err)
+{
+  struct qimport *member[COPY_OUTLETS_MAX];
+  unsigned i, opened = 0;
+  int rc = 0;
+
+  for (i = 0; i < n && rc == 0; i++, opened += rc == 0)
+    rc = open_job (&member[i], JOB_START, j, url, targets[i], NULL, options, err);
+  if (rc == 0)
+    rc = several_open (q, member, n, err);
+  while (rc == -1 && opened > 0)
+    qimport_close (member[--opened]);
+  return rc;
+}
+
+static int
+check_targets (const char *url, const char *const *targets, unsigned *n, struct error *err)
+{
+  for (*n = 0; targets[*n] != NULL; ++*n) {
+    if (*n == COPY_OUTLETS_MAX)
+      return fail (err, ERR_USAGE, "more than %d targets; give the others in another run",
+                   COPY_OUTLETS_MAX);
+    if (check_words (url, targets[*n], err) == -1)
+      return -1;
+  }
+  return *n > 0 ? 0 : check_words (url, NULL, err);
+}
+
+int
+qimport_start_several (struct qimport **out, struct qimport_journal *j, const char *url,
+                       const char *const *targets, const struct qimport_options *options,
+                       struct qimport_error *error)
+{
+  struct qimport *q = NULL;
+  struct error err;
+  unsigned n;
+
+  if (check_targets (url, targets, &n, &err) == -1)
+    return publish_error (error, &err);
+  if (n == 1)
+    return qimport_start (out, j, url, targets[0], options, error);
+  if (open_job (&q, JOB_START, j, url, NULL, NULL, options, &err) == -1
+      || open_members (q, j, url, targets, n, options, &err) == -1) {
+    qimport_close (q);
+    return publish_error (error, &err);
+  }
+  q->machine.phase = PHASE_GATHER;
+  *out = q;
+  return 0;
+}
+
+struct qimport *
+qimport_target (struct qimport *q, unsigned i)
+{
+  if (!import_is_carrier (q))
+    return i == 0 ? q : NULL;
+  return i < q->several->n ? q->several->member[i] : NULL;
+}
+
 int
 qimport_ensure (struct qimport **out, struct qimport_journal *j, const char *url,
                 const char *target, const struct qimport_options *options,
@@ -212,57 +275,16 @@ qimport_audit (struct qimport **out, struct qimport_journal *j, const char *id,
   return 0;
 }
 
-/* What ends it from outside: a signal, or the time that was given. */
-static int
-check_stop (struct qimport *q, struct error *err)
-{
-  if (atomic_load (&q->stops.asked))
-    return fail (err, ERR_INTERRUPTED, "interrupted");
-  if (q->stops.deadline > 0 && monotonic_ms () >= q->stops.deadline)
-    return fail (err, ERR_MAX_TIME, "--max-time %llu is over",
-                 (unsigned long long)q->options->max_time_s);
-  return 0;
-}
-
 int
 qimport_step (struct qimport *q, int timeout_ms, struct qimport_error *error)
 {
   struct error err = { .code = ERR_NONE };
   int rc;
 
-  if (q->machine.over)
-    return q->machine.result == 0 ? 0 : publish_error (error, &q->machine.failure);
-  rc = check_stop (q, &err);
-  if (rc == 0)
-    rc = phase_step (q, q->machine.phase, timeout_ms, &err);
-  if (rc == -1) {
-    struct error stopped;
-
-    /* Whatever a stop made fail on its way, it was the stop. */
-    if (atomic_load (&q->stops.asked) && error_status (err.code) == QIMPORT_INTERRUPTED
-        && check_stop (q, &stopped) == -1)
-      err = stopped;
-    /* nor is it the network's fault when the journal's check has failed */
-    else if (error_status (err.code) == QIMPORT_INTERRUPTED
-             && import_check_failed (q, &stopped) == -1 && stopped.code != ERR_INTERRUPTED)
-      err = stopped;
-    import_prefer_check (q, &err);
-    if (error_status (err.code) == QIMPORT_IMAGE && q->image.n_layers == 1
-        && q->image.sources[0] != NULL)
-      image_name_error (&q->image, 0, &err);
-    import_leave (q, &err);
-    q->machine.failure = err;
-  }
-  if (rc != -1)
-    q->machine.phase = (enum phase)rc;
-  if (rc == -1 || rc == PHASE_OVER) {
-    q->machine.over = true;
-    q->machine.result = rc;
-  }
-  import_update_progress (q);
-  if (rc == -1)
-    return publish_error (error, &q->machine.failure);
-  return rc == PHASE_OVER ? 0 : 1;
+  if (import_is_member (q) && !q->machine.over) /* who carries it does its work */
+    return 1;
+  rc = import_step (q, timeout_ms, &err);
+  return rc == -1 ? publish_error (error, &err) : rc;
 }
 
 void
@@ -271,6 +293,8 @@ qimport_cancel (struct qimport *q)
   atomic_store (&q->stops.asked, true);
   atomic_store (&q->stops.give_up, true);
   q->stops.check = true;
+  if (import_is_carrier (q))
+    several_cancel (q);
 }
 
 void
@@ -286,6 +310,8 @@ qimport_close (struct qimport *q)
     atomic_store (&q->stops.give_up, true);
     import_leave (q, &closed);
   }
+  if (import_is_carrier (q))
+    several_close (q);
   import_tell_early (q, &closed); /* there may be no import they could be told of */
   import_close_image (q);
   import_close_audit (q);

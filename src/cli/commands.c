@@ -24,12 +24,14 @@ enum {
 };
 
 static const struct command commands[] = {
-  { "start", "URL TARGET|-f FILE", "begin an import; in the foreground",
+  { "start", "URL TARGET...|-f FILE", "begin an import; in the foreground",
     "Imports the qcow2 image at URL and writes the disk in it to TARGET, a file or a\n"
     "block device.  A file is written as TARGET.qimport-part and renamed when it is\n"
     "complete.  Interrupted at any instant, it goes on with: qimport resume.\n"
-    "URL is http, https, file, a plain path, - for standard input, or fd:N.\n",
-    START, QIMPORT_FOR_START, 0, 2, run_start },
+    "URL is http, https, file, a plain path, - for standard input, or fd:N.\n"
+    "Several targets, 8 at most, are written from one fetch; each is an import of its\n"
+    "own, and one that fails does not stop the others.\n",
+    START, QIMPORT_FOR_START, 0, 1 + QIMPORT_TARGETS_MAX, run_start },
   { "resume", "[ID...|--all]", "go on with interrupted imports",
     "Goes on from what is committed.  Options given at start hold, unless given anew.\n"
     "Without ID it takes the only interrupted import there is; when there are several\n"

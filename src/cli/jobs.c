@@ -193,9 +193,10 @@ copy_info (void *ctx, const struct qimport_info *info)
   return 0;
 }
 
+/* FETCHED_NOW: for it, and for those that were written with it. */
 static void
 tell_success (const struct crew *c, struct qimport_journal *j, const struct qimport_progress *p,
-              int64_t elapsed_ms)
+              uint64_t fetched_now, int64_t elapsed_ms)
 {
   char size[HUMAN_SIZE], fetched[HUMAN_SIZE], took[HUMAN_SIZE], rate[HUMAN_SIZE], checked[512];
   uint64_t ms = elapsed_ms < 1 ? 1 : (uint64_t)elapsed_ms;
@@ -208,9 +209,9 @@ tell_success (const struct crew *c, struct qimport_journal *j, const struct qimp
   source_check (j, p->id, checked, sizeof checked);
   display_message (
       c->display, "complete: %s is in %s: %s (%s fetched) in %s, %s/s; %s", info.url,
-      info.target, human_size (size, info.virtual_size), human_size (fetched, p->fetched_now),
+      info.target, human_size (size, info.virtual_size), human_size (fetched, fetched_now),
       human_duration (took, (double)elapsed_ms / 1000),
-      human_size (rate, (uint64_t)((double)p->fetched_now * 1000 / (double)ms)), checked);
+      human_size (rate, (uint64_t)((double)fetched_now * 1000 / (double)ms)), checked);
 }
 
 static int
@@ -219,7 +220,8 @@ open_import (struct qimport **q, struct qimport_journal *j, const struct job *jo
 {
   switch (job->verb) {
   case JOB_START:
-    return qimport_start (q, j, job->url, job->target, o, err);
+    return job->targets != NULL ? qimport_start_several (q, j, job->url, job->targets, o, err)
+                                : qimport_start (q, j, job->url, job->target, o, err);
   case JOB_ENSURE:
     return qimport_ensure (q, j, job->url, job->target, o, err);
   case JOB_RESUME:
@@ -244,25 +246,58 @@ name_job (struct display *d, size_t slot, struct qimport_journal *j, const struc
   display_begin (d, slot, basename (path), q);
 }
 
-/* An import in hand, to its end. */
+/* What became of Q, which is over. */
+static int
+tell_result (const struct crew *c, struct qimport_journal *j, const struct job *job,
+             struct qimport *q, uint64_t fetched_now, int64_t elapsed_ms)
+{
+  struct qimport_progress p;
+  struct qimport_error err;
+
+  progress_of (q, &p);
+  if (qimport_step (q, 0, &err) == -1)
+    return tell_failure (c->display, c->a, j, &p, &err);
+  if (job->verb != JOB_ENSURE || p.fetched_now > 0)
+    tell_success (c, j, &p, fetched_now, elapsed_ms);
+  return 0;
+}
+
+/* Before anything was begun for any target, what ended it is said once. */
+static bool
+was_said (struct qimport *q, unsigned i)
+{
+  struct qimport_error err, before;
+  struct qimport_progress p;
+
+  qimport_progress_get (qimport_target (q, i), &p);
+  return i > 0 && p.id[0] == '\0' && qimport_step (qimport_target (q, i), 0, &err) == -1
+         && qimport_step (qimport_target (q, i - 1), 0, &before) == -1
+         && strcmp (err.message, before.message) == 0;
+}
+
+/* An import in hand, or several, to the end: the first status that is not 0. */
 static int
 finish_job (const struct crew *c, size_t slot, struct qimport_journal *j, const struct job *job,
             struct qimport *q)
 {
   int64_t begun = now_monotonic_ms ();
-  struct qimport_progress p;
+  struct qimport_progress all;
   struct qimport_error err;
-  int rc;
+  unsigned i;
+  int status = 0;
 
   name_job (c->display, slot, j, job, q);
-  rc = drive (c->display, slot, c->a, q, &err);
-  progress_of (q, &p);
+  drive (c->display, slot, c->a, q, &err);
+  qimport_progress_get (q, &all);
+  for (i = 0; qimport_target (q, i) != NULL; i++) {
+    int one = was_said (q, i) ? 0
+                              : tell_result (c, j, job, qimport_target (q, i), all.fetched_now,
+                                             now_monotonic_ms () - begun);
+
+    status = status == 0 ? one : status;
+  }
   qimport_close (q);
-  if (rc == -1)
-    return tell_failure (c->display, c->a, j, &p, &err);
-  if (job->verb != JOB_ENSURE || p.fetched_now > 0)
-    tell_success (c, j, &p, now_monotonic_ms () - begun);
-  return 0;
+  return status;
 }
 
 static int

@@ -18,6 +18,7 @@ struct job {
   enum job_verb verb;
   const char *url;                 /* of START, ENSURE */
   const char *target;              /* or RESUME: the id */
+  const char *const *targets;      /* of START: all of them, then NULL; NULL: TARGET alone */
   struct qimport_options *options; /* its own; NULL: those of the arguments */
   int status;                      /* set by jobs_run */
 };

@@ -155,10 +155,12 @@ run_verb (const struct arguments *a, enum job_verb verb)
 
   if (a->list != NULL)
     return run_list (a, verb);
-  if (a->n_words != 2)
+  if (a->n_words < 2)
     return usage_error (a->command->name, "needs URL TARGET");
   job.url = a->words[0];
   job.target = a->words[1];
+  if (a->n_words > 2)
+    job.targets = (const char *const *)a->words + 1;
   return jobs_run (a, &job, 1);
 }
 

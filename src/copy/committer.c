@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "copy/outlets.h"
 
 bool
 committer_is_behind (const struct committer *c)
@@ -104,13 +105,14 @@ check_commit (const struct commit *commit, const struct copy_facts *f)
 
 /* Of a device's first MiB, which is written last: what changed, for the journal to keep. */
 static int
-take_held (struct committer *c, struct import_progress *p, struct error *err)
+take_held (struct committer *c, struct target *target, struct import_progress *p,
+           struct error *err)
 {
   unsigned i;
 
   p->held = c->held;
   p->n_held = 0;
-  if (target_holds_back (c->facts->spec.target) == 0)
+  if (target_holds_back (target) == 0)
     return 0;
   if (c->held_bytes == NULL)
     c->held_bytes = malloc (TARGET_HELD_PIECES * (size_t)TARGET_HELD_SIZE);
@@ -119,7 +121,7 @@ take_held (struct committer *c, struct import_progress *p, struct error *err)
   for (i = 0; i < TARGET_HELD_PIECES; i++) {
     uint8_t *bytes = c->held_bytes + i * (size_t)TARGET_HELD_SIZE;
 
-    if (target_held_changed (c->facts->spec.target, i, bytes))
+    if (target_held_changed (target, i, bytes))
       c->held[p->n_held++] = (struct held_piece){ i, bytes, TARGET_HELD_SIZE };
   }
   return 0;
@@ -128,21 +130,34 @@ take_held (struct committer *c, struct import_progress *p, struct error *err)
 /* ---- Sync, then commit --------------------------------------------------------------------
  */
 
+/* For each target that was synced: its import has come as far as its marker says. */
 static int
-record (const struct committer *c, const struct commit *commit, struct error *err)
+record (struct committer *c, struct commit *commit, struct error *err)
 {
-  const struct copy_spec *spec = &c->facts->spec;
+  struct outlets *o = c->facts->outlets;
+  unsigned i;
 
   check_commit (commit, c->facts);
-  return journal_commit (spec->journal, spec->imp->no, commit->all.item, commit->all.n,
-                         &commit->progress, err);
+  for (i = 0; i < o->n; i++) {
+    struct target_mark mark = target_mark (o->item[i].target);
+
+    if (!outlets_lives (o, i, NULL))
+      continue;
+    commit->progress.target_run = mark.run;
+    commit->progress.target_epoch = mark.epoch;
+    if (take_held (c, o->item[i].target, &commit->progress, err) == -1
+        || journal_commit (c->facts->spec.journal, o->item[i].import_no, commit->all.item,
+                           commit->all.n, &commit->progress, err)
+               == -1)
+      return -1;
+  }
+  return 0;
 }
 
 /* J1: sync, then commit.  All of COMMIT was published before the sync began. */
 static int
 sync_and_record (struct committer *c, struct commit *commit, struct error *err)
 {
-  struct target *target = c->facts->spec.target;
   int64_t begun = monotonic_ms ();
 
 #ifdef SEEDED_BUG_COMMIT_BEFORE_SYNC
@@ -151,16 +166,12 @@ sync_and_record (struct committer *c, struct commit *commit, struct error *err)
 #endif
   if (c->facts->spec.kept != NULL)
     kept_sync (c->facts->spec.kept);
-  if (target_sync (target, err) == -1)
+  if (outlets_sync (c->facts->outlets, err) == -1)
     return -1;
   mutex_lock (&c->team->lock);
   progress_synced (c->progress, commit->unsynced, monotonic_ms () - begun);
   pthread_cond_broadcast (&c->team->done);
   mutex_unlock (&c->team->lock);
-  commit->progress.target_run = target_mark (target).run;
-  commit->progress.target_epoch = target_mark (target).epoch;
-  if (take_held (c, &commit->progress, err) == -1)
-    return -1;
 #ifdef SEEDED_BUG_COMMIT_BEFORE_SYNC
   return 0;
 #else

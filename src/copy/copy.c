@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "copy/committer.h"
+#include "copy/outlets.h"
 #include "copy/requests.h"
 #include "copy/worker.h"
 #include "copy/zeros.h"
@@ -25,6 +26,7 @@ enum {
 
 struct copy {
   struct copy_facts facts;
+  struct outlets outlets;
   struct team team;
   struct progress progress;
   struct pool pool;
@@ -261,6 +263,12 @@ copy_progress (struct copy *c, struct copy_progress *out)
 }
 
 bool
+copy_lives (struct copy *c, unsigned outlet, struct error *why)
+{
+  return outlets_lives (&c->outlets, outlet, why);
+}
+
+bool
 copy_image_checksum (struct copy *c, uint64_t image_len, struct checksum *out)
 {
   bool whole;
@@ -384,6 +392,8 @@ copy_open (struct copy **out, const struct copy_spec *spec, struct error *err)
   team_init (&c->team, wake, c);
   if (open_facts (&c->facts, spec, err) == -1)
     return -1;
+  outlets_open (&c->outlets, spec);
+  c->facts.outlets = &c->outlets;
   connect_parts (c);
   if (open_parts (c, err) == -1)
     return -1;
@@ -406,6 +416,7 @@ copy_close (struct copy *c)
   supply_close (&c->supply);
   pool_close (&c->pool);
   progress_close (&c->progress);
+  outlets_close (&c->outlets);
   team_release (&c->team);
   free (c);
 }

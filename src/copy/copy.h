@@ -48,6 +48,10 @@ struct copy_progress {
 /* From any thread. */
 void copy_progress (struct copy *c, struct copy_progress *out);
 
+/* Of several targets: is the OUTLET-th still written to?  WHY not.  The last one is, until the
+ * copy fails. */
+bool copy_lives (struct copy *c, unsigned outlet, struct error *why);
+
 /* The image's checksum, when all of it was hashed. */
 bool copy_image_checksum (struct copy *c, uint64_t image_len, struct checksum *out);
 

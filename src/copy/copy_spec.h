@@ -16,6 +16,15 @@
 #include "target/kept.h"
 #include "target/target.h"
 
+enum { COPY_OUTLETS_MAX = 8 };
+
+/* One of several targets of a copy, and the import that it is of: its map is that of the copy's
+ * own, row by row, and it has come as far. */
+struct copy_outlet {
+  struct target *target;
+  int64_t import_no;
+};
+
 struct copy_spec {
   struct journal *journal;
   const struct journal_import *imp;
@@ -24,6 +33,8 @@ struct copy_spec {
   size_t n_extents;
   struct source *const *sources; /* one a layer; not used in a stream */
   struct target *target;
+  const struct copy_outlet *outlets; /* where N_OUTLETS is not 0: these instead of TARGET */
+  unsigned n_outlets;
   unsigned connections, workers;
   uint64_t memory; /* bytes of segment buffers */
   int64_t commit_interval_ms;

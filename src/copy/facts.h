@@ -16,6 +16,7 @@ struct copy_facts {
   struct journal_import imp;        /* as it was at copy_open */
   uint64_t image_len, segment_size; /* of layer 0 */
   bool streams;                     /* segments are handed in, not asked for */
+  struct outlets *outlets;          /* where the bytes go: the pointer never changes */
 };
 
 /* Is SEG hashed as part of the image? */

@@ -12,6 +12,8 @@ librooms_la_SOURCES += \
 	src/copy/hash_pair.h \
 	src/copy/image_hash.c \
 	src/copy/image_hash.h \
+	src/copy/outlets.c \
+	src/copy/outlets.h \
 	src/copy/pool.c \
 	src/copy/pool.h \
 	src/copy/progress.c \

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "copy/decoders.h"
+#include "copy/outlets.h"
 #include "copy/write_gather.h"
 
 enum { BATCH = 256, ZERO_LOOK = 64 << 10 };
@@ -39,27 +40,29 @@ flush (struct segment_writer *w, struct error *err)
   if (atomic_load (w->hurry))
     return fail (err, ERR_INTERRUPTED, "interrupted");
   pair_flush (&w->pair); /* what is written makes room for other bytes */
-  rc = gather_write (&w->gather, w->facts->spec.target, &wrote, err);
+  rc = outlets_write (w->facts->outlets, &w->gather, &wrote, err);
   gather_drop (&w->gather);
   w->wrote += wrote;
   return rc;
 }
 
 /* Decoded bytes of the guest: into the segment's digest, and to the disk unless they are zeros
- * where the disk reads as zeros. */
+ * where the disk reads as zeros.  With several disks: unless they are for none of them. */
 static int
 put (struct segment_writer *w, struct slot *s, guest_off at, const uint8_t *buf, uint64_t len,
      struct error *err)
 {
-  bool skip_zeros = target_reads_zero (w->facts->spec.target);
+  bool look = outlets_some_read_zero (w->facts->outlets);
+  bool skip = look && outlets_all_read_zero (w->facts->outlets);
 
   s->work.guest_put += len;
   pair_add (&w->pair, buf, len);
   while (len > 0) {
-    uint64_t n = skip_zeros ? min_u64 (len, ZERO_LOOK) : len;
+    uint64_t n = look ? min_u64 (len, ZERO_LOOK) : len;
+    bool zero = look && all_zero (buf, n);
 
-    if (!(skip_zeros && all_zero (buf, n)) && !gather_add (&w->gather, at, buf, n)
-        && (flush (w, err) == -1 || !gather_add (&w->gather, at, buf, n)))
+    if (!(skip && zero) && !gather_add (&w->gather, at, buf, n, zero)
+        && (flush (w, err) == -1 || !gather_add (&w->gather, at, buf, n, zero)))
       return -1;
     at.v += n;
     buf += n;

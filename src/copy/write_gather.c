@@ -35,17 +35,18 @@ gather_room (struct gather *g, size_t len)
 }
 
 bool
-gather_add (struct gather *g, guest_off at, const uint8_t *buf, uint64_t len)
+gather_add (struct gather *g, guest_off at, const uint8_t *buf, uint64_t len, bool zero)
 {
   struct piece *last = g->n > 0 ? &g->piece[g->n - 1] : NULL;
 
-  if (last != NULL && last->at.v + last->len == at.v && last->buf + last->len == buf) {
+  if (last != NULL && last->at.v + last->len == at.v && last->buf + last->len == buf
+      && last->zero == zero) {
     last->len += len;
     return true;
   }
   if (g->n == GATHER_MAX)
     return false;
-  g->piece[g->n++] = (struct piece){ at, buf, len };
+  g->piece[g->n++] = (struct piece){ at, buf, len, zero };
   return true;
 }
 
@@ -57,13 +58,15 @@ by_guest (const void *a, const void *b)
   return x->at.v < y->at.v ? -1 : x->at.v > y->at.v;
 }
 
-/* How many pieces from P on, of N, lie one behind the other on the guest. */
+/* How many pieces from P on, of N, lie one behind the other on the guest and are treated alike.
+ */
 static size_t
-run_of (const struct piece *p, size_t n)
+run_of (const struct piece *p, size_t n, bool skip_zeros)
 {
   size_t i = 1;
 
-  while (i < n && p[i - 1].at.v + p[i - 1].len == p[i].at.v)
+  while (i < n && p[i - 1].at.v + p[i - 1].len == p[i].at.v
+         && !(skip_zeros && p[i].zero != p[0].zero))
     i++;
   return i;
 }
@@ -90,13 +93,15 @@ write_run (const struct piece *p, size_t n, struct target *t, uint64_t *wrote,
 int
 gather_write (struct gather *g, struct target *t, uint64_t *wrote, struct error *err)
 {
+  bool skip_zeros = target_reads_zero (t);
   size_t i, n;
   int rc = 0;
 
   qsort (g->piece, g->n, sizeof *g->piece, by_guest);
   for (i = 0; i < g->n && rc == 0; i += n) {
-    n = run_of (&g->piece[i], g->n - i);
-    rc = write_run (&g->piece[i], n, t, wrote, err);
+    n = run_of (&g->piece[i], g->n - i, skip_zeros);
+    if (!(skip_zeros && g->piece[i].zero))
+      rc = write_run (&g->piece[i], n, t, wrote, err);
   }
   return rc;
 }

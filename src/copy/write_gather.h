@@ -22,6 +22,7 @@ struct gather {
     guest_off at;
     const uint8_t *buf;
     uint64_t len;
+    bool zero; /* not for a disk that reads as zeros there */
   } piece[GATHER_MAX];
   size_t n;
   uint8_t *arena; /* decoded bytes lie here until they are written */
@@ -36,11 +37,11 @@ void gather_release (struct gather *g);
  * GATHER_CLUSTER pieces. */
 uint8_t *gather_room (struct gather *g, size_t len);
 
-/* Remember LEN bytes at BUF, which stay where they are until gather_write; false when it is
- * full. */
-bool gather_add (struct gather *g, guest_off at, const uint8_t *buf, uint64_t len);
+/* Remember LEN bytes at BUF, which stay where they are until gather_drop; ZERO: they are known
+ * to be zeros.  False when it is full. */
+bool gather_add (struct gather *g, guest_off at, const uint8_t *buf, uint64_t len, bool zero);
 
-/* Write all of it; *WROTE grows by what was written. */
+/* Write all of it that T does not read as anyway; *WROTE grows by what was written. */
 int gather_write (struct gather *g, struct target *t, uint64_t *wrote, struct error *err);
 
 /* Empty it. */

@@ -4,6 +4,8 @@
  */
 #include "copy/zeros.h"
 
+#include "copy/outlets.h"
+
 enum { ZERO_BATCH = 64, ZERO_PIECE = 64 << 20 };
 
 /* RUN, the next one, reads as zeros from OFF on.  1: the copy ends. */
@@ -11,7 +13,7 @@ static int
 zero_run (struct zeros *z, const struct extent *run, uint64_t off, struct error *err)
 {
   const struct copy_spec *spec = &z->facts->spec;
-  bool skip = target_reads_zero (spec->target)
+  bool skip = outlets_all_read_zero (z->facts->outlets)
               || (z->facts->imp.keep_holes && run->kind == EXTENT_HOLE);
   bool ends;
 
@@ -19,7 +21,7 @@ zero_run (struct zeros *z, const struct extent *run, uint64_t off, struct error 
     uint64_t n = skip ? run->len - off : min_u64 (run->len - off, ZERO_PIECE);
     guest_off at = { run->guest.v + off };
 
-    if (!skip && target_zero (spec->target, at, n, spec->stop, err) == -1)
+    if (!skip && outlets_zero (z->facts->outlets, at, n, spec->stop, err) == -1)
       return -1;
     off += n;
     mutex_lock (&z->team->lock);

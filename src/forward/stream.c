@@ -51,8 +51,12 @@ read_more (struct stream *s, size_t *got, struct error *err)
 {
   uint8_t *to = s->window.buf + s->window.have;
   size_t room = (size_t)(2 * s->piece - s->window.have);
-  int wait_ms = s->supply.open && stream_is_whole (s) ? IDLE_MS : -1;
+  bool over = s->supply.open && stream_is_whole (s);
+  int wait_ms = over ? IDLE_MS : -1;
 
+  *got = 0;
+  if (over && s->supply.pos > stream_most (s))
+    return 1;
   if (s->wrapped != NULL)
     return wrapped_read (s->wrapped, to, room, wait_ms, got, err);
   return source_stream_wait (s->spec.image->sources[0], to, room, wait_ms, got, err);

@@ -136,6 +136,8 @@ bool stream_is_whole (const struct stream *s);
 uint64_t stream_needs (const struct stream *s, bool *all);
 /* It is whole and nothing comes any more.  But is the last cluster's last sector there? */
 bool stream_ends_here (struct stream *s);
+/* Behind so many bytes nothing of it is waited for. */
+uint64_t stream_most (const struct stream *s);
 /* The source has ended: -1 where that is too early. */
 int stream_check_end (struct stream *s, struct error *err);
 int stream_ended_early (struct stream *s, struct error *err);

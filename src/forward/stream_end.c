@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BESIDE = 64 << 20 };
+
 /* ---- Is it all there? ---------------------------------------------------------------------
  */
 
@@ -80,6 +82,18 @@ stream_ends_here (struct stream *s)
 
   return extent_host_end (&s->places.last_compressed) <= s->supply.pos
          || decode_last (s, &ignored) == 0;
+}
+
+/* J7: what follows a whole disk is read for the digest of the file alone, and may never end. */
+uint64_t
+stream_most (const struct stream *s)
+{
+  uint64_t most;
+
+  if (__builtin_mul_overflow (2 * (uint64_t)(s->header.snapshots + 1), s->header.virtual_size,
+                              &most))
+    return INT64_MAX;
+  return min_u64 (most, INT64_MAX / 2) + BESIDE;
 }
 
 /* ---- Too early ----------------------------------------------------------------------------

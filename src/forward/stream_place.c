@@ -106,9 +106,6 @@ sure_end (const struct extent *e)
 {
   uint64_t end = extent_host_end (e);
 
-#ifdef SEEDED_BUG_LAST_SECTOR_SURE
-  return end;
-#endif
   return e->kind == EXTENT_COMPRESSED ? max_u64 (e->host.v, align_down (end - 1, SECTOR)) : end;
 }
 

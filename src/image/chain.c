@@ -182,12 +182,27 @@ check_name (struct image *i, const struct image_spec *spec, unsigned k, struct e
 /* ---- The chain ----------------------------------------------------------------------------
  */
 
+/* Whoever opens the copy opens a file of that name, whatever it is there. */
+static int
+refuse_overlay (struct image *i, struct error *err)
+{
+  char shown[NAME_SHOWN];
+
+  return fail (err, ERR_IMAGE_UNSUPPORTED,
+               "%s: the image has a backing file, \"%s\", which the copy would name too, "
+               "whatever has that name here; import it without --keep-format, or publish a "
+               "flattened image",
+               source_url (i->sources[0]), shown_name (&i->layers[0], shown));
+}
+
 int
 image_check_chain (struct image *i, const struct image_spec *spec, struct error *err)
 {
   char shown[NAME_SHOWN];
   unsigned k;
 
+  if (spec->as_file && has_backing (&i->layers[0]))
+    return refuse_overlay (i, err);
   for (k = 0; k < i->n_layers; k++) {
     const struct map_layer *l = &i->layers[k];
     bool below = k + 1 < i->n_layers;

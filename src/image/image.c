@@ -220,6 +220,14 @@ check_raw (struct image *i, const struct image_spec *spec, unsigned k, struct er
                         err);
 }
 
+/* Nothing of it has to be decoded. */
+static void
+take_as_file (struct layer_format *f)
+{
+  f->raw = true;
+  f->cluster_bits = RAW_CLUSTER_BITS;
+}
+
 static int
 parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t **head,
              size_t *len, struct error *err)
@@ -239,6 +247,8 @@ parse_layer (struct image *i, const struct image_spec *spec, unsigned k, uint8_t
   l->raw = i->formats[k].raw = false;
   i->formats[k].compression = l->header.compression;
   i->formats[k].cluster_bits = l->header.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   if (k == 0)
     return find_snapshot (i, spec, err);
   qcow2_active_disk (&l->header, &l->disk);
@@ -260,6 +270,8 @@ glance_layer (struct image *i, const struct image_spec *spec, unsigned k, const 
     return -1;
   i->formats[k].compression = glance.compression;
   i->formats[k].cluster_bits = glance.cluster_bits;
+  if (spec->as_file)
+    take_as_file (&i->formats[k]);
   return 0;
 }
 
@@ -345,6 +357,23 @@ refuse_empty (const struct image *i, unsigned k, struct error *err)
   return image_name_error (i, k, err);
 }
 
+/* Can layer K only be read forward, or is it to be? */
+static int
+decide_stream (struct image *i, const struct image_spec *spec, unsigned k,
+               const struct source_identity *found, struct error *err)
+{
+  if ((found->ranges || spec->describe) && !spec->stream
+      && !(spec->recorded && spec->was_stream) && i->wrapper == WRAPPER_NONE)
+    return 0;
+  if (k > 0)
+    return fail (err, ERR_SOURCE_FAILED,
+                 "%s: a backing file must come from a server that honours ranges",
+                 source_url (i->sources[k]));
+  i->stream = true;
+  i->ranges = found->ranges;
+  return 0;
+}
+
 static int
 open_layer (struct image *i, const struct image_spec *spec, unsigned k,
             const struct source_options *so, struct error *err)
@@ -368,15 +397,8 @@ open_layer (struct image *i, const struct image_spec *spec, unsigned k,
     return -1;
   if (!found.ranges && found.length == 0)
     return refuse_empty (i, k, err);
-  if ((!found.ranges && !spec->describe) || spec->stream || (recorded && spec->was_stream)
-      || i->wrapper != WRAPPER_NONE) {
-    if (k > 0)
-      return fail (err, ERR_SOURCE_FAILED,
-                   "%s: a backing file must come from a server that honours ranges",
-                   source_url (i->sources[k]));
-    i->stream = true;
-    i->ranges = found.ranges;
-  }
+  if (decide_stream (i, spec, k, &found, err) == -1)
+    return -1;
   if (recorded
       && (strcmp (before.etag, found.etag) != 0
           || strcmp (before.last_modified, found.last_modified) != 0))
@@ -413,10 +435,10 @@ image_record_format (struct image *i, char *features, size_t size)
     snprintf (features, size, "raw%s%s", before, wrapper);
   else
     snprintf (features, size,
-              "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s",
+              "version=%u cluster_size=%llu compression=%s extended_l2=%d dirty=%d%s%s%s",
               h->version, (unsigned long long)h->cluster_size,
               h->compression == QCOW2_ZSTD ? "zstd" : "deflate", h->extended_l2, h->dirty,
-              before, wrapper);
+              i->formats[0].raw ? " kept=1" : "", before, wrapper);
 }
 
 /* A path that is not there and looks like a URL that lost its beginning. */

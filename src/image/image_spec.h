@@ -25,6 +25,7 @@ struct image_spec {
   bool stream;   /* read forward, also where ranges are honoured */
   bool describe; /* only looked at: a backing file may be missing */
   bool keep;     /* onto what a target holds: the last backing file may be missing */
+  bool as_file;  /* the file itself is what is imported, once its tables are checked */
 
   /* What the journal has; only with RECORDED is it held against the sources. */
   bool recorded, sealed, was_stream;

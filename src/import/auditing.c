@@ -355,7 +355,9 @@ open_target (struct qimport *q, struct error *err)
   snprintf (id.text, sizeof id.text, "%s", a->imp.target_identity);
   import_target_spec (q, &spec);
   if (a->whole)
-    return target_open_finished (&q->target, &spec, &id, q->options->repair, err);
+    return target_open_finished (&q->target, &spec, &id, q->options->repair, err) == -1
+               ? -1
+               : import_recall_amends (q, true, err);
   if (id.text[0] == '\0')
     return fail (
         err, ERR_USAGE,

@@ -20,6 +20,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   memset (spec, 0, sizeof *spec);
   spec->path = q->imp.target[0] != '\0' ? q->imp.target : q->given.target_path;
   spec->virtual_size = q->imp.virtual_size;
+  spec->file.size = o->keep_format ? q->image.layers[0].file_len : align_up (o->size, SECTOR);
   spec->import_uuid = q->imp.id;
   spec->begun_at = q->imp.started_at;
   spec->known
@@ -31,7 +32,7 @@ import_target_spec (const struct qimport *q, struct target_spec *spec)
   spec->preallocate = o->preallocate;
   spec->same_stays = q->standing.renews;
   spec->journal_path = journal_path (q->journal);
-  spec->source_paths = (const char *const *)q->local_sources;
+  spec->source_paths = (const char *const *)q->given.local_sources;
   spec->retry_time_ms = (int64_t)o->retry_time_s * 1000;
   spec->connect_time_ms = q->job == JOB_START && o->retry_time_s > FIRST_TIME_S
                               ? FIRST_TIME_S * 1000
@@ -122,9 +123,37 @@ replace_old (struct qimport *q, const struct target_spec *spec, const char *cano
   return replace_found (q, canonical, now, err);
 }
 
-/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
 static int
-check_target (struct qimport *q, bool now, struct error *err)
+check_size (const struct qimport *q, struct error *err)
+{
+  uint64_t size = align_up (q->options->size, SECTOR);
+
+  if (size == 0 || size >= q->imp.virtual_size)
+    return 0;
+  return fail (err, ERR_TARGET_TOO_SMALL,
+               "%s: the disk has %llu bytes, and is not cut to the %llu of --size; give at "
+               "least as many, or leave it out",
+               q->imp.target, (unsigned long long)q->imp.virtual_size,
+               (unsigned long long)size);
+}
+
+/* What lies behind the disk is the user's. */
+static void
+tell_size (struct qimport *q)
+{
+  char detail[128];
+
+  if (q->options->size == 0)
+    return;
+  snprintf (detail, sizeof detail,
+            "the target has %llu bytes or more, the disk at its start %llu",
+            (unsigned long long)align_up (q->options->size, SECTOR),
+            (unsigned long long)q->imp.virtual_size);
+  import_event (q, "sized", detail);
+}
+
+int
+import_check_target (struct qimport *q, bool now, struct error *err)
 {
   char canonical[PATH_MAX] = "", shown[512];
   enum target_kind kind;
@@ -165,20 +194,26 @@ import_begin (struct qimport *q, struct error *err)
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s",
             o->checksum ? o->checksum : "");
   snprintf (imp->snapshot, sizeof imp->snapshot, "%s", o->snapshot ? o->snapshot : "");
-  if (check_target (q, true, err) == -1 /* now that its size is known */
+  if (check_size (q, err) == -1
+      || import_check_target (q, true, err) == -1 /* its size is known now */
       || import_mark_urls (q, err) == -1
       || options_save (o, imp->options, sizeof imp->options, err) == -1
       || journal_begin (q->journal, imp, q->image.records, err) == -1)
     return -1;
   q->standing.in_journal = q->standing.fresh = q->standing.began = true;
-  return import_tell_early (q, err);
+  import_warn_name (q);
+  if (import_tell_early (q, err) == -1)
+    return -1;
+  tell_size (q);
+  return 0;
 }
 
 int
 phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
-  if (check_target (q, false, err) == -1 || import_checksums (q, err) == -1)
+  if (import_check_keeping (q, err) == -1 || import_check_target (q, false, err) == -1
+      || import_checksums (q, err) == -1)
     return -1;
   if (import_open_image (q, false, err) == -1)
     return import_goes_forward (q, err) ? PHASE_FORWARD : -1;

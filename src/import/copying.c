@@ -12,8 +12,8 @@
 
 enum { LOOK_MS = 100, WRAPPED_COPY = 24 << 20 };
 
-static int
-create_target (struct qimport *q, struct error *err)
+int
+import_create_target (struct qimport *q, struct error *err)
 {
   struct target_spec spec;
   int rc;
@@ -49,10 +49,10 @@ import_workers (const struct qimport *q)
   return cpus > 0 ? (unsigned)cpus : 1;
 }
 
-int
-import_open_copy (struct qimport *q, struct error *err)
+void
+import_copy_spec (const struct qimport *q, struct copy_spec *spec)
 {
-  struct copy_spec spec = {
+  *spec = (struct copy_spec){
     .journal = q->journal,
     .imp = &q->imp,
     .formats = q->image.formats,
@@ -69,9 +69,16 @@ import_open_copy (struct qimport *q, struct error *err)
     .kept = q->forward.result.kept,
     .check_over = &q->checker.done,
   };
+}
 
-  if (create_target (q, err) == -1)
+int
+import_open_copy (struct qimport *q, struct error *err)
+{
+  struct copy_spec spec;
+
+  if (import_create_target (q, err) == -1)
     return -1;
+  import_copy_spec (q, &spec);
   spec.target = q->target;
   if (copy_open (&q->copy, &spec, err) == -1)
     return -1;

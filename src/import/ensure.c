@@ -27,7 +27,9 @@ still_there (struct qimport *q)
 
   snprintf (id.text, sizeof id.text, "%s", q->imp.target_identity);
   import_target_spec (q, &spec);
-  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0) {
+  spec.file.may_grow = import_is_kept (&q->imp);
+  if (target_open_finished (&q->target, &spec, &id, false, &ignored) == 0
+      && import_recall_amends (q, true, &ignored) == 0) {
     import_verify_spec (q, &v);
     if (verify_target_is_there (&v, &there, &ignored) == -1)
       there = false;

@@ -3,7 +3,7 @@
  * events: what happens to an import is told to the journal; what happened before it was there,
  * as soon as it is.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +43,10 @@ import_event (struct qimport *q, const char *kind, const char *detail)
 {
   struct error ignored;
 
+  if (import_is_carrier (q)) {
+    several_event (q, kind, detail);
+    return;
+  }
   /* The event is for people; that it cannot be kept must not end the import. */
   if (q->standing.in_journal)
     journal_event (q->journal, q->imp.no, kind, detail, &ignored);

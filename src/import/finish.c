@@ -3,7 +3,7 @@
  * finish: what was copied is checked, put in its place and completed; and how an import is left
  * that was not.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -106,7 +106,8 @@ phase_finish (struct qimport *q, int timeout_ms, struct error *err)
   if (rc != 0)
     return rc == -1 ? -1 : PHASE_FINISH;
   image_tell_mirrors (&q->image);
-  if (settle_journal (q, err) == -1 || target_finish (q->target, err) == -1)
+  if (settle_journal (q, err) == -1 || import_fix_gpt (q, err) == -1
+      || target_finish (q->target, err) == -1)
     return -1;
   forget_kept (q);
   if (journal_complete (q->journal, q->imp.no, checksum, err) == -1)
@@ -132,6 +133,8 @@ import_stop_copy (struct qimport *q)
   if (q->copy == NULL)
     return;
   copy_stop (q->copy, &ignored);
+  if (import_is_carrier (q))
+    several_note_failures (q);
   import_update_progress (q);
   copy_close (q->copy);
   q->copy = NULL;
@@ -151,8 +154,7 @@ import_leave (struct qimport *q, const struct error *why)
   checker_join (&q->checker, &ignored);
   image_tell_mirrors (&q->image);
   /* In this order: while the journal knows the import, its part file is there. */
-  if (q->standing.in_journal && vain
-      && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
+  if (q->standing.in_journal && vain && journal_forget (q->journal, q->imp.no, &ignored) == 0) {
     target_discard (q->target);
     q->target = NULL;
     forget_kept (q);
@@ -168,4 +170,6 @@ import_leave (struct qimport *q, const struct error *why)
   q->forward.result.kept = NULL;
   target_close (q->target);
   q->target = NULL;
+  if (import_is_carrier (q))
+    several_leave (q, why);
 }

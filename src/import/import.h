@@ -45,6 +45,7 @@ enum job { JOB_START, JOB_RESUME, JOB_ENSURE, JOB_AUDIT };
 /* What the user named. */
 struct given {
   char *url, *target_path, *id;
+  char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
 };
 
 /* Why the image may be another one than the journal has. */
@@ -106,7 +107,6 @@ struct qimport {
   struct qimport_options *options;
   struct given given;
   struct image image;
-  char **local_sources; /* paths of what of it, and of its mirrors, is here; then NULL */
   struct doubt doubt;
   struct forward forward; /* where the image is read forward */
   struct journal_import imp;
@@ -120,17 +120,55 @@ struct qimport {
   struct stops stops;
   struct checker checker; /* of the journal, beside the first fetch of a resume */
   struct shown shown;
+  struct several
+      *several; /* of one that writes several targets, and of each of them; or NULL */
 };
+
+/* machine.c: do a bit of work.  1: more; 0: done; -1, the same for ever. */
+int import_step (struct qimport *q, int timeout_ms, struct error *err);
+/* It is over for WHY, and left so. */
+void import_end (struct qimport *q, const struct error *why);
 
 /* sources.c: open the image, refuse what must be refused before anything is made.  RECORDED:
  * compare with what the journal has. */
 void import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec);
 int import_open_image (struct qimport *q, bool recorded, struct error *err);
+/* What of layers and mirrors lies on this machine must not be what is written. */
+int import_refuse_sources (struct qimport *q, struct error *err);
 /* Parse the headers after all, where a resume only glanced at them. */
 int import_parse_image (struct qimport *q, struct error *err);
 void import_close_image (struct qimport *q);
 void import_record_format (struct qimport *q);
 void import_source_options (const struct qimport *q, struct source_options *so);
+
+/* fix_gpt.c: all is written and q->target about to be finished: --fix-gpt, where it was given.
+ */
+int import_fix_gpt (struct qimport *q, struct error *err);
+/* What was changed so of q->target, which was opened again. */
+int import_recall_amends (struct qimport *q, bool finished, struct error *err);
+
+/* keep_format.c: TARGET is the image itself (--keep-format); without that option they say so,
+ * and do nothing. */
+
+/* Options that do not go with it: before anything is asked for. */
+int import_check_keeping (const struct qimport *q, struct error *err);
+/* Of sources that were opened: may the image be kept? */
+int import_check_kept (const struct qimport *q, struct error *err);
+/* Was IMP begun so?  Also where its options were not recalled. */
+bool import_is_kept (const struct journal_import *imp);
+/* How large the disk is that TARGET becomes. */
+uint64_t import_disk_size (const struct qimport *q);
+/* Remember by which DIGEST the tables in it are known again; or, where they are known, they
+ * must be of that one. */
+int import_remember_tables (struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                            struct error *err);
+int import_same_tables (const struct qimport *q, const uint8_t digest[DIGEST_SIZE],
+                        struct error *err);
+/* The name of TARGET says another format than will be in it. */
+void import_warn_name (struct qimport *q);
+
+/* resuming.c: into the journal. */
+int import_remember_options (struct qimport *q, struct error *err);
 
 /* events.c: an event for the journal, as soon as the import is there. */
 void import_event (struct qimport *q, const char *kind, const char *detail);
@@ -200,6 +238,12 @@ int import_restore_held (struct qimport *q, struct error *err);
 /* Parts of phases that a stream has in another order: the record in the journal; target and
  * copy. */
 int import_begin (struct qimport *q, struct error *err);
+/* Is the target free, as far as can be said?  NOW: it is about to be begun. */
+int import_check_target (struct qimport *q, bool now, struct error *err);
+/* Create or reopen the target, and claim it. */
+int import_create_target (struct qimport *q, struct error *err);
+/* All but its target. */
+void import_copy_spec (const struct qimport *q, struct copy_spec *spec);
 int import_open_copy (struct qimport *q, struct error *err);
 /* Threads that decode, or unpack. */
 unsigned import_workers (const struct qimport *q);

@@ -9,7 +9,10 @@ librooms_la_SOURCES += \
 	src/import/ensure.c \
 	src/import/events.c \
 	src/import/finish.c \
+	src/import/fix_gpt.c \
 	src/import/import.h \
+	src/import/keep_format.c \
+	src/import/machine.c \
 	src/import/mapping.c \
 	src/import/memo.c \
 	src/import/memo.h \
@@ -23,6 +26,8 @@ librooms_la_SOURCES += \
 	src/import/prove.c \
 	src/import/resuming.c \
 	src/import/same.c \
+	src/import/several.c \
+	src/import/several.h \
 	src/import/shown.c \
 	src/import/signed.c \
 	src/import/sources.c \

@@ -2,7 +2,7 @@
  *
  * mapping: the map is read and sealed (J2); or read again, and held against the sealed one.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,7 +57,7 @@ check_length (const struct qimport *q, struct error *err)
                               &most))
     most = INT64_MAX;
   most = min_u64 (most, 2 * min_u64 (q->options->max_size, INT64_MAX / 4)) + LENGTH_FREE;
-  if (q->options->checksum == NULL || l->raw || len <= most)
+  if (q->options->checksum == NULL || l->raw || q->options->keep_format || len <= most)
     return 0;
   return fail (err, ERR_IMAGE_TOO_LARGE,
                "%s: the file has %" PRIu64 " bytes, and no more than %" PRIu64
@@ -81,14 +81,62 @@ decide_hash (struct qimport *q, struct mapping *m, struct error *err)
   return 0;
 }
 
-/* Read the tables into M's map. */
+/* Read the tables into M's map, of a disk of SIZE bytes. */
 static int
-read_map (struct mapping *m, struct error *err)
+read_tables (struct mapping *m, uint64_t size, struct error *err)
 {
   struct qimport *q = m->q;
   const struct map_sink sink = { map_extent, map_table, m, .keep_holes = q->imp.keep_holes };
 
-  return map_walk (q->image.layers, q->image.n_layers, q->imp.virtual_size, &sink, err);
+  return map_walk (q->image.layers, q->image.n_layers, size, &sink, err);
+}
+
+/* --keep-format: the tables within it are checked as those of every image; their map is not
+ * stored, but known again by its digest. */
+static int
+check_tables (struct qimport *q, uint8_t digest[DIGEST_SIZE], struct error *err)
+{
+  OWN_MEM struct journal_import *disk = malloc (sizeof *disk);
+  OWN (journal_map) map = NULL;
+  struct mapping m = { .q = q };
+
+  if (disk == NULL)
+    return fail_memory (err, "the map");
+  *disk = q->imp;
+  disk->virtual_size = q->image.layers[0].disk.virtual_size;
+  if (journal_map_begin (&map, q->journal, disk, q->image.records, err) == -1)
+    return -1;
+  m.map = map;
+  return read_tables (&m, disk->virtual_size, err) == -1
+             ? -1
+             : journal_map_digest (map, digest, err);
+}
+
+static int
+check_kept_tables (struct qimport *q, struct error *err)
+{
+  uint8_t digest[DIGEST_SIZE];
+
+  if (!q->options->keep_format)
+    return 0;
+  if (check_tables (q, digest, err) == -1)
+    return -1;
+  return q->imp.sealed ? import_same_tables (q, digest, err)
+                       : import_remember_tables (q, digest, err);
+}
+
+static int
+read_map (struct mapping *m, struct error *err)
+{
+  const struct map_sink sink = { .extent = map_extent, .ctx = m };
+  struct qimport *q = m->q;
+  struct map_layer file = q->image.layers[0];
+
+  if (!q->options->keep_format)
+    return read_tables (m, q->imp.virtual_size, err);
+  file.raw = true;
+  file.disk.virtual_size = q->imp.virtual_size;
+  return map_walk (&file, 1, q->imp.virtual_size, &sink, err);
 }
 
 void
@@ -116,7 +164,7 @@ import_map_again (struct qimport *q, struct error *err)
   OWN (journal_map) map = NULL;
   struct mapping m = { .q = q };
 
-  if (import_parse_image (q, err) == -1
+  if (import_parse_image (q, err) == -1 || check_kept_tables (q, err) == -1
       || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   m.map = map;
@@ -164,7 +212,7 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   struct mapping m = { .q = q };
 
   (void)timeout_ms;
-  if (check_length (q, err) == -1
+  if (check_length (q, err) == -1 || check_kept_tables (q, err) == -1
       || journal_map_begin (&map, q->journal, &q->imp, q->image.records, err) == -1)
     return -1;
   journal_map_stop_when (map, &q->stops.check);
@@ -178,5 +226,5 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
   free (q->map.extents);
   q->map.extents = journal_map_keep (map, &q->map.n);
   warn_space (q);
-  return PHASE_TARGET;
+  return import_is_carrier (q) ? PHASE_DEAL : PHASE_TARGET;
 }

@@ -60,6 +60,8 @@ memo_save (FILE *out, const struct qimport_options *o)
     fprintf (out, "proxy-had-secret=%s\n", without_secret (shown, o->proxy));
   else if (memo->proxy != NULL)
     fprintf (out, "proxy-had-secret=%s\n", memo->proxy);
+  if (memo->tables != NULL)
+    fprintf (out, "tables=%s\n", memo->tables);
   if (memo->promises_void)
     fprintf (out, "promises-void=\n");
 }
@@ -105,6 +107,8 @@ memo_recall (struct qimport_options *o, const char *name, const char *value, boo
 
   if (strcmp (name, "url-mark") == 0)
     return recall_mark (memo, value, err);
+  if (strcmp (name, "tables") == 0)
+    return keep (&memo->tables, value, err);
   if (strcmp (name, "promises-void") == 0)
     memo->promises_void = true;
   if (strcmp (name, "mirror-had-secret") == 0 && !mirrors_anew)
@@ -126,6 +130,12 @@ memo_mark_url (struct option_memo *memo, unsigned k, const char *url, struct err
   return keep (&memo->url_mark[k], mark, err);
 }
 
+int
+memo_tables (struct option_memo *memo, const char *digest, struct error *err)
+{
+  return keep (&memo->tables, digest, err);
+}
+
 void
 memo_release (struct option_memo *memo)
 {
@@ -136,4 +146,5 @@ memo_release (struct option_memo *memo)
     free (memo->mirror.item[k]);
   }
   free (memo->proxy);
+  free (memo->tables);
 }

@@ -27,6 +27,9 @@ int memo_recall (struct qimport_options *o, const char *name, const char *value,
 /* The mark of the URL of layer K from now on. */
 int memo_mark_url (struct option_memo *memo, unsigned k, const char *url, struct error *err);
 
+/* The tables of a kept image are those of DIGEST, from now on. */
+int memo_tables (struct option_memo *memo, const char *digest, struct error *err);
+
 void memo_release (struct option_memo *memo);
 
 #endif

@@ -55,14 +55,17 @@ is_ours (const struct qimport *q)
   return strcmp (marked, q->imp.id) == 0;
 }
 
+/* What it is stays as it was: the same snapshot, the same format. */
 static int
-begin_again (struct qimport *q)
+begin_again (struct qimport *q, struct error *err)
 {
   bool in_place = strcmp (q->imp.target_kind, "file") != 0, ours = is_ours (q);
 
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
                q->imp.target, q->image.records[0].url,
                in_place ? "; until that is complete the target holds neither" : "");
+  if (options_recall_defining (q->options, q->imp.options, err) == -1)
+    return -1;
   forget_old (q);
   q->options->force = q->options->force || ours;
   q->standing.renews = true;
@@ -74,12 +77,11 @@ import_newer (struct qimport *q, const char *have, const char *want, struct erro
 {
   bool complete = q->imp.now.state == IMPORT_COMPLETE;
 
-  (void)err;
   if (want[0] == '\0' || have[0] == '\0'
       || checksum_text_algorithm (want) != checksum_text_algorithm (have))
     return PHASE_ASK_NEWER;
   if (strcmp (want, have) != 0)
-    return begin_again (q);
+    return begin_again (q, err);
   return complete ? PHASE_OVER : PHASE_ASK_NEWER;
 }
 
@@ -121,7 +123,7 @@ phase_ask_newer (struct qimport *q, int timeout_ms, struct error *err)
   q->options = given;
   if (rc == -1
       && (err->code == ERR_SOURCE_CHANGED || error_status (err->code) == QIMPORT_IMAGE))
-    return begin_again (q);
+    return begin_again (q, err);
   image_forget (&q->image);
   if (rc == -1)
     return import_not_asked (q, err);

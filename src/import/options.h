@@ -25,6 +25,7 @@ struct option_memo {
   char *url_mark[OPTION_LIST_MAX + 1]; /* of each layer's URL (base/url.h); NULL: not known */
   struct option_list mirror;           /* mirrors that had secrets, without them */
   char *proxy;                         /* the same of the proxy */
+  char *tables;                        /* of a kept image: the digest of its map; NULL: none */
   bool promises_void;                  /* it was begun anew: see PROMISES in options_table.c */
 };
 
@@ -33,7 +34,7 @@ struct qimport_options {
   uint64_t set; /* bit I: the I-th option of the table was given */
 
   uint64_t connections, workers, memory, limit_rate, max_time_s, retry_time_s, stall_time_s,
-      connect_timeout_s, max_size, length, format;
+      connect_timeout_s, max_size, size, length, format;
   uint64_t commit_interval_ms;
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
@@ -41,7 +42,7 @@ struct qimport_options {
   struct option_list mirror, backing, resolve;
   bool netrc, digest_auth, proxy_digest, ipv4, ipv6, insecure, accept_new_validator, stream,
       restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep,
-      allow_partial, once;
+      allow_partial, once, keep_format, fix_gpt;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 
@@ -75,5 +76,7 @@ bool options_contradict (const struct qimport_options *o, const struct qimport_o
 int options_save (const struct qimport_options *o, char *text, size_t size, struct error *err);
 /* Set from such lines what is not set yet in O.  A list is given whole or recalled whole. */
 int options_recall (struct qimport_options *o, const char *text, struct error *err);
+/* Only those that say what the import is. */
+int options_recall_defining (struct qimport_options *o, const char *text, struct error *err);
 
 #endif

@@ -104,6 +104,8 @@ options_save (const struct qimport_options *o, char *text, size_t size, struct e
   return 0;
 }
 
+enum recall { RECALL_ALL, RECALL_DEFINING };
+
 static int
 recall_value (struct qimport_options *o, int i, char *value, struct error *err)
 {
@@ -114,8 +116,24 @@ recall_value (struct qimport_options *o, int i, char *value, struct error *err)
   return options_set (o, row->info.name, unescape_text (value), err);
 }
 
-int
-options_recall (struct qimport_options *o, const char *text, struct error *err)
+/* One line, split. */
+static int
+recall_line (struct qimport_options *o, const char *name, char *value, uint64_t given,
+             bool mirrors_anew, enum recall which, struct error *err)
+{
+  int i = option_row_find (name);
+
+  if (which == RECALL_DEFINING && (i == -1 || option_row_at (i)->hold != HOLDS_DEFINES))
+    return 0;
+  if (i == -1)
+    return memo_recall (o, name, value, mirrors_anew, err);
+  if ((given & (UINT64_C (1) << option_kept_as (i) | option_voids (i))) != 0)
+    return 0;
+  return recall_value (o, i, value, err);
+}
+
+static int
+recall_lines (struct qimport_options *o, const char *text, enum recall which, struct error *err)
 {
   OWN_MEM char *lines = strdup (text);
   uint64_t given = o->set;
@@ -127,18 +145,26 @@ options_recall (struct qimport_options *o, const char *text, struct error *err)
   for (line = strtok_r (lines, "\n", &save); line != NULL;
        line = strtok_r (NULL, "\n", &save)) {
     char *value = strchr (line, '=');
-    int i;
 
     if (value == NULL)
       return fail (err, ERR_JOURNAL_CORRUPT, "an option in the journal has no value: %s", line);
     *value++ = '\0';
-    i = option_row_find (line);
-    if (i == -1 ? memo_recall (o, line, value, mirrors_anew, err) == -1
-                : (given & (UINT64_C (1) << option_kept_as (i) | option_voids (i))) == 0
-                      && recall_value (o, i, value, err) == -1)
+    if (recall_line (o, line, value, given, mirrors_anew, which, err) == -1)
       return -1;
   }
   return 0;
+}
+
+int
+options_recall (struct qimport_options *o, const char *text, struct error *err)
+{
+  return recall_lines (o, text, RECALL_ALL, err);
+}
+
+int
+options_recall_defining (struct qimport_options *o, const char *text, struct error *err)
+{
+  return recall_lines (o, text, RECALL_DEFINING, err);
 }
 
 /* ---- What an import is ---------------------------------------------------------------------

@@ -23,12 +23,16 @@ struct qimport;
   X (START, start, MAY (MAP) | MAY (STREAM) | MAY (FORWARD))                                \
   X (FORWARD, forward, MAY (START))                                                         \
   X (RESUME, resume, MAY (ENSURE) | MAY (MAP) | MAY (TARGET) | MAY (STREAM) | MAY (FINISH)) \
-  X (MAP, map, MAY (TARGET) | MAY (FORWARD))                                                \
+  X (GATHER, gather, MAY (MAP))                                                             \
+  X (MAP, map, MAY (TARGET) | MAY (DEAL) | MAY (FORWARD))                                   \
   X (TARGET, target, MAY (COPY))                                                            \
   X (STREAM, stream, MAY (COPY))                                                            \
   X (COPY, copy, MAY (FINISH) | MAY (PROVE) | MAY (FORWARD))                                \
   X (PROVE, prove, MAY (TARGET))                                                            \
   X (FINISH, finish, MAY (OVER))                                                            \
+  X (DEAL, deal, MAY (SPREAD))                                                              \
+  X (SPREAD, spread, MAY (PART))                                                            \
+  X (PART, part, MAY (OVER))                                                                \
   X (AUDIT, audit, MAY (COMPARE))                                                           \
   X (COMPARE, compare, MAY (REPAIR) | MAY (OVER))                                           \
   X (REPAIR, repair, MAY (COMPARE))

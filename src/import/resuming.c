@@ -76,7 +76,7 @@ import_restore_held (struct qimport *q, struct error *err)
     if (rc == -1)
       return -1;
   }
-  return 0;
+  return import_recall_amends (q, false, err);
 }
 
 /* The journal is older than the target, which a guest may have used since (J9). */
@@ -108,8 +108,8 @@ reopen_target (struct qimport *q, bool *already, struct error *err)
   return import_restore_held (q, err);
 }
 
-static int
-remember_options (struct qimport *q, struct error *err)
+int
+import_remember_options (struct qimport *q, struct error *err)
 {
   struct journal_import *imp = &q->imp;
 
@@ -146,7 +146,7 @@ expect_checksum (struct qimport *q, struct error *err)
                  "`qimport resume --restart --checksum ALGO:HEX %.8s` begins anew and does",
                  hash_title (checksum_text_algorithm (given)), imp->id);
   snprintf (imp->expect_sha256, sizeof imp->expect_sha256, "%s", given);
-  return remember_options (q, err);
+  return import_remember_options (q, err);
 }
 
 /* 1: it is complete; another process may just have made it so. */
@@ -193,7 +193,7 @@ import_record_sources (struct qimport *q, struct error *err)
       return -1;
   if (q->options->url == NULL)
     return 0;
-  return import_mark_urls (q, err) == -1 ? -1 : remember_options (q, err);
+  return import_mark_urls (q, err) == -1 ? -1 : import_remember_options (q, err);
 }
 
 /* Where it goes on. */
@@ -325,7 +325,7 @@ restart (struct qimport *q, const struct journal_import *before, struct error *e
   if (check_kept (q, before, err) == -1)
     return -1;
   options_void_promises (q->options);
-  if (find_target (q, &replace, err) == -1 || remember_options (q, err) == -1
+  if (find_target (q, &replace, err) == -1 || import_remember_options (q, err) == -1
       || journal_unseal (q->journal, q->imp.no, err) == -1
       || journal_find (q->journal, q->imp.id, &q->imp, err) == -1
       || expect_checksum (q, err) == -1)

@@ -3,7 +3,7 @@
  * shown: what is shown of a running import, for any thread to read.  Counts what is
  * committed and written, never what was only asked for.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +35,8 @@ import_warn (struct qimport *q, const char *fmt, ...)
   va_list ap;
   int n;
 
+  if (import_is_member (q))
+    q = q->several->carrier;
   va_start (ap, fmt);
   n = vasprintf (&line, fmt, ap);
   va_end (ap);
@@ -162,7 +164,7 @@ shown_state (const struct qimport *q)
     return q->machine.result == 0                                          ? "complete"
            : error_status (q->machine.failure.code) == QIMPORT_INTERRUPTED ? "interrupted"
                                                                            : "failed";
-  if (q->copy != NULL)
+  if (q->copy != NULL || q->machine.phase == PHASE_PART)
     return "copying";
   return q->imp.sealed ? "mapped" : "probing";
 }

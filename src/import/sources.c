@@ -4,7 +4,7 @@
  * which credentials, and that none of them is what will be written.  What an image is, is
  * image/'s.
  */
-#include "import/import.h"
+#include "import/several.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,33 +45,33 @@ forget_local_sources (struct qimport *q)
 {
   size_t i;
 
-  for (i = 0; q->local_sources != NULL && q->local_sources[i] != NULL; i++)
-    free (q->local_sources[i]);
-  free (q->local_sources);
-  q->local_sources = NULL;
+  for (i = 0; q->given.local_sources != NULL && q->given.local_sources[i] != NULL; i++)
+    free (q->given.local_sources[i]);
+  free (q->given.local_sources);
+  q->given.local_sources = NULL;
 }
 
-/* What of layers and mirrors lies on this machine must not be what is written. */
-static int
-refuse_sources (struct qimport *q, struct error *err)
+int
+import_refuse_sources (struct qimport *q, struct error *err)
 {
   char *const *mirrors = q->options->mirror.item;
   struct target_spec spec;
   unsigned k, n = 0;
 
   forget_local_sources (q);
-  q->local_sources = calloc (IMAGE_LAYERS_MAX + OPTION_LIST_MAX + 1, sizeof *q->local_sources);
-  if (q->local_sources == NULL)
+  q->given.local_sources
+      = calloc (IMAGE_LAYERS_MAX + OPTION_LIST_MAX + 1, sizeof *q->given.local_sources);
+  if (q->given.local_sources == NULL)
     return fail_memory (err, "the sources");
   for (k = 0; k < q->image.n_layers; k++) {
-    if (source_local_path (q->image.urls[k], &q->local_sources[n], err) == -1)
+    if (source_local_path (q->image.urls[k], &q->given.local_sources[n], err) == -1)
       return -1;
-    n += q->local_sources[n] != NULL;
+    n += q->given.local_sources[n] != NULL;
   }
   for (k = 0; k < OPTION_LIST_MAX && mirrors[k] != NULL; k++) {
-    if (source_local_path (mirrors[k], &q->local_sources[n], err) == -1)
+    if (source_local_path (mirrors[k], &q->given.local_sources[n], err) == -1)
       return -1;
-    n += q->local_sources[n] != NULL;
+    n += q->given.local_sources[n] != NULL;
   }
   import_target_spec (q, &spec);
   return target_refuse_sources (&spec, err);
@@ -121,6 +121,7 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
     .stream = o->stream,
     .describe = q->standing.describes,
     .keep = o->unallocated_keep,
+    .as_file = o->keep_format,
     .recorded = recorded,
     .sealed = q->imp.sealed,
     .was_stream = q->imp.stream,
@@ -153,13 +154,14 @@ import_open_image (struct qimport *q, bool recorded, struct error *err)
 
   import_image_spec (q, recorded, &spec);
   if (image_name (&q->image, &spec, err) == -1
-      || (!q->standing.describes && refuse_sources (q, err) == -1)
-      || image_open (&q->image, &spec, err) == -1)
+      || (!q->standing.describes && !import_is_carrier (q)
+          && import_refuse_sources (q, err) == -1)
+      || image_open (&q->image, &spec, err) == -1 || import_check_kept (q, err) == -1)
     return -1;
   if (q->image.stream || (recorded && q->imp.sealed))
     return 0;
   import_record_format (q);
-  q->imp.virtual_size = q->image.layers[0].disk.virtual_size;
+  q->imp.virtual_size = import_disk_size (q);
   q->imp.cluster_size = UINT64_C (1) << q->image.formats[0].cluster_bits;
   q->imp.layers = q->image.n_layers;
   return 0;

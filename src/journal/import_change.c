@@ -108,7 +108,7 @@ complete (struct journal *j, int64_t no, const char *image_sha256,
     return fail (err, ERR_INTERNAL,
                  "journal %s: the import was to be completed before all of it was committed",
                  j->sql.path);
-  if (sql_run (&j->sql, SQL_HELD_DELETE, err, "i", no) == -1)
+  if (sql_run (&j->sql, SQL_HELD_DONE, err, "i", no) == -1)
     return -1;
   if (tamper_statement (&j->sql, no, segments, detail, sizeof detail, err) == -1)
     return -1;

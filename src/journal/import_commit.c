@@ -118,6 +118,28 @@ journal_commit (struct journal *j, int64_t no, const struct segment_progress *se
 }
 
 int
+journal_amends (struct journal *j, int64_t no, void **bytes, size_t *len, struct error *err)
+{
+  sqlite3_stmt *row;
+  int r;
+  LOCKED (j);
+
+  if (sql_start (&j->sql, SQL_HELD_GET, &row, err, "ii", no, (int64_t)JOURNAL_AMENDS) == -1)
+    return -1;
+  r = sql_next (&j->sql, row, err);
+  if (r != 0)
+    return r;
+  *len = (size_t)sqlite3_column_bytes (row, 0);
+  *bytes = malloc (*len + 1);
+  if (*bytes == NULL)
+    r = fail_memory (err, "what was changed of the target");
+  else if (*len > 0)
+    memcpy (*bytes, sqlite3_column_blob (row, 0), *len);
+  sql_end (row);
+  return r;
+}
+
+int
 journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,
               struct error *err)
 {

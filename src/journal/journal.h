@@ -269,6 +269,10 @@ int journal_map_seal (struct journal_map *m, struct journal_import *imp, struct 
  * in their order, so that who made the map need not read their rows; the caller frees them.
  * NULL where they were too many to stay in memory. */
 struct extent *journal_map_keep (struct journal_map *m, size_t *n);
+/* Of several imports of one image, begun alike: TO, which has no map yet, is sealed with that of
+ * FROM, and read anew.  ERR_INTERRUPTED when *STOP (may be NULL) becomes true. */
+int journal_map_copy (struct journal *j, const struct journal_import *from,
+                      struct journal_import *to, const atomic_bool *stop, struct error *err);
 /* The digest that a seal would have, without storing (--accept-new-validator). */
 int journal_map_digest (struct journal_map *m, uint8_t out[DIGEST_SIZE], struct error *err);
 
@@ -373,6 +377,13 @@ int journal_hold_back (struct journal *j, int64_t no, const struct held_piece *h
  * holds the import. */
 int journal_commit (struct journal *j, int64_t no, const struct segment_progress *segs,
                     size_t n, const struct import_progress *p, struct error *err);
+
+/* What of the target was changed on purpose, after its finish too (target/amend.h): a piece
+ * that stays when the import is complete, of any length. */
+enum { JOURNAL_AMENDS = 128 };
+/* The caller frees *BYTES.  1: there is none. */
+int journal_amends (struct journal *j, int64_t no, void **bytes, size_t *len,
+                    struct error *err);
 
 /* A held piece, of SIZE bytes, into OUT.  1: there is none. */
 int journal_held (struct journal *j, int64_t no, unsigned piece, void *out, size_t size,

@@ -22,6 +22,7 @@ librooms_la_SOURCES += \
 	src/journal/listing.c \
 	src/journal/map_build.c \
 	src/journal/map_build.h \
+	src/journal/map_copy.c \
 	src/journal/map_needs.c \
 	src/journal/map_rows.c \
 	src/journal/map_scan.c \

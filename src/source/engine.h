@@ -295,6 +295,7 @@ struct local {
   int fd;
   struct stat st;
   uint8_t *buf; /* file: what is read at a time */
+  struct recall recall;
 };
 
 struct source {
@@ -319,7 +320,6 @@ struct source {
   uint32_t random;
   struct inflow stream;
   struct local local;
-  struct recall recall;
 };
 
 /* credentials.c: fill what S knows from the files of the options */

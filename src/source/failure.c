@@ -143,6 +143,51 @@ began (const struct job *job)
   return first_us > 0;
 }
 
+static int
+not_trusted (struct job *job, CURLcode code, const char *why, struct error *err)
+{
+  int result;
+
+  snprintf (job->answer.j.why, sizeof job->answer.j.why, "not trusted: %.100s", why);
+  if (outcome_leads_elsewhere (job, err, &result))
+    return result;
+  fail (err, ERR_SOURCE_TLS,
+        code == CURLE_SSL_CLIENTCERT ? "%s: does not trust us: %s; see --cert and --key"
+                                     : "%s: not trusted: %s; see --cacert and --pinnedpubkey",
+        job_shown (job), why);
+  return place_failed (job, err);
+}
+
+/* WHY, in libcurl's words, and what became of a CONNECT to a proxy. */
+static int
+failed_by (struct job *job, CURLcode code, long connect_status, const char *why,
+           struct error *err)
+{
+  struct answer *a = &job->answer;
+
+  switch (transport_failure (code, connect_status)) {
+  case TRANSPORT_PASSING:
+    return outcome_passing (job, 0, why, err);
+  case TRANSPORT_GARBAGE:
+    snprintf (a->j.why, sizeof a->j.why, "no HTTP answer: %.100s", why);
+    return doubt_wrong (job, err);
+  case TRANSPORT_FILES:
+    return fail (err, ERR_USAGE, "%s: %s; see --cacert, --cert and --key", job->s->shown, why);
+  case TRANSPORT_MEMORY:
+    return fail_memory (err, "a transfer");
+  case TRANSPORT_TLS:
+    return not_trusted (job, code, why, err);
+  case TRANSPORT_DENIED:
+    fail (err, ERR_SOURCE_DENIED, "%s: refused: %s; see --proxy and the credentials",
+          job_shown (job), why);
+    break;
+  case TRANSPORT_PERMANENT:
+    fail (err, ERR_SOURCE_FAILED, "%s: %s", job_shown (job), why);
+    break;
+  }
+  return place_failed (job, err);
+}
+
 int
 failure_ended (struct job *job, CURLcode code, struct error *err)
 {
@@ -150,7 +195,6 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
   const char *words = a->said.words[0] != '\0' ? a->said.words : curl_easy_strerror (code);
   char why[320];
   long connect_status = 0, errnum = 0;
-  int result;
 
   if (a->barred && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK)) {
     place_barred (a->place, a->place->url.pinned, err);
@@ -176,32 +220,5 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
     fail (err, ERR_SOURCE_TLS, "%s: %s; check %s", job_shown (job), why, a->mistyped);
     return place_failed (job, err);
   }
-  switch (transport_failure (code, connect_status)) {
-  case TRANSPORT_PASSING:
-    return outcome_passing (job, 0, why, err);
-  case TRANSPORT_GARBAGE:
-    snprintf (a->j.why, sizeof a->j.why, "no HTTP answer: %.100s", why);
-    return doubt_wrong (job, err);
-  case TRANSPORT_FILES:
-    return fail (err, ERR_USAGE, "%s: %s; see --cacert, --cert and --key", job->s->shown, why);
-  case TRANSPORT_MEMORY:
-    return fail_memory (err, "a transfer");
-  case TRANSPORT_TLS:
-    snprintf (a->j.why, sizeof a->j.why, "not trusted: %.100s", why);
-    if (outcome_leads_elsewhere (job, err, &result))
-      return result;
-    fail (err, ERR_SOURCE_TLS,
-          code == CURLE_SSL_CLIENTCERT ? "%s: does not trust us: %s; see --cert and --key"
-                                       : "%s: not trusted: %s; see --cacert and --pinnedpubkey",
-          job_shown (job), why);
-    break;
-  case TRANSPORT_DENIED:
-    fail (err, ERR_SOURCE_DENIED, "%s: refused: %s; see --proxy and the credentials",
-          job_shown (job), why);
-    break;
-  case TRANSPORT_PERMANENT:
-    fail (err, ERR_SOURCE_FAILED, "%s: %s", job_shown (job), why);
-    break;
-  }
-  return place_failed (job, err);
+  return failed_by (job, code, connect_status, why, err);
 }

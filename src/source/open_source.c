@@ -263,7 +263,7 @@ source_open (struct source **out, const char *url, const struct source_options *
   s = calloc (1, sizeof *s);
   if (s == NULL)
     return fail_memory (err, "a source");
-  s->local.fd = s->recall.fd = -1;
+  s->local.fd = s->local.recall.fd = -1;
   s->forward = options->forward;
   redact_url (s->shown, sizeof s->shown, url);
   retry_budget_init (&s->waits.budget, options->retry_time_s, now);
@@ -303,8 +303,8 @@ source_close (struct source *s)
     place_release (&s->places.place[i]);
   if (s->local.fd != -1)
     close (s->local.fd);
-  if (s->recall.fd != -1)
-    close (s->recall.fd);
+  if (s->local.recall.fd != -1)
+    close (s->local.recall.fd);
   credentials_release (&s->login.own);
   credentials_release (&s->login.proxy);
   options_release (&s->options);

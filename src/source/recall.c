@@ -36,9 +36,9 @@ begin (struct source *s, struct error *err)
 {
   const char *dir = secure_getenv ("TMPDIR");
 
-  s->recall.fd = open (dir != NULL && dir[0] != '\0' ? dir : "/var/tmp",
-                       O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  return s->recall.fd == -1 ? keep_failed (s, err) : 0;
+  s->local.recall.fd = open (dir != NULL && dir[0] != '\0' ? dir : "/var/tmp",
+                             O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  return s->local.recall.fd == -1 ? keep_failed (s, err) : 0;
 }
 
 static int
@@ -47,14 +47,14 @@ keep (struct source *s, const uint8_t *bytes, size_t len, struct error *err)
   size_t done = 0;
 
   while (done < len) {
-    ssize_t r = write (s->recall.fd, bytes + done, len - done);
+    ssize_t r = write (s->local.recall.fd, bytes + done, len - done);
 
     if (r == -1 && errno != EINTR)
       return keep_failed (s, err);
     if (r > 0)
       done += (size_t)r;
   }
-  s->recall.have += len;
+  s->local.recall.have += len;
   return 0;
 }
 
@@ -64,7 +64,7 @@ ended (const struct source *s, const struct source_want *w, struct error *err)
   return fail (err, ERR_IMAGE_TRUNCATED,
                "%s: the image is truncated: it ends after %" PRIu64
                " bytes, and a table lies at host offset %" PRIu64 "; give all of it",
-               s->shown, s->recall.have, w->range.at.v);
+               s->shown, s->local.recall.have, w->range.at.v);
 }
 
 /* Up to END. */
@@ -76,8 +76,9 @@ read_on (struct source *s, const struct source_want *w, uint64_t end, struct err
 
   if (buf == NULL)
     return fail_memory (err, "a read buffer");
-  while (s->recall.have < end) {
-    if (source_stream_read (s, buf, (size_t)min_u64 (CHUNK, end - s->recall.have), &got, err)
+  while (s->local.recall.have < end) {
+    if (source_stream_read (s, buf, (size_t)min_u64 (CHUNK, end - s->local.recall.have), &got,
+                            err)
         == -1)
       return -1;
     if (got == 0)
@@ -95,11 +96,11 @@ recall_read (struct source *s, const struct source_want *w, struct error *err)
 
   if (host_end (w->range) >> REACH_BITS != 0) /* no stream is that long */
     return ended (s, w, err);
-  if ((s->recall.fd == -1 && begin (s, err) == -1)
+  if ((s->local.recall.fd == -1 && begin (s, err) == -1)
       || read_on (s, w, host_end (w->range), err) == -1)
     return -1;
   while (done < w->range.len) {
-    ssize_t r = pread (s->recall.fd, w->buf + done, (size_t)(w->range.len - done),
+    ssize_t r = pread (s->local.recall.fd, w->buf + done, (size_t)(w->range.len - done),
                        (off_t)(w->range.at.v + done));
 
     if (r == 0 || (r == -1 && errno != EINTR))

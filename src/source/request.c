@@ -315,6 +315,13 @@ on_request (void *ctx, char *address, char *local, int port, int local_port)
   return job->answer.barred ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+/* A libcurl that was built without it refuses to be asked for it. */
+static bool
+curl_knows_http2 (void)
+{
+  return (curl_version_info (CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) != 0;
+}
+
 /* Data goes over connections of its own: over HTTP/2 all of it would share one. */
 static void
 set_wire (struct setter *t, struct job *job)
@@ -322,7 +329,8 @@ set_wire (struct setter *t, struct job *job)
   const struct source *s = job->s;
   bool data = job->kind == JOB_DATA || job->kind == JOB_STREAM;
   const struct place *place = job->answer.place;
-  bool http2 = !data && !job->no_http2 && place->health.http2_fails < HTTP2_FAILS;
+  bool http2 = !data && !job->no_http2 && place->health.http2_fails < HTTP2_FAILS
+               && curl_knows_http2 ();
 
   job->answer.sent.http2 = http2;
   SET (t, CURLOPT_NOSIGNAL, 1L);

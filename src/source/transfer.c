@@ -298,7 +298,38 @@ identify (struct place *p, const struct response *r, uint64_t total)
   response_identity (&without, total, &p->image.id);
 }
 
-/* What an accepted answer settles about its place and its job. */
+/* What an accepted answer settles about the image at its place. */
+static void
+accept_image (struct job *job, const struct response *r)
+{
+  const struct answer *a = &job->answer;
+  struct place *p = a->place;
+
+  if (!p->image.known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
+    identify (p, r, a->j.total);
+  else if (!a->j.proven && p->image.id.trust == SOURCE_TRUST_STRONG)
+    p->image.id.trust = SOURCE_TRUST_WEAK;
+  p->image.known = true;
+  p->image.tags = 0;
+  p->image.last_tag[0] = '\0';
+}
+
+/* And about the way there, unless it tells of a URL that is not used any more. */
+static void
+accept_way (struct job *job)
+{
+  struct place *p = job->answer.place;
+
+  if (job->answer.sent.generation != p->way.generation)
+    return;
+  p->way.settled = true;
+  p->way.resolved = 0;
+  free (p->way.failed_at);
+  p->way.failed_at = NULL;
+  if (p->way.scout == job)
+    p->way.scout = NULL;
+}
+
 static int
 accept_answer (struct job *job, const struct response *r)
 {
@@ -310,29 +341,15 @@ accept_answer (struct job *job, const struct response *r)
     note_certificate (s, job->easy);
   if (a->j.verdict == RESPONSE_WHOLE && a->j.len == LENGTH_UNKNOWN && s->ranges.told > 0)
     a->j.len = a->j.total = s->ranges.told; /* or such a one would never end */
-  if (!p->image.known || job->kind == JOB_PROBE || (job->kind == JOB_VET && !p->vetted))
-    identify (p, r, a->j.total);
-  else if (!a->j.proven && p->image.id.trust == SOURCE_TRUST_STRONG)
-    p->image.id.trust = SOURCE_TRUST_WEAK;
-  p->image.known = true;
+  accept_image (job, r);
   if (p->url.own && a->pace.started_ms >= s->login.reread_ms)
     s->login.reread = false;
-  p->image.tags = 0;
-  p->image.last_tag[0] = '\0';
   if (job->kind == JOB_PROBE) {
     s->places.reference = p;
     p->vetted = true;
     job->bound = p; /* its bytes are not mixed with another's */
   }
-  if (a->sent.generation
-      == p->way.generation) { /* else it tells of a URL that is not used any more */
-    p->way.settled = true;
-    p->way.resolved = 0;
-    free (p->way.failed_at);
-    p->way.failed_at = NULL;
-    if (p->way.scout == job)
-      p->way.scout = NULL;
-  }
+  accept_way (job);
   job->wrong = 0;
   job->avoid = NULL;
   if (a->j.verdict == RESPONSE_EMPTY) {

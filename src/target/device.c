@@ -139,8 +139,8 @@ refuse_small (const struct target_place *p, int fd, uint64_t virtual_size, struc
   if (size >= virtual_size)
     return 0;
   return fail (err, ERR_TARGET_TOO_SMALL,
-               "%s has %" PRIu64 " bytes, and the disk has %" PRIu64
-               "; name a device that is at least as large",
+               "%s has %" PRIu64 " bytes, and must have %" PRIu64
+               " for the disk; name a device that is at least as large",
                p->shown, size, virtual_size);
 }
 
@@ -251,7 +251,7 @@ check_device (const struct target_spec *spec, const struct target_place *p, int 
   int r;
 
   if (refuse_mounted (p, err) == -1 || refuse_read_only (p, fd, err) == -1
-      || refuse_small (p, fd, spec->virtual_size, err) == -1)
+      || refuse_small (p, fd, target_least (spec), err) == -1)
     return -1;
   if (spec->force)
     return 0;

@@ -39,8 +39,8 @@ refuse_small (const struct target_place *p, const struct nbd_facts *f, uint64_t 
   if (f->size >= virtual_size)
     return 0;
   return fail (err, ERR_TARGET_TOO_SMALL,
-               "%s has %" PRIu64 " bytes, and the disk has %" PRIu64
-               "; name an export that is at least as large",
+               "%s has %" PRIu64 " bytes, and must have %" PRIu64
+               " for the disk; name an export that is at least as large",
                p->shown, f->size, virtual_size);
 }
 
@@ -107,7 +107,7 @@ check_export (const struct target_place *p, struct nbd_export *x,
               const struct target_spec *spec, struct error *err)
 {
   if (refuse_facts (p, export_facts (x), err) == -1
-      || refuse_small (p, export_facts (x), spec->virtual_size, err) == -1)
+      || refuse_small (p, export_facts (x), target_least (spec), err) == -1)
     return -1;
   return refuse_held (p, x, spec, err);
 }

@@ -385,6 +385,18 @@ noun (enum target_kind kind)
   return kind == TARGET_FILE ? "file" : kind == TARGET_BLOCK ? "device" : "export";
 }
 
+/* An image that a guest writes to becomes longer. */
+static bool
+has_grown (const struct target *t, const char *was, const char *is)
+{
+  char before[VALUE_MAX], now[VALUE_MAX];
+
+  return t->file.may_grow && t->place.kind == TARGET_FILE
+         && target_identity_value (was, "size", before, sizeof before)
+         && target_identity_value (is, "size", now, sizeof now)
+         && strtoull (now, NULL, 10) > strtoull (before, NULL, 10);
+}
+
 int
 target_identity_check (const struct target *t, const struct target_identity *recorded,
                        struct error *err)
@@ -398,7 +410,7 @@ target_identity_check (const struct target *t, const struct target_identity *rec
         "%s is not the %s that the import began with (then %s, now %s); put that back, "
         "or begin anew: resume --restart, or start --force where it was complete",
         t->place.shown, noun (t->place.kind), was, is);
-  if (compare (was, is, "size") == DIFFERENT) {
+  if (compare (was, is, "size") == DIFFERENT && !has_grown (t, was, is)) {
     char before[VALUE_MAX], now[VALUE_MAX];
 
     target_identity_value (was, "size", before, sizeof before);

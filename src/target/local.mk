@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 librooms_la_SOURCES += \
+	src/target/amend.c \
+	src/target/amend.h \
 	src/target/behind.c \
 	src/target/claim.c \
 	src/target/device.c \
 	src/target/export.c \
+	src/target/gpt.c \
+	src/target/gpt.h \
 	src/target/head.c \
 	src/target/identity.c \
 	src/target/kept.c \
@@ -27,7 +31,8 @@ if HAVE_LIBNBD
 librooms_la_SOURCES += \
 	src/target/nbd_connect.c \
 	src/target/nbd_export.c \
-	src/target/nbd_export.h
+	src/target/nbd_export.h \
+	src/target/nbd_pump.c
 else
 librooms_la_SOURCES += src/target/nbd_none.c
 endif

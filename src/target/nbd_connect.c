@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { POLL_MS = 200, GREETING_MS = 10000, PIECE_MAX = 1 << 20 };
+enum { GREETING_MS = 10000, GREETING_MORE_MS = 500, PIECE_MAX = 1 << 20 };
 
 static const char *const schemes[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
 static const char *const parameters[]
@@ -101,10 +101,32 @@ nbd_note_why (struct nbd_export *x)
     escape_text (x->why, sizeof x->why, why, strlen (why));
 }
 
+static bool
+is_lost (struct nbd_handle *h)
+{
+  return nbd_aio_is_dead (h) != 0 || nbd_aio_is_closed (h) != 0;
+}
+
 bool
 nbd_is_lost (const struct nbd_export *x)
 {
-  return x->h == NULL || nbd_aio_is_dead (x->h) != 0 || nbd_aio_is_closed (x->h) != 0;
+  unsigned i;
+
+  for (i = 0; i < x->link.n_h; i++)
+    if (is_lost (x->link.h[i]))
+      return true;
+  return x->link.n_h == 0;
+}
+
+int
+nbd_error_now (struct nbd_export *x)
+{
+  int errnum = nbd_get_errno ();
+
+  nbd_note_why (x);
+  if (nbd_is_lost (x) || errnum == ESHUTDOWN || errnum == ENOTCONN)
+    return ENOTCONN;
+  return errnum != 0 ? errnum : EIO;
 }
 
 bool
@@ -113,42 +135,51 @@ nbd_stopped (const struct nbd_export *x)
   return x->stop != NULL && atomic_load (x->stop);
 }
 
+static void
+close_handle (struct nbd_handle *h)
+{
+  if (h != NULL && nbd_aio_is_ready (h) == 1)
+    nbd_aio_disconnect (h, 0);
+  nbd_close (h);
+}
+
 void
 nbd_disconnect (struct nbd_export *x)
 {
-  if (x->h != NULL && nbd_aio_is_ready (x->h) == 1)
-    nbd_aio_disconnect (x->h, 0);
-  nbd_close (x->h);
-  x->h = NULL;
+  while (x->link.n_h > 0)
+    close_handle (x->link.h[--x->link.n_h]);
+  x->link.grown = false;
+  x->link.generation++;
 }
 
-static int
+/* NULL: ESTALE. */
+static struct nbd_handle *
 set_up (struct nbd_export *x)
 {
-  x->h = nbd_create ();
-  if (x->h == NULL
-      || nbd_set_uri_allow_transports (x->h,
+  struct nbd_handle *h = nbd_create ();
+
+  if (h != NULL
+      && nbd_set_uri_allow_transports (h,
                                        LIBNBD_ALLOW_TRANSPORT_TCP | LIBNBD_ALLOW_TRANSPORT_UNIX)
-             == -1
-      || nbd_set_uri_allow_local_file (x->h, true) == -1
-      || nbd_set_tls_verify_peer (x->h, !x->insecure) == -1
-      || nbd_set_opt_mode (x->h, true) == -1) {
-    nbd_note_why (x);
-    return ESTALE;
-  }
-  return 0;
+             != -1
+      && nbd_set_uri_allow_local_file (h, true) != -1
+      && nbd_set_tls_verify_peer (h, !x->insecure) != -1 && nbd_set_opt_mode (h, true) != -1)
+    return h;
+  nbd_note_why (x);
+  nbd_close (h);
+  return NULL;
 }
 
 /* Greeted, and not yet told which export is wanted: what fails until then is the way there. */
 static int
-reach (struct nbd_export *x)
+reach (struct nbd_export *x, struct nbd_handle *h, int64_t greeting_ms)
 {
-  int64_t until = monotonic_ms () + GREETING_MS;
-  int r = nbd_aio_connect_uri (x->h, x->uri);
+  int64_t until = monotonic_ms () + greeting_ms;
+  int r = nbd_aio_connect_uri (h, x->uri);
 
-  while (r != -1 && !nbd_is_lost (x) && nbd_aio_is_negotiating (x->h) == 0
-         && nbd_aio_is_ready (x->h) == 0) {
-    r = nbd_poll (x->h, POLL_MS);
+  while (r != -1 && !is_lost (h) && nbd_aio_is_negotiating (h) == 0
+         && nbd_aio_is_ready (h) == 0) {
+    r = nbd_poll (h, (int)min_u64 (POLL_MS, (uint64_t)greeting_ms));
     if (r == -1 && nbd_get_errno () == EINTR)
       r = 0;
     if (nbd_stopped (x))
@@ -158,7 +189,7 @@ reach (struct nbd_export *x)
       return ENOTCONN;
     }
   }
-  if (r != -1 && !nbd_is_lost (x))
+  if (r != -1 && !is_lost (h))
     return 0;
   nbd_note_why (x);
   return x->tls && (strcasestr (x->why, "tls") != NULL || strstr (x->why, "ertificate") != NULL)
@@ -168,10 +199,10 @@ reach (struct nbd_export *x)
 
 /* What the export is; 0 or ESTALE. */
 static int
-ask_facts (struct nbd_export *x)
+ask_facts (struct nbd_export *x, struct nbd_handle *h)
 {
-  int64_t size = nbd_get_size (x->h), min = nbd_get_block_size (x->h, LIBNBD_SIZE_MINIMUM),
-          max = nbd_get_block_size (x->h, LIBNBD_SIZE_MAXIMUM);
+  int64_t size = nbd_get_size (h), min = nbd_get_block_size (h, LIBNBD_SIZE_MINIMUM),
+          max = nbd_get_block_size (h, LIBNBD_SIZE_MAXIMUM);
 
   if (size == -1 || min == -1 || max == -1) {
     nbd_note_why (x);
@@ -179,32 +210,61 @@ ask_facts (struct nbd_export *x)
   }
   x->facts = (struct nbd_facts){ .size = (uint64_t)size,
                                  .block_min = min > 1 ? (uint32_t)min : 1,
-                                 .read_only = nbd_is_read_only (x->h) != 0,
-                                 .flushes = nbd_can_flush (x->h) == 1 };
-  x->zeroes = nbd_can_zero (x->h) == 1;
+                                 .read_only = nbd_is_read_only (h) != 0,
+                                 .flushes = nbd_can_flush (h) == 1 };
+  x->zeroes = nbd_can_zero (h) == 1;
+  x->link.shares = nbd_can_multi_conn (h) == 1;
   x->piece
       = max > 0 && max < PIECE_MAX ? (uint32_t)align_down ((uint64_t)max, SECTOR) : PIECE_MAX;
   return 0;
 }
 
+/* Up to where requests may be sent. */
+static int
+open_handle (struct nbd_export *x, struct nbd_handle **out, int64_t greeting_ms)
+{
+  struct nbd_handle *h = set_up (x);
+  int r = h == NULL ? ESTALE : reach (x, h, greeting_ms);
+
+  if (r == 0 && nbd_aio_is_negotiating (h) == 1 && nbd_opt_go (h) == -1) {
+    nbd_note_why (x);
+    r = is_lost (h) ? ENOTCONN : ESTALE;
+  }
+  if (r == 0)
+    *out = h;
+  else
+    close_handle (h);
+  return r;
+}
+
 int
 nbd_connect_once (struct nbd_export *x)
 {
-  int r = set_up (x);
+  int r = open_handle (x, &x->link.h[0], GREETING_MS);
 
-  if (r == 0)
-    r = reach (x);
-  if (r == 0 && nbd_aio_is_negotiating (x->h) == 1 && nbd_opt_go (x->h) == -1) {
-    nbd_note_why (x);
-    r = nbd_is_lost (x) ? ENOTCONN : ESTALE;
-  }
-  if (r == 0)
-    r = ask_facts (x);
+  if (r != 0)
+    return r;
+  x->link.n_h = 1;
+  r = ask_facts (x, x->link.h[0]);
   if (r != 0)
     nbd_disconnect (x);
   else
-    x->heard = monotonic_ms ();
+    x->link.heard = monotonic_ms ();
   return r;
+}
+
+/* A server may serve fewer than it says, and lets the next one wait. */
+void
+nbd_connect_more (struct nbd_export *x)
+{
+  while (x->link.n_h < CONNECTIONS
+         && open_handle (x, &x->link.h[x->link.n_h], GREETING_MORE_MS) == 0) {
+    x->link.n_h++;
+    if (nbd_get_size (x->link.h[x->link.n_h - 1]) == (int64_t)x->facts.size)
+      continue;
+    close_handle (x->link.h[--x->link.n_h]);
+    break;
+  }
 }
 
 int
@@ -245,10 +305,18 @@ fail_connect (const struct nbd_export *x, const struct nbd_spec *spec, int errnu
 static int
 prepare (struct nbd_export *x, const struct nbd_spec *spec, struct error *err)
 {
+  pthread_condattr_t attr;
+
   pthread_mutex_init (&x->lock, NULL);
+  pthread_condattr_init (&attr);
+  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
+  pthread_cond_init (&x->changed, &attr);
+  pthread_condattr_destroy (&attr);
+  x->wake_fd = -1;
   x->uri = strdup (spec->uri);
-  x->log.bytes = malloc (LOG_BYTES);
-  if (x->uri == NULL || x->log.bytes == NULL)
+  x->log.bank[0].bytes = malloc (BANK_BYTES);
+  x->log.bank[1].bytes = malloc (BANK_BYTES);
+  if (x->uri == NULL || x->log.bank[0].bytes == NULL || x->log.bank[1].bytes == NULL)
     return fail_memory (err, "the connection to the NBD server");
   x->tls = strncasecmp (spec->uri, "nbds", 4) == 0;
   x->insecure = spec->insecure;
@@ -273,6 +341,11 @@ export_open (struct nbd_export **out, const struct nbd_spec *spec, struct error 
     return -1;
   }
   r = nbd_connect_until (x, monotonic_ms (), spec->connect_time_ms);
+  if (r == 0 && nbd_pump_start (x) == -1) {
+    fail (err, ERR_NO_MEMORY, "cannot start a thread; give fewer --workers");
+    export_close (x);
+    return -1;
+  }
   if (r == 0 && x->facts.size >= SECTOR)
     r = export_read (x, 0, x->first, SECTOR);
   if (r != 0) {
@@ -289,10 +362,13 @@ export_close (struct nbd_export *x)
 {
   if (x == NULL)
     return;
+  nbd_pump_stop (x);
   nbd_disconnect (x);
+  pthread_cond_destroy (&x->changed);
   pthread_mutex_destroy (&x->lock);
   free (x->uri);
-  free (x->log.bytes);
+  free (x->log.bank[0].bytes);
+  free (x->log.bank[1].bytes);
   free (x);
 }
 

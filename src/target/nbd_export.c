@@ -1,296 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * nbd_export: see nbd.h.  Writes go into a log and from there to the server, several in flight;
- * a FLUSH empties the log.  When the connection is lost the log begins again from its start.
- * Requests in flight never overlap: a server may carry them out in any order.
+ * nbd_export: see nbd.h.  What is called from outside: puts into the log, waits for what the
+ * pump does with it, and sends FLUSH and reads itself (nbd_export.h has the whole).
  */
 #include "target/nbd_export.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 
-/* A server that answers nothing for so long is away, whatever TCP says. */
-enum { POLL_MS = 200, STALL_MS = 60000, STOP_MS = 1000, ZERO_MAX = 32 << 20 };
+enum { STOP_MS = 1000, ZERO_MAX = 32 << 20 };
 
-/* ---- What is in flight ------------------------------------------------------------------- */
+/* ---- Calls and waiting ------------------------------------------------------------------- */
 
+/* What ended no more than an earlier call is tried again. */
 static int
-error_now (struct nbd_export *x)
+enter (struct nbd_export *x)
 {
-  int errnum = nbd_get_errno ();
-
-  nbd_note_why (x);
-  if (nbd_is_lost (x) || errnum == ESHUTDOWN || errnum == ENOTCONN)
-    return ENOTCONN;
-  return errnum != 0 ? errnum : EIO;
-}
-
-/* Which of those in flight were answered; the first error among them. */
-static int
-collect (struct nbd_export *x)
-{
-  unsigned i, kept = 0;
-  int r, errnum = 0;
-
-  for (i = 0; i < x->log.n_flying; i++) {
-    struct entry *e = &x->log.entry[x->log.flying[i]];
-
-    r = nbd_aio_command_completed (x->h, (uint64_t)e->cookie);
-    if (r == 0) {
-      x->log.flying[kept++] = x->log.flying[i];
-      continue;
-    }
-    e->state = r == 1 ? ENTRY_DONE : ENTRY_PENDING;
-    if (r == 1)
-      continue;
-    errnum = errnum != 0 ? errnum : error_now (x);
-    x->log.next = x->log.next < x->log.flying[i] ? x->log.next : x->log.flying[i];
+  pthread_mutex_lock (&x->lock);
+  if (x->failed == 0 && x->error != 0) {
+    x->error = 0;
+    nbd_pump_wake (x);
   }
-  x->log.n_flying = kept;
-  return errnum;
-}
-
-/* Until something comes, or POLL_MS.  PATIENT: also where the user wants an end. */
-static int
-wait_some (struct nbd_export *x, bool patient)
-{
-  int r = nbd_poll (x->h, POLL_MS);
-  int64_t idle;
-
-  if (r == -1 && nbd_get_errno () != EINTR)
-    return error_now (x);
-  if (r == 1)
-    x->heard = monotonic_ms ();
-  idle = monotonic_ms () - x->heard;
-  if (!patient && nbd_stopped (x) && idle > STOP_MS)
-    return ECANCELED;
-  if (idle > (x->retry_time_ms > STALL_MS ? x->retry_time_ms : STALL_MS)) {
-    snprintf (x->why, sizeof x->why, "it does not answer any more");
-    return ENOTCONN;
-  }
-  return 0;
-}
-
-static bool
-overlaps_flying (const struct nbd_export *x, const struct entry *e)
-{
-  unsigned i;
-
-  for (i = 0; i < x->log.n_flying; i++) {
-    const struct entry *f = &x->log.entry[x->log.flying[i]];
-
-    if (f->at < e->at + e->len && e->at < f->at + f->len)
-      return true;
-  }
-  return false;
-}
-
-static int
-send_entry (struct nbd_export *x, unsigned pos)
-{
-  struct entry *e = &x->log.entry[pos];
-
-  if (e->data != NULL)
-    e->cookie = nbd_aio_pwrite (x->h, e->data, (size_t)e->len, e->at, NBD_NULL_COMPLETION, 0);
-  else /* may be a hole: nothing asks for the space */
-    e->cookie = nbd_aio_zero (x->h, e->len, e->at, NBD_NULL_COMPLETION, 0);
-  if (e->cookie == -1)
-    return error_now (x);
-  if (x->log.n_flying == 0)
-    x->heard = monotonic_ms ();
-  e->state = ENTRY_FLYING;
-  x->log.flying[x->log.n_flying++] = pos;
-  return 0;
-}
-
-/* All that is pending, in its order. */
-static int
-push (struct nbd_export *x)
-{
-  int r;
-
-  if (nbd_is_lost (x))
-    return ENOTCONN;
-  r = collect (x);
-  for (; r == 0 && x->log.next < x->log.n; x->log.next++) {
-    const struct entry *e = &x->log.entry[x->log.next];
-
-    if (e->state != ENTRY_PENDING)
-      continue;
-    while (r == 0 && (x->log.n_flying == IN_FLIGHT || overlaps_flying (x, e))) {
-      r = wait_some (x, false);
-      if (r == 0)
-        r = collect (x);
-    }
-    if (r == 0)
-      r = send_entry (x, x->log.next);
-    if (r != 0)
-      return r;
-  }
-  return r;
-}
-
-static int
-drain (struct nbd_export *x)
-{
-  int r = 0;
-
-  while (r == 0 && x->log.n_flying > 0) {
-    r = wait_some (x, false);
-    if (r == 0)
-      r = collect (x);
-  }
-  return r;
-}
-
-/* ---- A connection that is lost ----------------------------------------------------------- */
-
-/* Does the export still begin as it did with the last flush, or as something written since? */
-static bool
-begins_as_ours (const struct nbd_export *x, const uint8_t sector[SECTOR])
-{
-  static const uint8_t zeros[SECTOR];
-  unsigned i;
-
-  if (memcmp (sector, x->first, SECTOR) == 0)
-    return true;
-  for (i = 0; i < x->log.n; i++) {
-    const struct entry *e = &x->log.entry[i];
-
-    if (e->at == 0 && e->len >= SECTOR
-        && memcmp (sector, e->data != NULL ? e->data : zeros, SECTOR) == 0)
-      return true;
-  }
-  return false;
-}
-
-static int
-check_again (struct nbd_export *x, const struct nbd_facts *was)
-{
-  uint8_t sector[SECTOR] = { 0 };
-
-  if (x->facts.size != was->size || x->facts.block_min > was->block_min
-      || x->facts.read_only != was->read_only || x->facts.flushes != was->flushes) {
-    snprintf (x->why, sizeof x->why, "it is of another size or kind now");
-    return ESTALE;
-  }
-  if (x->facts.size >= SECTOR && nbd_pread (x->h, sector, SECTOR, 0, 0) == -1)
-    return error_now (x);
-  if (begins_as_ours (x, sector))
-    return 0;
-  snprintf (x->why, sizeof x->why, "it does not begin any more as it was left");
-  return ESTALE;
-}
-
-/* Everything that was not flushed is pending again. */
-static int
-reconnect (struct nbd_export *x)
-{
-  struct nbd_facts was = x->facts;
-  unsigned i;
-  int r;
-
-  if (x->lost_at == 0)
-    x->lost_at = monotonic_ms ();
-  do {
-    nbd_disconnect (x);
-    for (i = 0; i < x->log.n; i++)
-      x->log.entry[i].state = ENTRY_PENDING;
-    x->log.next = x->log.n_flying = 0;
-    r = nbd_connect_until (x, x->lost_at, x->retry_time_ms);
-    if (r == 0)
-      r = check_again (x, &was);
-    x->facts = was;
-  } while (r == ENOTCONN && !nbd_stopped (x)
-           && monotonic_ms () - x->lost_at < x->retry_time_ms);
-  return r;
-}
-
-static int
-settle (struct nbd_export *x, bool all)
-{
-  int r;
-
-  do {
-    r = push (x);
-    if (r == 0 && all)
-      r = drain (x);
-    if (r != ENOTCONN)
-      return r;
-    r = reconnect (x);
-  } while (r == 0);
-  return r;
-}
-
-/* ---- Flush ------------------------------------------------------------------------------- */
-
-/* The one command of COOKIE, while nothing else is in flight. */
-static int
-await (struct nbd_export *x, int64_t cookie, bool patient)
-{
-  int r, done = 0;
-
-  if (cookie == -1)
-    return error_now (x);
-  x->heard = monotonic_ms ();
-  while (done == 0) {
-    r = wait_some (x, patient);
-    if (r != 0)
-      return r;
-    done = nbd_aio_command_completed (x->h, (uint64_t)cookie);
-  }
-  return done == 1 ? 0 : error_now (x);
-}
-
-static int
-flush_once (struct nbd_export *x)
-{
-  return await (x, nbd_aio_flush (x->h, NBD_NULL_COMPLETION, 0), true);
-}
-
-/* What stands at 0 now, whatever becomes of the server. */
-static void
-empty_log (struct nbd_export *x)
-{
-  unsigned i;
-
-  for (i = 0; i < x->log.n; i++) {
-    const struct entry *e = &x->log.entry[i];
-
-    assert (e->state == ENTRY_DONE);
-    if (e->at == 0 && e->len >= SECTOR && e->data != NULL)
-      memcpy (x->first, e->data, SECTOR);
-    else if (e->at == 0 && e->len >= SECTOR)
-      memset (x->first, 0, SECTOR);
-  }
-  x->log.n = x->log.next = 0;
-  x->log.used = 0;
-  x->lost_at = 0;
-}
-
-static int
-flush (struct nbd_export *x)
-{
-  int r;
-
-  do {
-    r = settle (x, true);
-    if (r != 0)
-      return r;
-    r = flush_once (x);
-    if (r == 0)
-      empty_log (x);
-    if (r != 0 && r != ENOTCONN)
-      x->failed = r; /* the server may have dropped what it could not keep */
-    if (r != ENOTCONN)
-      return r;
-    r = reconnect (x);
-  } while (r == 0);
-  return r;
+  return x->failed;
 }
 
 /* What is no want of space ends the object, so that no later flush says 0 (T3). */
@@ -303,37 +38,195 @@ leave (struct nbd_export *x, int errnum)
   return errnum;
 }
 
+/* Until something changed, or POLL_MS; or why nothing will.  PATIENT: also where the user wants
+ * an end. */
+static int
+wait_change (struct nbd_export *x, bool patient)
+{
+  int64_t until = monotonic_ms () + POLL_MS;
+  struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+
+  if (x->failed == 0 && x->error == 0)
+    pthread_cond_timedwait (&x->changed, &x->lock, &t);
+  if (x->failed != 0 || x->error != 0)
+    return x->failed != 0 ? x->failed : x->error;
+  return !patient && nbd_stopped (x) && nbd_idle_ms (x) > STOP_MS ? ECANCELED : 0;
+}
+
+/* Until all of B was answered. */
+static int
+drain (struct nbd_export *x, const struct bank *b)
+{
+  int r = 0;
+
+  nbd_pump_wake (x);
+  while (r == 0 && b->undone > 0)
+    r = wait_change (x, false);
+  return r;
+}
+
+/* Ours was lost on the way; the pump opens the connections anew. */
+static int
+wait_renewed (struct nbd_export *x, unsigned generation)
+{
+  int r = 0;
+
+  if (x->link.generation == generation) {
+    x->link.broken = true;
+    nbd_pump_wake (x);
+  }
+  while (r == 0 && x->link.generation == generation)
+    r = wait_change (x, false);
+  return r == 0 ? EAGAIN : r;
+}
+
+/* The answer to COOKIE on the first connection, PATIENT as above; EAGAIN: that is another one
+ * by now.  A read whose answer is not waited for takes the connection with it: the answer may
+ * still come, and the buffer is the caller's. */
+static int
+await (struct nbd_export *x, int64_t cookie, unsigned generation, bool patient)
+{
+  int r = 0, done = 0;
+
+  if (cookie == -1)
+    r = nbd_error_now (x);
+  else if (x->log.n_flying + x->link.asked == 0)
+    x->link.heard = monotonic_ms ();
+  x->link.asked++;
+  nbd_pump_wake (x);
+  while (r == 0 && done == 0) {
+    if (x->link.generation != generation)
+      r = EAGAIN;
+    else if ((done = nbd_aio_command_completed (x->link.h[0], (uint64_t)cookie)) == -1)
+      r = nbd_error_now (x);
+    else if (done == 0)
+      r = wait_change (x, patient);
+  }
+  x->link.asked--;
+  if (!patient && r != 0 && done == 0 && x->link.generation == generation)
+    nbd_disconnect (x);
+  return r == ENOTCONN && x->failed == 0 && x->error == 0 ? wait_renewed (x, generation) : r;
+}
+
+/* ---- Flush ------------------------------------------------------------------------------- */
+
+/* What stands at 0 now, whatever becomes of the server. */
+static void
+empty (struct nbd_export *x, struct bank *b)
+{
+  unsigned i;
+
+  for (i = 0; i < b->n; i++) {
+    const struct entry *e = &b->entry[i];
+
+#ifndef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
+    assert (e->state == ENTRY_DONE);
+#endif
+    if (e->at == 0 && e->len >= SECTOR && e->data != NULL)
+      memcpy (x->first, e->data, SECTOR);
+    else if (e->at == 0 && e->len >= SECTOR)
+      memset (x->first, 0, SECTOR);
+  }
+#ifdef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
+  while (b->undone > 0 && wait_change (x, true) == 0)
+    ;
+#endif
+  b->n = b->next = 0;
+  b->used = 0;
+  x->link.lost_at = 0;
+}
+
+/* J1: sent when all of the bank had been answered, on whichever connection, since the
+ * connections are as they are. */
+static int
+flush_bank (struct nbd_export *x, struct bank *b)
+{
+  unsigned generation;
+  int r;
+
+  do {
+#ifdef SEEDED_BUG_NBD_FLUSH_BEFORE_ANSWERS
+    r = 0;
+#else
+    r = drain (x, b);
+#endif
+    generation = x->link.generation;
+    if (r == 0 && x->link.n_h == 0) /* the pump is about to try again */
+      r = wait_renewed (x, generation);
+    else if (r == 0) {
+      r = await (x, nbd_aio_flush (x->link.h[0], NBD_NULL_COMPLETION, 0), generation, true);
+      if (r != 0 && r != EAGAIN && r != ECANCELED && x->error == 0)
+        x->failed = r; /* the server may have dropped what it could not keep */
+    }
+  } while (r == EAGAIN);
+  if (r == 0)
+    empty (x, b);
+  return r;
+}
+
+/* Both banks, the older one first; what is written meanwhile is not waited for. */
+static int
+flush (struct nbd_export *x)
+{
+  struct bank *old;
+  int r = 0;
+
+  while (r == 0 && x->log.flushing)
+    r = wait_change (x, true);
+  if (r != 0)
+    return r;
+  x->log.flushing = true;
+  old = &x->log.bank[1 - x->log.active];
+  if (old->n > 0) /* an earlier flush failed */
+    r = flush_bank (x, old);
+  if (r == 0) {
+    x->log.active = 1 - x->log.active;
+    pthread_cond_broadcast (&x->changed); /* there is room */
+    r = flush_bank (x, &x->log.bank[1 - x->log.active]);
+  }
+  x->log.flushing = false;
+  pthread_cond_broadcast (&x->changed);
+  return r;
+}
+
 int
 export_flush (struct nbd_export *x)
 {
-  int r;
+  int r = enter (x);
 
-  pthread_mutex_lock (&x->lock);
-  r = x->failed != 0 ? x->failed : flush (x);
-  return leave (x, r);
+  return leave (x, r != 0 ? r : flush (x));
 }
 
 /* ---- Write, zero, read ------------------------------------------------------------------- */
+
+static bool
+has_room (const struct bank *b, uint64_t len)
+{
+  return b->n < BANK_ENTRIES && BANK_BYTES - b->used >= len;
+}
 
 /* At the end of the log; DATA NULL: zeros. */
 static int
 append (struct nbd_export *x, uint64_t at, const uint8_t *data, uint64_t len)
 {
+  struct bank *b;
   struct entry *e;
+  int r = 0;
 
-  if (x->log.n == LOG_ENTRIES || (data != NULL && LOG_BYTES - x->log.used < len)) {
-    int r = flush (x);
-
-    if (r != 0)
-      return r;
-  }
-  e = &x->log.entry[x->log.n++];
+  while (r == 0 && !has_room (&x->log.bank[x->log.active], data != NULL ? len : 0))
+    r = x->log.flushing ? wait_change (x, false) : flush (x);
+  if (r != 0)
+    return r;
+  b = &x->log.bank[x->log.active];
+  e = &b->entry[b->n++];
   *e = (struct entry){ .at = at, .len = len, .state = ENTRY_PENDING };
   if (data != NULL) {
-    e->data = memcpy (x->log.bytes + x->log.used, data, (size_t)len);
-    x->log.used += (size_t)len;
+    e->data = memcpy (b->bytes + b->used, data, (size_t)len);
+    b->used += (size_t)len;
   }
-  return settle (x, false);
+  b->undone++;
+  nbd_pump_wake (x);
+  return 0;
 }
 
 int
@@ -342,8 +235,7 @@ export_write (struct nbd_export *x, uint64_t at, const void *buf, size_t len)
   const uint8_t *p = buf;
   int r;
 
-  pthread_mutex_lock (&x->lock);
-  for (r = x->failed; r == 0 && len > 0;) {
+  for (r = enter (x); r == 0 && len > 0;) {
     size_t n = (size_t)min_u64 (len, x->piece);
 
     r = append (x, at, p, n);
@@ -373,10 +265,8 @@ write_zeros (struct nbd_export *x, uint64_t at, uint64_t len)
 int
 export_zero (struct nbd_export *x, uint64_t at, uint64_t len)
 {
-  int r;
+  int r = enter (x);
 
-  pthread_mutex_lock (&x->lock);
-  r = x->failed;
   if (r == 0 && !x->zeroes) {
     r = write_zeros (x, at, len);
     len = 0;
@@ -395,20 +285,22 @@ export_zero (struct nbd_export *x, uint64_t at, uint64_t len)
 static int
 read_piece (struct nbd_export *x, uint64_t at, void *buf, size_t len)
 {
+  unsigned generation;
   int r;
 
   do {
-    r = settle (x, true);
+    r = drain (x, &x->log.bank[0]);
     if (r == 0)
-      r = await (x, nbd_aio_pread (x->h, buf, len, at, NBD_NULL_COMPLETION, 0), false);
-    if (r == 0 && x->log.n == 0)
-      x->lost_at = 0;
-    if (r == ECANCELED) /* the answer may still come, and BUF is the caller's */
-      nbd_disconnect (x);
-    if (r != ENOTCONN)
-      return r;
-    r = reconnect (x);
-  } while (r == 0);
+      r = drain (x, &x->log.bank[1]);
+    generation = x->link.generation;
+    if (r == 0 && x->link.n_h == 0)
+      r = wait_renewed (x, generation);
+    else if (r == 0)
+      r = await (x, nbd_aio_pread (x->link.h[0], buf, len, at, NBD_NULL_COMPLETION, 0),
+                 generation, false);
+  } while (r == EAGAIN);
+  if (r == 0 && x->log.bank[0].n + x->log.bank[1].n == 0)
+    x->link.lost_at = 0;
   return r;
 }
 
@@ -419,6 +311,10 @@ export_read (struct nbd_export *x, uint64_t at, void *buf, size_t len)
   int r;
 
   pthread_mutex_lock (&x->lock);
+  if (x->error != 0) {
+    x->error = 0;
+    nbd_pump_wake (x);
+  }
   for (r = 0; r == 0 && len > 0;) {
     size_t n = (size_t)min_u64 (len, x->piece);
 

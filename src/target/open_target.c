@@ -6,6 +6,7 @@
 #include "target/open_target.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -39,6 +40,8 @@ target_new (const struct target_spec *spec, struct error *err)
   t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
   t->virtual_size = spec->virtual_size;
+  t->file.size = target_file_size (spec);
+  t->file.may_grow = spec->file.may_grow;
   return t;
 }
 
@@ -55,6 +58,7 @@ target_close (struct target *t)
     export_close (t->nbd);
   target_place_release (&t->place);
   target_head_close (t->head);
+  free (t->amends);
   pthread_mutex_destroy (&t->behind.lock);
   free (t);
 }
@@ -163,6 +167,21 @@ is_recorded (const struct target_identity *recorded)
   return recorded != NULL && recorded->text[0] != '\0';
 }
 
+/* It is as large as it was made, whatever is asked for now. */
+static void
+recall_file_size (struct target *t, const struct target_identity *recorded)
+{
+  char text[24];
+  uint64_t size;
+
+  if (!is_recorded (recorded)
+      || !target_identity_value (recorded->text, "size", text, sizeof text)
+      || sscanf (text, "%" SCNu64, &size) != 1)
+    return;
+  if (size > t->virtual_size || t->virtual_size - size < SECTOR)
+    t->file.size = size;
+}
+
 /* A file where a device was, or the reverse: /dev/sdb gone, and a file made by a slip. */
 static int
 check_kind (const struct target *t, const struct target_identity *recorded, struct error *err)
@@ -190,6 +209,7 @@ reopen (struct target *t, const struct target_spec *spec,
   if (target_place_find (&t->place, spec->path, err) == -1
       || check_kind (t, recorded, err) == -1)
     return -1;
+  recall_file_size (t, recorded);
   if (t->place.kind == TARGET_FILE)
     return target_file_reopen (t, spec, recorded, err);
   if (!is_recorded (recorded))
@@ -242,6 +262,7 @@ target_open_finished (struct target **out, const struct target_spec *spec,
   if (t == NULL || target_place_find (&t->place, spec->path, err) == -1
       || check_kind (t, recorded, err) == -1)
     return -1;
+  recall_file_size (t, recorded);
   if (t->place.kind != TARGET_FILE) {
     if (open_medium (t, spec, repair ? DEVICE_AGAIN : DEVICE_READ, err) == -1)
       return -1;

@@ -3,15 +3,19 @@
  * open_target: what the files of this room share: the open target, the place it is named by,
  * and the few functions that pass between them.  Nobody outside src/target includes this.
  *
- *   open_target.c  opening, closing, syncing, finishing: the order of things
- *   place.c     from the user's path to a place, and what is refused there
- *   part_file.c the part file: create, lock, rename
- *   lock.c      the lock, and who else holds one
- *   device.c    the block device: refuse, open, lock, partition table
- *   export.c    the export of an NBD server: refuse, open;  nbd_export.c, nbd_connect.c  its
- * bytes identity.c  which disk it is claim.c     the marker on the disk (J9);  marker.c  what
- * it says head.c      what is written last, held back write.c     write, zero;  behind.c  what
- * is written leaves the page cache read.c      read uncached, holes
+ *   open_target.c   opening, closing, syncing, finishing: the order of things
+ *   place.c         from the user's path to a place, and what is refused there
+ *   part_file.c     the part file: create, lock, rename
+ *   lock.c          the lock, and who else holds one
+ *   device.c        the block device: refuse, open, lock, partition table
+ *   export.c        the export of an NBD server: refuse, open
+ *   nbd_export.c    its bytes;  nbd_connect.c  the way there
+ *   identity.c      which disk it is
+ *   claim.c         the marker on the disk (J9);  marker.c  what it says
+ *   head.c          what is written last, held back
+ *   amend.c         what is not as the image has it;  gpt.c  its partition table, moved
+ *   write.c         write, zero;  behind.c  what is written leaves the page cache
+ *   read.c          read uncached, holes
  */
 #ifndef QIMPORT_TARGET_OPEN_TARGET_H
 #define QIMPORT_TARGET_OPEN_TARGET_H
@@ -42,6 +46,7 @@ struct target_place {
 };
 
 struct head;
+struct amends;
 
 /* What was written last, and is still in the page cache. */
 enum { BEHIND_MAX = 1024 };
@@ -86,6 +91,10 @@ struct target {
   struct target_place place;
   struct target_identity id;
   uint64_t virtual_size;
+  struct {
+    uint64_t size; /* of it no byte beyond is read or written */
+    bool may_grow; /* see target_spec */
+  } file;
   struct nbd_export *nbd; /* NULL: there is a descriptor */
   int fd;                 /* the locks hang on its open file description */
   struct target_raw raw;
@@ -101,7 +110,15 @@ struct target {
   atomic_int zero_method; /* the kernel's ways before this one do not work here */
   struct head *head;      /* NULL: nothing is held back */
   struct behind behind;
+  struct amends *amends; /* NULL: none */
 };
+
+/* What a target that is written in place has at least. */
+static inline uint64_t
+target_least (const struct target_spec *spec)
+{
+  return spec->file.size > spec->virtual_size ? spec->file.size : spec->virtual_size;
+}
 
 /* place.c */
 int target_place_find (struct target_place *p, const char *path, struct error *err);
@@ -116,6 +133,12 @@ int target_place_refuse_sources (const struct target_place *p, const struct targ
                                  struct error *err);
 
 /* part_file.c */
+static inline uint64_t
+target_file_size (const struct target_spec *spec)
+{
+  return spec->file.size > 0 ? spec->file.size : spec->virtual_size;
+}
+
 int target_file_preflight (const struct target_spec *spec, const struct target_place *p,
                            struct error *err);
 int target_file_create (struct target *t, const struct target_spec *spec, struct error *err);
@@ -222,6 +245,15 @@ int target_head_settle (struct target *t, struct error *err);
 /* LEN bytes at AT were written through the page cache. */
 void target_behind (struct target *t, uint64_t at, uint64_t len);
 
+/* amend.c */
+/* One of them as it is stored, to OUT, if that is not NULL.  Returns its length. */
+size_t target_amend_put (uint8_t *out, uint64_t at, const uint8_t *was, const uint8_t *is,
+                         uint32_t len);
+/* What was read of the disk, as whoever reads the target is told. */
+void target_amend_read (const struct target *t, uint64_t at, uint8_t *buf, size_t len);
+/* After a repair wrote there what the image has. */
+int target_amend_again (struct target *t, uint64_t at, uint64_t len, struct error *err);
+
 /* write.c */
 int target_pwrite (struct target *t, uint64_t at, const void *buf, size_t len,
                    struct error *err);
@@ -230,6 +262,16 @@ int target_usable (struct target *t, struct error *err);
 int target_flush (struct target *t, bool metadata, struct error *err);
 /* Zeros onto the disk itself, also where it is held back. */
 int target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err);
+
+/* How many of LEN bytes at AT are there: of a file that is shorter than the disk the last ones
+ * are not, and read as zeros. */
+static inline uint64_t
+target_there (const struct target *t, uint64_t at, uint64_t len)
+{
+  if (t->place.kind != TARGET_FILE || at + len <= t->file.size)
+    return len;
+  return at < t->file.size ? t->file.size - at : 0;
+}
 
 /* read.c */
 int target_read_disk (struct target *t, uint64_t at, void *buf, size_t len, struct error *err);

@@ -76,18 +76,18 @@ target_file_refuse_locked (const struct target_place *p, struct error *err)
 
 /* The signal that comes with this error would end the process: no try. */
 static int
-refuse_limit (const struct target_place *p, uint64_t virtual_size, struct error *err)
+refuse_limit (const struct target_place *p, uint64_t size, struct error *err)
 {
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_FSIZE, &limit) == -1 || limit.rlim_cur == RLIM_INFINITY
-      || limit.rlim_cur >= virtual_size)
+      || limit.rlim_cur >= size)
     return 0;
   return fail (err, ERR_TARGET_REFUSED,
                "%s: the disk has %" PRIu64
                " bytes, and this process may write files of %" PRIu64
                " at most; raise the limit (ulimit -f)",
-               p->shown, virtual_size, (uint64_t)limit.rlim_cur);
+               p->shown, size, (uint64_t)limit.rlim_cur);
 }
 
 static int
@@ -131,10 +131,10 @@ target_file_preflight (const struct target_spec *spec, const struct target_place
 {
   struct stat st;
 
-  if (refuse_limit (p, spec->virtual_size, err) == -1)
+  if (refuse_limit (p, target_file_size (spec), err) == -1)
     return -1;
   if (spec->in_place) {
-    if (check_in_place (p, spec->virtual_size, err) == -1
+    if (check_in_place (p, target_file_size (spec), err) == -1
         || check_access (p, p->name, R_OK | W_OK, err) == -1)
       return -1;
     return target_file_refuse_locked (p, err);
@@ -202,7 +202,7 @@ reserve (struct target *t, struct error *err)
   int r;
 
   do
-    r = fallocate (t->fd, 0, 0, (off_t)t->virtual_size);
+    r = fallocate (t->fd, 0, 0, (off_t)t->file.size);
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 0;
@@ -213,7 +213,7 @@ reserve (struct target *t, struct error *err)
   return fail_errno (err,
                      errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED,
                      errno, "%s: %" PRIu64 " bytes cannot be reserved; make room there",
-                     t->place.shown, t->virtual_size);
+                     t->place.shown, t->file.size);
 }
 
 static int
@@ -221,19 +221,19 @@ size_part (struct target *t, const struct target_spec *spec, struct error *err)
 {
   int r;
 
-  if (t->virtual_size > INT64_MAX)
+  if (t->file.size > INT64_MAX)
     return fail (err, ERR_TARGET_REFUSED, "%s: no file can have %" PRIu64 " bytes",
-                 t->place.shown, t->virtual_size);
+                 t->place.shown, t->file.size);
   do
-    r = ftruncate (t->fd, (off_t)t->virtual_size);
+    r = ftruncate (t->fd, (off_t)t->file.size);
   while (r == -1 && errno == EINTR);
   if (r == -1)
     return fail_errno (
         err, errno == ENOSPC || errno == EDQUOT ? ERR_TARGET_FULL : ERR_TARGET_REFUSED, errno,
         "%s: the file system there cannot hold a file of %" PRIu64 " bytes; choose another",
-        t->place.shown, t->virtual_size);
+        t->place.shown, t->file.size);
   t->preallocated = spec->preallocate;
-  return spec->preallocate && t->virtual_size > 0 ? reserve (t, err) : 0;
+  return spec->preallocate && t->file.size > 0 ? reserve (t, err) : 0;
 }
 
 /* Best effort: without extended attributes inode and generation identify it. */
@@ -266,7 +266,7 @@ open_in_place (struct target *t, const struct target_spec *spec, struct error *e
 {
   struct target_place *p = &t->place;
 
-  if (check_in_place (p, t->virtual_size, err) == -1)
+  if (check_in_place (p, t->file.size, err) == -1)
     return -1;
   t->in_place = true;
   t->fd = target_open_at (p->dir_fd, p->name, PART_FLAGS, 0);
@@ -304,7 +304,7 @@ settle_part (struct target *t, const struct target_spec *spec, struct error *err
 int
 target_file_create (struct target *t, const struct target_spec *spec, struct error *err)
 {
-  if (refuse_limit (&t->place, t->virtual_size, err) == -1)
+  if (refuse_limit (&t->place, t->file.size, err) == -1)
     return -1;
   if (spec->in_place)
     return open_in_place (t, spec, err);
@@ -314,7 +314,8 @@ target_file_create (struct target *t, const struct target_spec *spec, struct err
     return -1;
   remember_replaced (t);
   t->reads_zero = true;
-  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1 || size_part (t, spec, err) == -1)
+  if (make_part (t, spec->force || spec->renew || spec->replaces != NULL, err) == -1
+      || size_part (t, spec, err) == -1)
     return -1;
   return settle_part (t, spec, err);
 }
@@ -345,12 +346,12 @@ target_file_check (struct target *t, struct error *err)
   if (!S_ISREG (mine.st_mode))
     return fail (err, ERR_TARGET_CHANGED, "%s is no regular file any more; put it back",
                  t->place.shown);
-  if ((uint64_t)mine.st_size != t->virtual_size)
+  if ((uint64_t)mine.st_size != t->file.size)
     return fail (err, ERR_TARGET_CHANGED,
                  "%s has %" PRIu64 " bytes instead of %" PRIu64
                  ": it was cut or grown by someone else; give it back its size, or begin anew: "
                  "resume --restart, or start --force where it was complete",
-                 t->place.shown, (uint64_t)mine.st_size, t->virtual_size);
+                 t->place.shown, (uint64_t)mine.st_size, t->file.size);
   return 0;
 }
 
@@ -439,7 +440,7 @@ target_file_reopen (struct target *t, const struct target_spec *spec,
   t->in_place = spec->in_place;
   t->reads_zero = !spec->in_place;
   t->preallocated = spec->preallocate;
-  if (refuse_limit (p, t->virtual_size, err) == -1)
+  if (refuse_limit (p, t->file.size, err) == -1)
     return -1;
   recall_replaced (t, spec, known ? recorded->text : "");
   t->fd = target_open_at (p->dir_fd, name, PART_FLAGS, 0);

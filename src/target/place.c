@@ -270,6 +270,20 @@ is_same (const struct target_place *p, const char *other)
   return same;
 }
 
+bool
+target_is_same (const char *a, const char *b)
+{
+  struct target_place p;
+  struct error ignored;
+  bool same = strcmp (a, b) == 0;
+
+  if (same || target_is_nbd (a) || target_is_nbd (b))
+    return same;
+  same = target_place_find (&p, a, &ignored) == 0 && is_same (&p, b);
+  target_place_release (&p);
+  return same;
+}
+
 static int
 refuse_journal (const struct target_place *p, const char *journal, struct error *err)
 {

@@ -111,8 +111,11 @@ target_read_disk (struct target *t, uint64_t at, void *to, size_t len, struct er
   OWN_MEM void *bounce = NULL;
   size_t most = BOUNCE_MAX - 2 * (size_t)t->raw.align;
   size_t room = (size_t)align_up (min_u64 (len, most), t->raw.align) + t->raw.align;
+  uint64_t there = target_there (t, at, len);
   int r = 0;
 
+  memset (buf + there, 0, len - there);
+  len = (size_t)there;
   if (t->nbd != NULL) {
     r = export_read (t->nbd, at, buf, len);
     return r == 0 ? 0 : fail_read (t, r, at, err);
@@ -148,7 +151,8 @@ check_readable (const struct target *t, guest_off at, uint64_t len, struct error
 int
 target_read (struct target *t, guest_off at, void *buf, size_t len, struct error *err)
 {
-  uint64_t head = target_holds_back (t);
+  uint64_t head = target_holds_back (t), from = at.v;
+  size_t all = len;
   uint8_t *p = buf;
 
   if (check_readable (t, at, len, err) == -1)
@@ -161,7 +165,10 @@ target_read (struct target *t, guest_off at, void *buf, size_t len, struct error
     p += kept;
     len -= kept;
   }
-  return len == 0 ? 0 : target_read_disk (t, at.v, p, len, err);
+  if (len > 0 && target_read_disk (t, at.v, p, len, err) == -1)
+    return -1;
+  target_amend_read (t, from, buf, all);
+  return 0;
 }
 
 int

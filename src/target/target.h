@@ -56,8 +56,14 @@ struct target_mark {
 };
 
 struct target_spec {
-  const char *path;         /* as the user gave it, or what target_preflight made of it */
-  uint64_t virtual_size;    /* bytes */
+  const char *path;      /* as the user gave it, or what target_preflight made of it */
+  uint64_t virtual_size; /* bytes */
+  struct {
+    /* of a file, in the end: larger, or shorter by less than a sector, which is zeros then; of
+     * all else what it has at least; 0: as virtual_size */
+    uint64_t size;
+    bool may_grow; /* a finished one: a guest that uses it makes it longer */
+  } file;
   const char *import_uuid;  /* whose it is: in the marker, and in an attribute of a file */
   int64_t begun_at;         /* ms since 1970, for the marker */
   struct target_mark known; /* of the last commit */
@@ -90,6 +96,9 @@ int target_preflight (const struct target_spec *spec, enum target_kind *kind, ch
 /* Only the name that target_preflight gives it, and nothing else is looked at; "" where the
  * path can be none of a target. */
 void target_canonical (const char *path, char *canonical);
+
+/* Do two names that target_preflight gave mean one target, as far as names and numbers tell? */
+bool target_is_same (const char *a, const char *b);
 
 /* Only that: is the target, or its part file, one of spec->source_paths, or does one of them
  * lie on the other?  What cannot be looked at is for others to refuse. */

@@ -141,6 +141,20 @@ write_vector (int fd, uint64_t *at, struct iovec *iov, int n)
   return 0;
 }
 
+/* Without what lies beyond the end of the file. */
+static int
+cut_vector (const struct target *t, uint64_t at, struct iovec *iov, int n)
+{
+  int i;
+
+  for (i = 0; i < n && target_there (t, at, iov[i].iov_len) == iov[i].iov_len; i++)
+    at += iov[i].iov_len;
+  if (i == n)
+    return n;
+  iov[i].iov_len = (size_t)target_there (t, at, iov[i].iov_len);
+  return iov[i].iov_len > 0 ? i + 1 : i;
+}
+
 /* The same to whatever T is. */
 static int
 put_vector (struct target *t, uint64_t *at, struct iovec *iov, int n)
@@ -148,7 +162,7 @@ put_vector (struct target *t, uint64_t *at, struct iovec *iov, int n)
   int r = 0;
 
   if (t->nbd == NULL)
-    return write_vector (t->fd, at, iov, n);
+    return write_vector (t->fd, at, iov, cut_vector (t, *at, iov, n));
   for (; n > 0 && r == 0; iov++, n--) {
     r = export_write (t->nbd, *at, iov->iov_base, iov->iov_len);
     if (r == 0)
@@ -293,7 +307,7 @@ target_writev (struct target *t, guest_off at, const struct iovec *iov, int n,
     if (errnum != 0)
       return fail_at (t, errnum, "write", pos, err);
   }
-  return 0;
+  return target_amend_again (t, at.v, pos - at.v, err);
 }
 
 static int
@@ -355,7 +369,8 @@ zero_piece (struct target *t, uint64_t at, uint64_t len, struct error *err)
 int
 target_zero_span (struct target *t, uint64_t at, uint64_t len, struct error *err)
 {
-  uint64_t align = max_u64 (ZERO_ALIGN, t->raw.align), end = at + len;
+  uint64_t align = max_u64 (ZERO_ALIGN, t->raw.align);
+  uint64_t end = at + target_there (t, at, len);
   uint64_t from = align_up (at, align), to = align_down (end, align);
   int r;
 
@@ -396,7 +411,7 @@ target_zero (struct target *t, guest_off at, uint64_t len, const atomic_bool *st
       return -1;
     pos += n;
   }
-  return 0;
+  return target_amend_again (t, at.v, len, err);
 }
 
 /* As fdatasync. */

@@ -61,14 +61,15 @@ refused '--jobs' resume --jobs 0
 refused '--older-than' forget --older-than soon
 refused 'unknown option -x' start -x a b
 refused 'needs URL TARGET' start a
-refused 'one word too many' start a b c
+refused 'one word too many' ensure a b c
+refused 'one word too many' start a 1 2 3 4 5 6 7 8 9
 refused 'needs ID' audit
 refused 'needs ID' receipt
 refused 'needs -o' report abcd1234
 refused 'exclude each other' resume --all abcd1234
 refused 'exclude each other' start -f list a b
 refused 'exclude each other' status --json --prometheus
-refused 'one word too many' start -- --force a b
+refused 'one word too many' ensure -- --force a b
 refused 'unknown command' help frobnicate
 
 printf 'http://127.0.0.1:1/a\n' >"$dir/list"
@@ -107,11 +108,11 @@ ok $? "a result without standard output is status 1"
 [ "$(cat "$dir/status")" -eq 0 ] && [ ! -s "$dir/err" ]
 ok $? "a reader that went away is no failure, and quiet"
 
-q start a b 'https://user:pa55word@example.org/disk?sig=s3cret'
+q ensure a b 'https://user:pa55word@example.org/disk?sig=s3cret'
 ! grep -qE 'pa55word|s3cret' "$dir/err" && grep -q 'example.org' "$dir/err"
 ok $? "userinfo and query of a URL are not repeated in a message"
 
-q start a b "$(printf 'c\033[2Jd')"
+q ensure a b "$(printf 'c\033[2Jd')"
 ! grep -q "$(printf '\033')" "$dir/err" && grep -qF 'c\x1b[2Jd' "$dir/err"
 ok $? "control characters are escaped"
 

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # SIGINT, SIGTERM and SIGHUP commit what is written, say how to go on, and end with 3 within two
-# seconds.
+# seconds, whatever the target is.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
+. "$top_srcdir/tests/flow/targets.sh"
 
 image deflate 64K
 serve
-disk=$scratch/disk
 
 copying () { # until something is committed
   for _ in $(seq 100); do
@@ -18,23 +18,33 @@ copying () { # until something is committed
   return 1
 }
 
-for signal in INT TERM HUP; do
+pairs=$(for kind in $(kinds); do
+  case $kind in
+    file) echo file:INT file:TERM file:HUP ;;
+    block) echo block:INT ;;
+    nbd) echo nbd:TERM ;;
+    *) echo "$kind":HUP ;;
+  esac
+done)
+for pair in $pairs; do
+  kind=${pair%:*} signal=${pair#*:}
+  target "$kind"
   # What a shell puts into the background has SIGINT ignored.
   env --default-signal=INT,HUP "$QIMPORT" start --limit-rate 2M "$url" "$disk" 2>"$scratch/err" >"$scratch/out" &
   pid=$!
   background
-  check "SIG$signal: the import is under way" copying
+  check "$kind, SIG$signal: the import is under way" copying
   at=$(now_ms)
   kill -$signal $pid
   wait $pid
   rc=$?
   took=$(($(now_ms) - at))
-  exits 3 "SIG$signal: the exit status is 3"
-  check "SIG$signal: it took ${took} ms, at most two seconds" [ $took -le 2000 ]
-  check "SIG$signal: the last line tells how to resume" \
+  exits 3 "$kind, SIG$signal: the exit status is 3"
+  check "$kind, SIG$signal: it took ${took} ms, at most two seconds" [ $took -le 2000 ]
+  check "$kind, SIG$signal: the last line tells how to resume" \
     sh -c 'tail -n 1 "$1" | grep -q "^qimport: .*qimport resume"' - "$scratch/err"
-  check "SIG$signal: TARGET does not exist half-done" [ ! -e "$disk" ]
-  is "$(import_of "$disk" .state)" interrupted "SIG$signal: status says interrupted"
+  check "$kind, SIG$signal: TARGET does not exist half-done" eval '! has is_there'
+  is "$(import_of "$disk" .state)" interrupted "$kind, SIG$signal: status says interrupted"
   committed=$(import_of "$disk" .bytes.guest_committed)
 
   # The command that the message names is the one that works.
@@ -42,13 +52,15 @@ for signal in INT TERM HUP; do
     sed 's/^qimport resume[ ]*//; s/^['\''"`]*//; s/['\''"`.]*$//' >"$scratch/id"
   "$QIMPORT" resume -q --max-time 1 $(cat "$scratch/id") 2>"$scratch/err"
   rc=$?
-  check "SIG$signal: the command it names goes on" [ $rc = 3 -o $rc = 0 ]
-  check "SIG$signal: from what was committed" \
+  check "$kind, SIG$signal: the command it names goes on" [ $rc = 3 -o $rc = 0 ]
+  check "$kind, SIG$signal: from what was committed" \
     [ "$(import_of "$disk" .bytes.guest_committed)" -ge "$committed" ]
-  qimport forget "$(import_of "$disk" .id)" 2>/dev/null
-  rm -f "$disk" "$disk".qimport-part
+  run qimport resume -q --limit-rate 1G "$disk"
+  holds "$expected" "$kind, SIG$signal: and in the end the disk is what qemu-img makes of the image"
+  forget_target
 done
 
+target file
 "$QIMPORT" start --limit-rate 2M -q "$url" "$disk" 2>"$scratch/err" &
 pid=$!
 background
@@ -57,5 +69,5 @@ kill -TERM $pid
 wait $pid
 run qimport resume -q
 exits 0 "a bare resume finds the only interrupted import, and ends it"
-assert_identical "$disk" "$expected" "the disk is what qemu-img makes of the image"
+holds "$expected" "the disk is what qemu-img makes of the image"
 done_testing

@@ -135,4 +135,14 @@ else
   loop=
   skip "a device" "loop devices need root"
 fi
+# ---- what the import is, stays
+
+kept=$scratch/kept.qcow2
+publish "$scratch/one"
+run qimport ensure -q --keep-format "$url" "$kept"
+publish "$scratch/two"
+run qimport ensure -q --newer "$url" "$kept"
+exits 0 "--newer over an image that is kept as it is: 0"
+assert_identical "$kept" "$site/latest.qcow2" "  the newer is kept likewise, though nobody said so again"
+
 done_testing

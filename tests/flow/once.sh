@@ -79,7 +79,7 @@ rm -f "$disk"
 python3 "$feed" socket --stay cut "$QIMPORT" start -q - "$disk" 2>/dev/null &
 background
 for _ in $(seq 300); do
-  qimport status "$disk" --json 2>/dev/null | jq -e '.bytes.guest_committed > 0' >/dev/null && break
+  [ "$(import_of "$disk" '.bytes.guest_committed > 0' 2>/dev/null)" = true ] && break
   sleep 0.1
 done
 fed socket i "$QIMPORT" start -q --force - "$disk"

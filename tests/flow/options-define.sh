@@ -28,6 +28,8 @@ write top.qcow2 'write -P 8 64k 64k'
 qemu-img convert -q -O raw image.qcow2 active.raw
 qemu-img convert -q -O raw top.qcow2 over.raw
 for s in a b; do qemu-img convert -q -l "$s" -O raw image.qcow2 "$s.raw"; done
+cp active.raw larger.raw
+truncate -s 13M larger.raw
 disk=$scratch/disk
 
 # ---- one case
@@ -41,7 +43,7 @@ begun () {
   fresh
   url=$1
   shift
-  case $* in *keep*) truncate -s 12M "$disk" ;; esac
+  case $* in *' keep'*) truncate -s 12M "$disk" ;; esac
   "$QIMPORT" start -q --limit-rate 4M --commit-interval 0.1 "$@" "$url" "$disk" 2>err &
   pid=$!
   for _ in $(seq 100); do
@@ -110,6 +112,11 @@ defines unallocated image.qcow2 active.raw '--unallocated keep' '--unallocated z
 defines unallocated image.qcow2 active.raw '' '--unallocated keep'
 defines backing top.qcow2 over.raw '--backing base.raw' '--backing other.raw'
 defines backing top.qcow2 over.raw '--backing base.raw' '--backing base.raw --backing other.raw'
+defines keep-format image.qcow2 active.raw '' '--keep-format'
+defines keep-format image.qcow2 image.qcow2 '--keep-format' '--keep-format --snapshot a'
+defines size image.qcow2 larger.raw '--size 13M' '--size 14M'
+defines size image.qcow2 active.raw '' '--size 14M'
+defines fix-gpt image.qcow2 active.raw '' '--fix-gpt'
 defines target-is-zero image.qcow2 active.raw '' '--target-is-zero'
 
 table=$(awk 'BEGIN { RS = "ROW \\(\"" } NR > 2 && /, (DEFINES|LAYERS|PROMISES),/ { sub (/".*/, ""); print }' \

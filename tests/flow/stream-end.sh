@@ -67,6 +67,12 @@ fed pipe --stay --chunk 7 i "$QIMPORT" start -q - "$disk"
 exits 0 "one whose last cluster ends within a sector is not waited for"
 assert_identical "$disk" raw "and the disk is as it must be"
 
+fresh
+{ cat i; cat /dev/zero 2>/dev/null; } | "$QIMPORT" start -q - "$disk" 2>err
+rc=$?
+exits 0 "what follows without end is not waited for"
+assert_identical "$disk" raw "and the disk is as it must be"
+
 xz -k -c i >i.xz
 fresh
 fed socket --stay i.xz "$QIMPORT" start -q - "$disk"

@@ -5,7 +5,8 @@
     differential.py QIMPORT [--images N] [--seconds N] [--seed N] [--peak MIB] [-v]
 
 Every image is imported from its path and from a pipe (an overlay only from its path, a snapshot
-now and then).  Findings: an exit status that no image deserves (a crash, a hang), more than MIB
+now and then). One of eight is sound and laid out as qemu-img convert -c does it (qcow2-packed),
+of any cluster size, and must be accepted.  Findings: an exit status that no image deserves (a crash, a hang), more than MIB
 of memory, both accept and the bytes or the maps differ, qimport accepts what qemu-img convert
 refuses or what `qemu-img check` calls corrupt, refcounts aside.  Prints counts, and with -v why
 images were refused that qemu-img finds nothing wrong with; the exit status is 1 if there were
@@ -266,6 +267,18 @@ def soundness(directory, seed):
             yield kind, f.read()
 
 
+def pack(rng, directory):
+    """A sound image of compressed clusters that share sectors, under several L2 tables."""
+    bits = rng.randrange(9, 22)
+    size = min(5 << 2 * bits - 3, 2 << 20) if bits < 14 else 3 << bits
+    subprocess.run([sys.executable, os.path.join(HERE, "qcow2-packed.py"),
+                    "--cluster-bits", str(bits), "--size", str(size),
+                    "--compression", rng.choice(("deflate", "deflate", "zstd")),
+                    "--order", rng.choice(("in", "random")),
+                    "--stretch", rng.choice(("0", str(size // 2))), "--seed", str(rng.randrange(1 << 30)),
+                    os.path.join(directory, "image"), os.path.join(directory, "raw")], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("qimport")
@@ -283,6 +296,14 @@ def main():
         sound = list(soundness(directory, args.seed))
         end = time.monotonic() + args.seconds
         while time.monotonic() < end and run.counts["images"] < args.images:
+            if rng.randrange(8) == 0:
+                pack(rng, directory)
+                accepted = run.counts["accepted"]
+                name = f"{args.seed}-{run.counts['images']}-packed"
+                run.judge(name, False, 0)
+                if run.counts["accepted"] == accepted:
+                    run.find("a sound image is refused", name)
+                continue
             n = rng.randrange(len(sound))
             kind, image = sound[n]
             snapshot = rng.randrange(3) if "--snapshots" in kind else 0

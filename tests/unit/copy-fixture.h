@@ -9,6 +9,7 @@
 
 #include "copy/copy.h" /* before cmocka.h, which has a macro named fail */
 #include "copy/image_hash.h"
+#include "copy/outlets.h"
 #include "journal-fixture.h"
 
 #include <libdeflate.h>
@@ -262,6 +263,7 @@ scene_again (struct scene *sc)
 
 struct parts {
   struct copy_facts facts;
+  struct outlets outlets;
   struct team team;
   struct progress progress;
   struct pool pool;
@@ -286,6 +288,8 @@ parts_new (struct scene *sc)
   p->facts.spec = sc->spec;
   p->facts.imp = sc->f->imp;
   p->facts.spec.imp = &p->facts.imp;
+  outlets_open (&p->outlets, &p->facts.spec);
+  p->facts.outlets = &p->outlets;
   p->facts.image_len = sc->len;
   p->facts.segment_size = sc->f->layers[0].segment_size;
   team_init (&p->team, parts_woken, p);
@@ -304,6 +308,7 @@ parts_close (struct parts *p)
   journal_reader_close (p->reader);
   pool_close (&p->pool);
   progress_close (&p->progress);
+  outlets_close (&p->outlets);
   team_release (&p->team);
   free (p);
 }

@@ -98,7 +98,7 @@ gather_all (unsigned n, unsigned (*order) (unsigned))
 
     assert_non_null (room_of);
     pattern (room_of, PIECE, (uint64_t)order (i) * PIECE);
-    assert_true (gather_add (&g, guest ((uint64_t)order (i) * PIECE), room_of, PIECE));
+    assert_true (gather_add (&g, guest ((uint64_t)order (i) * PIECE), room_of, PIECE, false));
   }
 }
 
@@ -157,13 +157,13 @@ test_a_full_one_says_so (void **state)
   assert_null (gather_room (&g, 1));
   gather_drop (&g);
   for (i = 0; i < GATHER_MAX - GATHER_CLUSTER + 1; i++)
-    assert_true (gather_add (&g, guest (2 * (uint64_t)i), one, 1));
+    assert_true (gather_add (&g, guest (2 * (uint64_t)i), one, 1, false));
   assert_null (gather_room (&g, 1)); /* a cluster may need GATHER_CLUSTER pieces */
   for (; i < GATHER_MAX; i++)
-    assert_true (gather_add (&g, guest (2 * (uint64_t)i), one, 1));
-  assert_false (gather_add (&g, guest (2 * (uint64_t)i), one, 1));
+    assert_true (gather_add (&g, guest (2 * (uint64_t)i), one, 1, false));
+  assert_false (gather_add (&g, guest (2 * (uint64_t)i), one, 1, false));
   gather_drop (&g);
-  assert_true (gather_add (&g, guest (0), one, 1));
+  assert_true (gather_add (&g, guest (0), one, 1, false));
   finish (t);
 }
 

@@ -146,6 +146,51 @@ what_defines_an_import_is_compared_and_what_does_not_is_not (void **state)
   }
 }
 
+static void
+what_makes_no_sense_is_said (void **state)
+{
+  static const struct {
+    const char *name, *value, *words;
+  } cases[] = {
+    { "nonsense", "1", "no such option" },
+    { "stream", "yes", "takes no argument" },
+    { "connections", NULL, "needs an argument" },
+    { "connections", "0", "must be from" },
+    { "connections", "4K", "whole number" },
+    { "connections", "many", "connections" },
+    { "memory", "1", "must be from" },
+    { "retry-time", "1.5", "whole seconds" },
+    { "commit-interval", "never", "seconds" },
+    { "commit-interval", "100d", "seconds" },
+    { "digest", "maybe", "must be" },
+    { "format", "vmdk", "must be" },
+    { "checksum", "sha256:00", "sha256" },
+    { "sha256", "00", "" },
+    { "snapshot", "two\nlines", "line break" },
+  };
+  struct qimport_options *o = options_new ();
+  char before[8192], after[8192];
+  struct error err;
+  size_t i;
+
+  (void)state;
+  assert_int_equal (options_set (o, "connections", "7", &err), 0);
+  assert_int_equal (options_save (o, before, sizeof before, &err), 0);
+  for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal (options_set (o, cases[i].name, cases[i].value, &err), -1);
+    assert_int_equal (err.code, ERR_USAGE);
+    if (strstr (err.text, cases[i].words) == NULL)
+      fail_msg ("--%s: %s", cases[i].name, err.text);
+  }
+  for (i = 0; i < OPTION_LIST_MAX; i++)
+    assert_int_equal (options_set (o, "backing", "a", &err), 0);
+  assert_int_equal (options_set (o, "backing", "a", &err), -1);
+  assert_non_null (strstr (err.text, "at most"));
+  assert_int_equal (options_save (o, after, sizeof after, &err), 0);
+  assert_string_equal (before, after);
+  options_close (o);
+}
+
 int
 main (void)
 {
@@ -154,6 +199,7 @@ main (void)
     cmocka_unit_test (a_list_with_a_secret_in_it_keeps_the_others),
     cmocka_unit_test (what_is_given_anew_is_not_missing),
     cmocka_unit_test (what_defines_an_import_is_compared_and_what_does_not_is_not),
+    cmocka_unit_test (what_makes_no_sense_is_said),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

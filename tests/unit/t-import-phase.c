@@ -63,7 +63,8 @@ reaches (enum phase from, enum phase to, unsigned steps)
 static void
 every_phase_is_reached_and_ends (void **state)
 {
-  static const enum phase jobs[] = { PHASE_START, PHASE_ENSURE, PHASE_RESUME, PHASE_AUDIT };
+  static const enum phase jobs[]
+      = { PHASE_START, PHASE_GATHER, PHASE_ENSURE, PHASE_RESUME, PHASE_AUDIT };
   int p;
   size_t k;
 

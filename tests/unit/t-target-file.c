@@ -11,6 +11,15 @@
 
 enum { SIZE = 3 * MIB + 512 };
 
+static uint64_t
+length_of (const char *path)
+{
+  struct stat st;
+
+  assert_int_equal (stat (path, &st), 0);
+  return (uint64_t)st.st_size;
+}
+
 static struct target *
 create (const char *path, uint64_t size)
 {
@@ -430,6 +439,72 @@ test_file_too_large_for_the_file_system (void **state)
   assert_false (there_is (in_room ("disk.qimport-part")));
 }
 
+static void
+test_file_shorter_than_its_disk (void **state)
+{
+  enum { LEN = SIZE - 100 };
+  const char *path = in_room ("disk"), *part = in_room ("disk.qimport-part");
+  struct target_spec s = spec_of (path, SIZE);
+  struct target_identity id;
+  uint8_t tail[1024];
+  struct target *t = NULL;
+  uint64_t len;
+  bool hole;
+
+  (void)state;
+  s.file.size = LEN;
+  must (begin (&t, &s, &err));
+  id = *target_identity (t);
+  put (t, SIZE - 1024, 1024);
+  must (target_zero (t, guest (SIZE - 512), 512, NULL, &err));
+  must (target_next (t, guest (SIZE - 100), &len, &hole, &err));
+  assert_true (hole && len == 100);
+  must (target_sync (t, &err));
+  assert_int_equal (length_of (part), LEN);
+  s.known = target_mark (t);
+  target_close (t);
+  s.file.size = 0; /* what was recorded counts */
+  must (again (&t, &s, &id, NULL, &err));
+  put (t, SIZE - 1024, 1024);
+  must (target_read (t, guest (SIZE - 1024), tail, 1024, &err));
+  assert_true (tail[923] != 0 && tail[924] == 0 && tail[1023] == 0);
+  must (target_finish (t, &err));
+  target_close (t);
+  assert_int_equal (length_of (path), LEN);
+  assert_true (holds (path, SIZE - 1024, 924, -1));
+  must (target_open_finished (&t, &s, &id, false, &err));
+  target_close (t);
+  assert_int_equal (truncate (path, SIZE), 0);
+  must_fail (target_open_finished (&t, &s, &id, false, &err), ERR_TARGET_CHANGED, "grown");
+  s.file.may_grow = true;
+  must (target_open_finished (&t, &s, &id, false, &err));
+  target_close (t);
+}
+
+static void
+test_file_longer_than_its_disk (void **state)
+{
+  const char *path = in_room ("disk");
+  struct target_spec s = spec_of (path, SIZE);
+  struct target_identity id;
+  struct target *t = NULL;
+  uint8_t sector[512];
+
+  (void)state;
+  s.file.size = 2 * SIZE;
+  must (begin (&t, &s, &err));
+  id = *target_identity (t);
+  put (t, SIZE - 512, 512);
+  must_fail (target_write (t, guest (SIZE), sector, 512, &err), ERR_INTERNAL, "beyond");
+  must (target_finish (t, &err));
+  target_close (t);
+  assert_int_equal (length_of (path), 2 * SIZE);
+  assert_true (holds (path, SIZE, SIZE, 0));
+  s.file.size = 0;
+  must (target_open_finished (&t, &s, &id, false, &err));
+  target_close (t);
+}
+
 int
 main (void)
 {
@@ -451,6 +526,8 @@ main (void)
     TEST (test_descriptors_below_three_are_never_used),
     TEST (test_file_size_limit_is_refused_without_a_signal),
     TEST (test_preallocate_reserves),
+    TEST (test_file_shorter_than_its_disk),
+    TEST (test_file_longer_than_its_disk),
     TEST (test_file_too_large_for_the_file_system),
   };
 

@@ -386,7 +386,7 @@ def foresee(known, url, dest, options):
         "state": "complete",
         "url": without_secrets(url),
         "target": dest,
-        "virtual_size": now.get("virtual-size"),
+        "virtual_size": now.get("actual-size" if options.get("keep_format") else "virtual-size"),
         "image": {"etag": now.get("etag"), "last_modified": now.get("last-modified")},
     }
 
