@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -201,7 +202,7 @@ shares_memory (const char *path)
   if (fd == -1)
     return true;
   unlink (name);
-  map = ftruncate (fd, 4096) == -1
+  map = write_all (fd, (const uint8_t *)"", 1) == -1
             ? NULL
             : mmap (NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close (fd);
@@ -303,8 +304,17 @@ create (const char *path, struct error *err)
 static int
 stat_now (const char *path, struct stat *st)
 {
-  refresh_attributes (path);
-  return stat (path, st);
+  const struct timespec pause = { 0, 50 * 1000 * 1000 };
+  int tries, r;
+
+  for (tries = 0; tries < 20; tries++) {
+    refresh_attributes (path);
+    r = stat (path, st);
+    if (r == -1 || st->st_nlink == 1) /* or whoever makes it is between link and unlink */
+      break;
+    nanosleep (&pause, NULL);
+  }
+  return r;
 }
 
 /* *CANONICAL, for an existing file its one name without symbolic links (SQ14); *ST of it. */
