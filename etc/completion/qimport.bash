@@ -8,7 +8,7 @@ _qimport_everywhere="--journal --quiet --verbose --help --version -q -v -h -V"
 _qimport_options () {
   local net="--connections --limit-rate --retry-time --stall-time --connect-timeout \
     --header-file --netrc --netrc-file --user-file --digest-auth --bearer-file --cacert --cert --key \
-    --pinnedpubkey --insecure --proxy --proxy-user-file --proxy-digest --aws-sigv4"
+    --pinnedpubkey --insecure -4 --ipv4 -6 --ipv6 --resolve --proxy --proxy-user-file --proxy-digest --aws-sigv4"
   local copy="--jobs --progress --workers --memory --max-time --commit-interval --mirror \
     --stream --length --checksum --sha256 --checksums --signed-by --signature --backing --verify --force --spool-dir --no-keep"
   local fresh="-f --max-size --digest --format --keep-format --size \
@@ -79,7 +79,7 @@ _qimport_value () {
       _filedir
       return 0 ;;
     --jobs|--connections|--workers|--memory|--limit-rate|--max-time|--retry-time|--stall-time|\
-    --connect-timeout|--commit-interval|--pinnedpubkey|--proxy|--aws-sigv4|--mirror|--url|\
+    --connect-timeout|--commit-interval|--pinnedpubkey|--resolve|--proxy|--aws-sigv4|--mirror|--url|\
     --max-size|--checksum|--sha256|--snapshot|--older-than)
       return 0 ;;
     *) return 1 ;;

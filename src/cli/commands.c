@@ -133,6 +133,13 @@ global_option_at (size_t i, struct option *o)
   return true;
 }
 
+/* Those that have a letter too, as curl's. */
+static char
+letter_of (const char *name)
+{
+  return strcmp (name, "ipv4") == 0 ? '4' : strcmp (name, "ipv6") == 0 ? '6' : 0;
+}
+
 static bool
 library_option_at (const struct command *c, size_t i, struct option *o)
 {
@@ -141,7 +148,7 @@ library_option_at (const struct command *c, size_t i, struct option *o)
 
   for (k = 0; (info = qimport_option_info (k)) != NULL; k++)
     if ((info->commands & c->library) != 0 && i-- == 0) {
-      *o = (struct option){ info->name,     0,
+      *o = (struct option){ info->name,     letter_of (info->name),
                             info->argument, info->help,
                             info->fallback, info->repeats != 0,
                             USE_LIBRARY };

@@ -216,9 +216,51 @@ phase_start (struct qimport *q, int timeout_ms, struct error *err)
 {
   (void)timeout_ms;
   if (import_check_keeping (q, err) == -1 || import_check_target (q, false, err) == -1
-      || import_checksums (q, err) == -1 || import_open_image (q, false, err) == -1)
+      || import_checksums (q, err) == -1)
     return -1;
+  if (import_open_image (q, false, err) == -1)
+    return import_goes_forward (q, err) ? PHASE_FORWARD : -1;
   if (q->image.stream)
     return PHASE_STREAM;
   return import_begin (q, err) == -1 ? -1 : PHASE_MAP;
+}
+
+bool
+import_goes_forward (struct qimport *q, const struct error *err)
+{
+  OWN_MEM struct journal_import *now = NULL;
+  struct error ignored;
+
+  if (err->code != ERR_SOURCE_CONTRADICTS || q->options->stream || q->image.n_layers != 1
+      || q->image.sources[0] == NULL || !source_ranges_failed (q->image.sources[0])
+      || q->options->mirror.item[0] != NULL || q->standing.in_journal != q->standing.began)
+    return false;
+  if (q->standing.in_journal) {
+    import_stop_copy (q);
+    now = malloc (sizeof *now);
+    if (now == NULL || journal_find (q->journal, q->imp.id, now, &ignored) == -1
+        || now->now.guest_committed > 0)
+      return false;
+  }
+  import_warn (q, "%s; it is read from its start, as with --stream", err->text);
+  return true;
+}
+
+/* As if it had not been begun. */
+int
+phase_forward (struct qimport *q, int timeout_ms, struct error *err)
+{
+  (void)timeout_ms;
+  import_stop_copy (q);
+  if (q->standing.in_journal && journal_forget (q->journal, q->imp.no, err) == -1)
+    return -1;
+  q->standing.in_journal = q->standing.fresh = q->standing.began = false;
+  target_discard (q->target);
+  q->target = NULL;
+  import_close_image (q);
+  free (q->map.extents);
+  q->map = (struct made_map){ 0 };
+  memset (&q->imp, 0, sizeof q->imp);
+  q->options->stream = true;
+  return PHASE_START;
 }

@@ -136,6 +136,8 @@ phase_copy (struct qimport *q, int timeout_ms, struct error *err)
     timeline_mark (&q->machine.timeline, "last commit");
     return PHASE_FINISH;
   }
+  if (rc == -1 && import_goes_forward (q, err))
+    return PHASE_FORWARD;
   if (rc == -1)
     return import_may_prove (q, err) ? PHASE_PROVE : -1;
   return PHASE_COPY;

@@ -228,6 +228,9 @@ int import_mark_urls (struct qimport *q, struct error *err);
 int import_record_sources (struct qimport *q, struct error *err);
 /* prove.c: the source serves something else since ERR; may that prove to be the same? */
 bool import_may_prove (const struct qimport *q, const struct error *err);
+/* beginning.c: it failed because ranges prove to be no good, before anything was committed: it
+ * may be begun again, as with --stream. */
+bool import_goes_forward (struct qimport *q, const struct error *err);
 /* Commit what is written, and end the threads that copy. */
 void import_stop_copy (struct qimport *q);
 

@@ -217,7 +217,9 @@ phase_map (struct qimport *q, int timeout_ms, struct error *err)
     return -1;
   journal_map_stop_when (map, &q->stops.check);
   m.map = map;
-  if (read_map (&m, err) == -1 || decide_hash (q, &m, err) == -1)
+  if (read_map (&m, err) == -1)
+    return import_goes_forward (q, err) ? PHASE_FORWARD : -1;
+  if (decide_hash (q, &m, err) == -1)
     return -1;
   if (journal_map_seal (map, &q->imp, err) == -1 || prove_mirrors (q, err) == -1)
     return -1;

@@ -40,10 +40,10 @@ struct qimport_options {
   char *header_file, *netrc_file, *user_file, *bearer_file, *cacert, *cert, *key, *pinnedpubkey,
       *proxy, *proxy_user_file, *aws_sigv4, *url, *checksum, *checksums, *signed_by, *signature,
       *snapshot, *spool_dir;
-  struct option_list mirror, backing;
-  bool netrc, digest_auth, proxy_digest, insecure, accept_new_validator, stream, restart,
-      target_is_zero, preallocate, verify, force, repair, newer, no_keep, allow_partial, once,
-      keep_format, fix_gpt;
+  struct option_list mirror, backing, resolve;
+  bool netrc, digest_auth, proxy_digest, ipv4, ipv6, insecure, accept_new_validator, stream,
+      restart, target_is_zero, preallocate, verify, force, repair, newer, no_keep,
+      allow_partial, once, keep_format, fix_gpt;
   bool digest;           /* on|off */
   bool unallocated_keep; /* zero|keep */
 

@@ -127,7 +127,9 @@ recall_line (struct qimport_options *o, const char *name, char *value, uint64_t 
     return 0;
   if (i == -1)
     return memo_recall (o, name, value, mirrors_anew, err);
-  return given >> option_kept_as (i) & 1 ? 0 : recall_value (o, i, value, err);
+  if ((given & (UINT64_C (1) << option_kept_as (i) | option_voids (i))) != 0)
+    return 0;
+  return recall_value (o, i, value, err);
 }
 
 static int

@@ -78,6 +78,12 @@ static const struct option_row rows[] = {
        TYPE_SWITCH, proxy_digest, CHANGES, 0, 0),
   ROW ("aws-sigv4", "PROVIDER", "sign requests, as curl's; needs --user-file", NULL, NET, 0,
        TYPE_TEXT, aws_sigv4, CHANGES, 0, 0),
+  ROW ("ipv4", NULL, "ask names for IPv4 addresses only", NULL, NET, 0, TYPE_SWITCH, ipv4,
+       CHANGES, 0, 0),
+  ROW ("ipv6", NULL, "ask names for IPv6 addresses only", NULL, NET, 0, TYPE_SWITCH, ipv6,
+       CHANGES, 0, 0),
+  ROW ("resolve", "HOST:PORT:ADDRESS", "there HOST has this address, as curl's", NULL, NET, 1,
+       TYPE_LIST, resolve, CHANGES, 0, 0),
   ROW ("mirror", "URL", "another place that serves the same bytes", NULL, COPY, 1, TYPE_LIST,
        mirror, CHANGES, 0, 0),
   ROW ("url", "URL", "the image has moved, or its link was renewed", NULL,
@@ -171,6 +177,30 @@ int
 option_kept_as (int i)
 {
   return rows[i].type == TYPE_SHA256 ? i - 1 : i;
+}
+
+/* The rows that are void once row I is given, the last one wins; bits as in
+ * qimport_options.set.
+ */
+uint64_t
+option_voids (int i)
+{
+  if (strcmp (rows[i].info.name, "ipv4") == 0)
+    return UINT64_C (1) << option_row_find ("ipv6");
+  if (strcmp (rows[i].info.name, "ipv6") == 0)
+    return UINT64_C (1) << option_row_find ("ipv4");
+  return 0;
+}
+
+static void
+forget_switches (struct qimport_options *o, uint64_t bits)
+{
+  int i;
+
+  for (i = 0; i < N_ROWS; i++)
+    if (bits >> i & 1)
+      *(bool *)option_field (o, &rows[i]) = false;
+  o->set &= ~bits;
 }
 
 static int
@@ -355,6 +385,7 @@ options_set (struct qimport_options *o, const char *name, const char *value, str
     return fail (err, ERR_USAGE, "--%s: a line break in its argument", name);
   if (set_row (o, &rows[i], value, err) == -1)
     return -1;
+  forget_switches (o, option_voids (i));
   o->set |= UINT64_C (1) << option_kept_as (i);
   return 0;
 }

@@ -50,6 +50,8 @@ int option_row_find (const char *name);
 /* The row whose value it sets: another than I where it is a second name. */
 int option_kept_as (int i);
 
+uint64_t option_voids (int i);
+
 static inline void *
 option_field (const struct qimport_options *o, const struct option_row *row)
 {

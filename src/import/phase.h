@@ -20,13 +20,14 @@ struct qimport;
      MAY (START) | MAY (RESUME) | MAY (ASK_SOURCE) | MAY (ASK_NEWER) | MAY (OVER))          \
   X (ASK_SOURCE, ask_source, MAY (OVER))                                                    \
   X (ASK_NEWER, ask_newer, MAY (START) | MAY (RESUME) | MAY (OVER))                         \
-  X (START, start, MAY (MAP) | MAY (STREAM))                                                \
+  X (START, start, MAY (MAP) | MAY (STREAM) | MAY (FORWARD))                                \
+  X (FORWARD, forward, MAY (START))                                                         \
   X (RESUME, resume, MAY (ENSURE) | MAY (MAP) | MAY (TARGET) | MAY (STREAM) | MAY (FINISH)) \
   X (GATHER, gather, MAY (MAP))                                                             \
-  X (MAP, map, MAY (TARGET) | MAY (DEAL))                                                   \
+  X (MAP, map, MAY (TARGET) | MAY (DEAL) | MAY (FORWARD))                                   \
   X (TARGET, target, MAY (COPY))                                                            \
   X (STREAM, stream, MAY (COPY))                                                            \
-  X (COPY, copy, MAY (FINISH) | MAY (PROVE))                                                \
+  X (COPY, copy, MAY (FINISH) | MAY (PROVE) | MAY (FORWARD))                                \
   X (PROVE, prove, MAY (TARGET))                                                            \
   X (FINISH, finish, MAY (OVER))                                                            \
   X (DEAL, deal, MAY (SPREAD))                                                              \

@@ -35,6 +35,8 @@ import_source_options (const struct qimport *q, struct source_options *so)
   so->login.digest_auth = o->digest_auth;
   so->login.proxy_digest = o->proxy_digest;
   so->login.aws_sigv4 = o->aws_sigv4;
+  so->address
+      = (struct source_address){ o->ipv4, o->ipv6, (const char *const *)o->resolve.item };
   so->tls.insecure = o->insecure;
 }
 
@@ -130,6 +132,8 @@ import_image_spec (struct qimport *q, bool recorded, struct image_spec *spec)
                 .deadline_ms = q->stops.deadline,
                 .event = on_event,
                 .event_ctx = q,
+                .may_turn = !recorded && !q->standing.describes && !q->doubt.ask_source
+                            && o->backing.item[0] == NULL && o->mirror.item[0] == NULL,
                 .forward = o->stream,
                 .recall = q->standing.describes,
                 .length = o->length },

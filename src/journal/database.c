@@ -7,12 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -109,7 +113,7 @@ check_header (const char *path, const uint8_t raw[HEADER_LEN], struct error *err
 /* Read the header without a lock and without creating a WAL beside it, and yet through SQLite,
  * whose locks a descriptor of ours would drop (SQ8, SQ15). */
 static int
-peek (const char *path, struct error *err)
+peek (const char *path, bool *rollback, struct error *err)
 {
   uint8_t raw[HEADER_LEN] = { 0 };
   sqlite3_file *file = NULL;
@@ -124,6 +128,7 @@ peek (const char *path, struct error *err)
   sql_close (&s);
   if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
     return refuse (err, path, "its header cannot be read");
+  *rollback = raw[18] == 1;
   return check_header (path, raw, err);
 }
 
@@ -181,6 +186,69 @@ sync_directory_of (const char *path)
   close (fd);
 }
 
+/* A WAL needs memory that processes share through a file beside it, which not every file system
+ * gives (FUSE with direct I/O): what this one does is tried.  Where that cannot be tried SQLite
+ * will say so. */
+static bool
+shares_memory (const char *path)
+{
+  char name[PATH_MAX];
+  void *map;
+  int fd;
+
+  if (snprintf (name, sizeof name, "%s.map-XXXXXX", path) >= (int)sizeof name)
+    return true;
+  fd = mkostemp (name, O_CLOEXEC);
+  if (fd == -1)
+    return true;
+  unlink (name);
+  map = write_all (fd, (const uint8_t *)"", 1) == -1
+            ? NULL
+            : mmap (NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close (fd);
+  if (map == MAP_FAILED)
+    return false;
+  if (map != NULL)
+    munmap (map, 4096);
+  return true;
+}
+
+/* Where there is neither a rename that replaces nothing nor a link: whoever holds the lock of
+ * the directory looks, and then renames. */
+static int
+rename_under_lock (const char *name, const char *path)
+{
+  OWN_MEM char *copy = strdup (path);
+  int fd, r = -1;
+
+  if (copy == NULL)
+    return -1;
+  fd = open (dirname (copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1)
+    return -1;
+  if (flock (fd, LOCK_EX) == 0) {
+    r = access (path, F_OK) == 0 ? -1 : rename (name, path);
+    if (r == -1 && access (path, F_OK) == 0)
+      errno = EEXIST;
+  }
+  close (fd);
+  return r;
+}
+
+static int
+claim_name (const char *name, const char *path)
+{
+  if (rename_no_replace (AT_FDCWD, name, AT_FDCWD, path) == 0)
+    return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+    return -1;
+  if (link (name, path) == 0)
+    return 0;
+  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP)
+    return -1;
+  return rename_under_lock (name, path);
+}
+
 /* The name is given last, and to nobody's loss: another process may have been faster. */
 static int
 publish (const char *path, const uint8_t *image, size_t len, struct error *err)
@@ -197,10 +265,9 @@ publish (const char *path, const uint8_t *image, size_t len, struct error *err)
   if (r == -1)
     refuse_errno (err, path, errno, "cannot be made");
   close (fd);
-  if (r == 0 && rename_no_replace (AT_FDCWD, name, AT_FDCWD, path) == -1 && errno != EEXIST) {
-    if ((errno != EINVAL && errno != ENOSYS) || link (name, path) == -1)
-      r = errno == EEXIST ? 0 : refuse_errno (err, path, errno, "cannot be made");
-  }
+  if (r == 0 && claim_name (name, path) == -1 && errno != EEXIST)
+    r = refuse_errno (err, path, errno,
+                      "cannot be made there; name one on another file system with --journal");
   unlink (name);
   sync_directory_of (path);
   return r;
@@ -222,7 +289,7 @@ create (const char *path, struct error *err)
   else {
     /* "File format" 1.3.3: a WAL file from its birth, for two processes that made it one at
      * the same time would not wait for each other. */
-    image[18] = image[19] = 2;
+    image[18] = image[19] = shares_memory (path) ? 2 : 1;
     r = publish (path, image, (size_t)len, err);
   }
   sqlite3_free (image);
@@ -237,8 +304,17 @@ create (const char *path, struct error *err)
 static int
 stat_now (const char *path, struct stat *st)
 {
-  refresh_attributes (path);
-  return stat (path, st);
+  const struct timespec pause = { 0, 50 * 1000 * 1000 };
+  int tries, r;
+
+  for (tries = 0; tries < 20; tries++) {
+    refresh_attributes (path);
+    r = stat (path, st);
+    if (r == -1 || st->st_nlink == 1) /* or whoever makes it is between link and unlink */
+      break;
+    nanosleep (&pause, NULL);
+  }
+  return r;
 }
 
 /* *CANONICAL, for an existing file its one name without symbolic links (SQ14); *ST of it. */
@@ -304,11 +380,11 @@ answer_is (struct sql *s, enum sql_name name, const char *want, bool *is, struct
 
 /* SQ11: what counts is what SQLite answers. */
 static int
-set_journal_mode (struct journal *j, bool network, struct error *err)
+set_journal_mode (struct journal *j, bool no_wal, struct error *err)
 {
   bool rollback;
 
-  if (!network && answer_is (&j->sql, SQL_SET_WAL, "wal", &j->wal, err) == -1)
+  if (!no_wal && answer_is (&j->sql, SQL_SET_WAL, "wal", &j->wal, err) == -1)
     return -1;
   if (j->wal)
     return sql_run (&j->sql, SQL_SET_WAL_LIMIT, err, "");
@@ -412,13 +488,16 @@ database_open_reader (struct sql *s, const char *path, struct error *err)
   return -1;
 }
 
+/* ROLLBACK: it has no WAL so far. */
 static int
-open_writable (struct journal *j, struct error *err)
+open_writable (struct journal *j, bool rollback, struct error *err)
 {
+  bool no_wal = on_network (j->path) || (rollback && !shares_memory (j->path));
+
   if (sql_open (&j->sql, j->path, j->path, SQLITE_OPEN_READWRITE, err) == -1
       || configure (&j->sql, err) == -1 || check_version (&j->sql, true, err) == -1
-      || set_journal_mode (j, on_network (j->path), err) == -1
-      || tx_set_durability (j, PROGRESS, err) == -1 || rows_register (&j->sql, err) == -1)
+      || set_journal_mode (j, no_wal, err) == -1 || tx_set_durability (j, PROGRESS, err) == -1
+      || rows_register (&j->sql, err) == -1)
     return -1;
   return migrate_file (j, err);
 }
@@ -428,15 +507,16 @@ journal_open (struct journal **out, const char *path, enum journal_mode mode, st
 {
   OWN (journal) j = calloc (1, sizeof *j);
   struct stat st;
+  bool rollback = false;
 
   if (j == NULL)
     return fail_memory (err, "the journal");
   pthread_mutex_init (&j->lock, NULL);
   holder_self (&j->self);
-  if (find_file (path, mode, &j->path, &st, err) == -1 || peek (j->path, err) == -1)
+  if (find_file (path, mode, &j->path, &st, err) == -1 || peek (j->path, &rollback, err) == -1)
     return -1;
   if ((mode == JOURNAL_READ ? database_open_reader (&j->sql, j->path, err)
-                            : open_writable (j, err))
+                            : open_writable (j, rollback, err))
           == -1
       || check_same (j->path, &st, err) == -1 || check_schema (&j->sql, err) == -1)
     return -1;

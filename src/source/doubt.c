@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DOUBTS_MAX = 5, TAGS_MAX = 3 };
+enum { DOUBTS_MAX = 5, TAGS_MAX = 3, LATE_MS = 10 * 1000, LATE_TIMES = 20 };
 
 /* Whether JOB may be asked for again.  Answers that were under way together count once for
  * their place. */
@@ -47,6 +47,7 @@ ask_again (struct job *job, int64_t now, struct error *err)
   if (p->way.hops == 0 || p->health.wrong < 2
       || job->answer.sent.generation != p->way.generation)
     return 0;
+  p->way.resolved++;
   return place_go_back (p, err);
 }
 
@@ -57,9 +58,11 @@ goes_forward (struct job *job)
   struct source *s = job->s;
   struct place *p = job->answer.place;
 
-  if (job->kind != JOB_PROBE || p->image.known || s->forward || s->places.n > 1)
+  if (job->kind != JOB_PROBE || s->waits.recorded || s->forward || s->places.n > 1)
     return false;
   s->forward = true;
+  p->image.known = false;
+  job->done = job->tail_len = 0;
   job->wrong = p->health.wrong = DOUBTS_MAX - 1; /* one answer more */
   source_tell (s, "warning",
                "%s: its answers to ranges are broken (%s); it is read from its start, as with "
@@ -78,11 +81,93 @@ doubt_wrong (struct job *job, struct error *err)
     return ask_again (job, now, err);
   if (goes_forward (job))
     return 0;
+  job->s->ranges.failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
   fail (err, ERR_SOURCE_CONTRADICTS,
         "%s at host offset %" PRIu64
         ": %s, %u times in a row; nothing of it was used; try another server or --stream",
         job_shown (job), job_where (job), job->answer.j.why, DOUBTS_MAX);
   return place_failed (job, err);
+}
+
+/* Its bytes are delivered, but for those of a probe: they are to be asked for again. */
+int
+doubt_overlong (struct job *job, struct error *err)
+{
+  int64_t now = monotonic_ms ();
+  bool again = may_be_asked_again (job, now);
+
+  snprintf (job->answer.j.why, sizeof job->answer.j.why,
+            "more bytes came than the answer said");
+  if (job->kind == JOB_PROBE) {
+    job->s->ranges.told = job->answer.j.total;
+    job->done = job->tail_len = 0;
+  } else if ((again || job->kind == JOB_STREAM) && job->done == job->range.len) {
+    job_finish (job);
+    return 0;
+  }
+  if (again)
+    return ask_again (job, now, err);
+  if (goes_forward (job))
+    return 0;
+  job->s->ranges.failed = job->kind != JOB_STREAM && job->kind != JOB_PROBE;
+  fail (err, ERR_SOURCE_CONTRADICTS,
+        "%s at host offset %" PRIu64
+        ": %s, %u times in a row; the server or a proxy before it is not to be trusted with "
+        "ranges; try another server or --stream",
+        job_shown (job), job_where (job), job->answer.j.why, DOUBTS_MAX);
+  return place_failed (job, err);
+}
+
+bool
+doubt_rangeless (struct job *job, struct error *err, int *result)
+{
+  struct source *s = job->s;
+
+  if (s->ranges.work || !s->options.may_turn || s->places.n > 1
+      || ++s->ranges.rangeless < DOUBTS_MAX)
+    return false;
+  s->ranges.failed = true;
+  *result = fail (err, ERR_SOURCE_CONTRADICTS,
+                  "%s at host offset %" PRIu64
+                  ": the server sends the whole image instead of the range, %u times in a row; "
+                  "try --stream",
+                  job_shown (job), job_where (job), DOUBTS_MAX);
+  return true;
+}
+
+bool
+doubt_scouts (const struct source *s)
+{
+  return s->options.may_turn && s->probed && !s->ranges.work && s->places.n == 1
+         && !s->stream.begun;
+}
+
+/* The first bytes of the image came soon, and of another range there is none yet. */
+bool
+doubt_is_late (const struct job *job, int64_t now)
+{
+  const struct source *s = job->s;
+  int64_t late_ms
+      = (int64_t)max_u64 (LATE_MS, (uint64_t)s->seen.round_trip_us / 1000 * LATE_TIMES);
+
+  return doubt_scouts (s) && !job->answer.judged && job->kind != JOB_PROBE
+         && now - job->answer.pace.started_ms >= late_ms;
+}
+
+int
+doubt_late (struct job *job, struct error *err)
+{
+  struct source *s = job->s;
+
+  transfer_stop (job);
+  s->ranges.failed = true;
+  return fail (
+      err, ERR_SOURCE_CONTRADICTS,
+      "%s at host offset %" PRIu64
+      ": not one byte of this range after %lld s, where the first bytes came at once: a "
+      "cache before the server seems to fetch all of the image first; try --stream",
+      job_shown (job), job_where (job),
+      (long long)(monotonic_ms () - job->answer.pace.started_ms) / 1000);
 }
 
 /* A tag that is another at each answer tells nothing, and may not stand in the way for ever: it

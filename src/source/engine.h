@@ -245,9 +245,18 @@ struct login {
   bool reread;              /* no answer was accepted since */
 };
 
+/* doubt.c's: what is known of its ranges. */
+struct ranges {
+  bool work;          /* one beyond the first bytes came as it should */
+  bool failed;        /* none ever will */
+  unsigned rangeless; /* so many answers in a row were all of the image instead */
+  uint64_t told;      /* how long it is, by answers that were too long; 0: by none */
+};
+
 struct net {
   CURLM *multi;
-  CURLSH *cookies; /* of this run, each for the site that set it */
+  struct curl_slist *resolve; /* what names mean, of the options */
+  CURLSH *cookies;            /* of this run, each for the site that set it */
   atomic_bool woken;
 };
 
@@ -298,6 +307,7 @@ struct source {
   struct source_identity id; /* as found by the probe */
   bool probed;
   bool forward; /* no range is asked for */
+  struct ranges ranges;
   struct net net;
   struct jobs jobs;
   struct places places;
@@ -364,6 +374,8 @@ bool host_is_ours (const char *host);            /* a name or a literal, as in a
 
 /* proxy.c: the proxy for requests to ORIGIN; "": none */
 const char *proxy_for (const struct source_options *o, const char *origin);
+/* S->resolve, from the options. */
+int resolve_open (struct source *s, const char *const *list, struct error *err);
 
 /* request.c: fill the job's request and headers in, and its easy handle but for callbacks */
 CURL *request_handle (void);
@@ -382,6 +394,15 @@ void transfer_unpause (struct job *job);
 /* doubt.c: what becomes of an answer that failed its checks */
 int doubt_wrong (struct job *job, struct error *err);
 int doubt_changed (struct job *job, struct error *err);
+/* More came than the answer had said; what was right of it was delivered already. */
+int doubt_overlong (struct job *job, struct error *err);
+/* All of the image came instead of a range.  False: that may pass. */
+bool doubt_rangeless (struct job *job, struct error *err, int *result);
+/* Until somebody knows that ranges are served at once, whichever they are, one is asked for at
+ * a time; nobody does: a cache that fetches all of the image before it serves its end. */
+bool doubt_scouts (const struct source *s);
+bool doubt_is_late (const struct job *job, int64_t now);
+int doubt_late (struct job *job, struct error *err);
 
 /* outcome.c: what becomes of a job whose request ended */
 /* Something that may pass: wait and ask again, or at once elsewhere. */

@@ -78,6 +78,34 @@ is_client_refused (const struct source *s, CURLcode code, const char *words)
          || (s->options.tls.cert != NULL && strstr (words, "handshake failure") != NULL);
 }
 
+/* OpenSSL's and GnuTLS's words where what answers has no TLS, or only what is not safe any
+ * more: the next attempt ends in the same way.  A connection that broke off is none of these.
+ */
+static bool
+is_never_tls (CURLcode code, const char *words)
+{
+  static const char *const never[]
+      = { "wrong version number",  "http request",           "packet length too long",
+          "unsupported protocol",  "alert protocol version", "no protocols available",
+          "alert handshake failu", "no shared cipher",       "no ciphers available",
+          "dh key too small",      "legacy sigalg",          "insufficient security",
+          "bad signature type",    "unsafe legacy",          "unsupported version" };
+  size_t i;
+
+  for (i = 0; code == CURLE_SSL_CONNECT_ERROR && i < sizeof never / sizeof *never; i++)
+    if (strstr (words, never[i]) != NULL)
+      return true;
+  return false;
+}
+
+static bool
+has_no_tls (const char *words)
+{
+  return strstr (words, "wrong version number") != NULL
+         || strstr (words, "http request") != NULL
+         || strstr (words, "packet length too long") != NULL;
+}
+
 /* What to look at where a request failed so; NULL: that does not come of a slip of the pen. */
 static const char *
 slip (const struct job *job, CURLcode code, const char *words)
@@ -86,16 +114,20 @@ slip (const struct job *job, CURLcode code, const char *words)
     return "http_proxy and its like in the environment";
   switch ((int)code) {
   case CURLE_COULDNT_RESOLVE_HOST:
-    return "the host's name in the URL";
+    return job->s->options.address.ipv4 || job->s->options.address.ipv6
+               ? "the host's name in the URL, and whether it has such addresses (-4, -6)"
+               : "the host's name in the URL";
   case CURLE_COULDNT_RESOLVE_PROXY:
     return "the proxy's name (--proxy, or http_proxy and its like in the environment)";
   case CURLE_COULDNT_CONNECT:
     return job->s->options.proxy != NULL ? "--proxy, and host and port in the URL"
                                          : "host and port in the URL";
   case CURLE_SSL_CONNECT_ERROR:
-    return strstr (words, "wrong version number") != NULL
-               ? "the URL: there is no TLS there; it may want http:// instead of https://"
-               : "the URL: its server and we have no TLS in common";
+    if (has_no_tls (words))
+      return "the URL: there is no TLS there; it may want http:// instead of https://";
+    return is_never_tls (code, words)
+               ? "the server: it has no version or cipher of TLS that is safe today"
+               : "host and port in the URL: TLS breaks off there";
   default:
     return NULL;
   }
@@ -183,5 +215,10 @@ failure_ended (struct job *job, CURLcode code, struct error *err)
   if (code == CURLE_OUT_OF_MEMORY && began (job))
     code = CURLE_WEIRD_SERVER_REPLY;
   a->mistyped = slip (job, code, words);
+  if (is_never_tls (code, words) && !a->proxied && job->s->options.first_time_s > 0
+      && !job->s->waits.answered && !job->s->waits.recorded) {
+    fail (err, ERR_SOURCE_TLS, "%s: %s; check %s", job_shown (job), why, a->mistyped);
+    return place_failed (job, err);
+  }
   return failed_by (job, code, connect_status, why, err);
 }

@@ -126,6 +126,8 @@ watch (struct source *s, struct error *err)
 
     if (job->state != JOB_RUNNING)
       continue;
+    if (doubt_is_late (job, now))
+      return doubt_late (job, err);
     pace = pace_watch (job, now);
     if (pace == PACE_STALLED && outcome_stalled (job, err) == -1)
       return -1;

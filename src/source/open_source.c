@@ -44,7 +44,8 @@ options_copy (struct source_options *to, const struct source_options *from, stru
   size_t i;
 
   *to = *from;
-  to->mirrors = NULL; /* places are made of them */
+  to->mirrors = NULL;         /* places are made of them, */
+  to->address.resolve = NULL; /* and of these a list of libcurl's */
   for (i = 0; (p = option_string (to, i)) != NULL; i++) {
     if (*p == NULL)
       continue;
@@ -195,21 +196,10 @@ open_kind (struct source *s, const char *url, const char *const *mirrors, struct
   return file_open (s, url, err);
 }
 
+/* libcurl finds out late, and says it as if the network were broken.  GIVEN: where it stands.
+ */
 static int
-open_all (struct source *s, const char *url, const struct source_options *options,
-          struct error *err)
-{
-  if (options_copy (&s->options, options, err) == -1
-      || open_kind (s, url, options->mirrors, err) == -1 || open_jobs (s, err) == -1
-      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
-    return -1;
-  s->options.login.credentials_url = NULL; /* the caller's */
-  return needs_credentials (s) ? credentials_read (s, err) : 0;
-}
-
-/* libcurl finds out late, and says it as if the network were broken. */
-static int
-check_proxy (const char *proxy, struct error *err)
+check_proxy (const char *proxy, const char *given, struct error *err)
 {
   static const char *const schemes[]
       = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
@@ -224,9 +214,38 @@ check_proxy (const char *proxy, struct error *err)
   if (end == NULL)
     return 0;
   return fail (err, ERR_USAGE,
-               "--proxy %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
+               "%s %s: no kind of proxy that is known; give http, https, socks4, socks4a, "
                "socks5 or socks5h",
-               redact_url (shown, sizeof shown, proxy));
+               given, redact_url (shown, sizeof shown, proxy));
+}
+
+/* Those that the environment names for our places. */
+static int
+check_proxies (const struct source *s, struct error *err)
+{
+  size_t i;
+
+  for (i = 0; i < s->places.n; i++)
+    if (check_proxy (proxy_for (&s->options, s->places.place[i].url.origin),
+                     s->options.proxy != NULL ? "--proxy"
+                                              : "http_proxy or its like in the environment:",
+                     err)
+        == -1)
+      return -1;
+  return 0;
+}
+
+static int
+open_all (struct source *s, const char *url, const struct source_options *options,
+          struct error *err)
+{
+  if (options_copy (&s->options, options, err) == -1
+      || open_kind (s, url, options->mirrors, err) == -1 || check_proxies (s, err) == -1
+      || open_jobs (s, err) == -1 || resolve_open (s, options->address.resolve, err) == -1
+      || (s->kind == SOURCE_HTTP && credentials_read_proxy (s, err) == -1))
+    return -1;
+  s->options.login.credentials_url = NULL; /* the caller's */
+  return needs_credentials (s) ? credentials_read (s, err) : 0;
 }
 
 int
@@ -239,7 +258,7 @@ source_open (struct source **out, const char *url, const struct source_options *
 
   *out = NULL;
   pthread_once (&once, curl_begin);
-  if (check_proxy (options->proxy, err) == -1)
+  if (check_proxy (options->proxy, "--proxy", err) == -1)
     return -1;
   s = calloc (1, sizeof *s);
   if (s == NULL)
@@ -279,6 +298,7 @@ source_close (struct source *s)
   }
   curl_multi_cleanup (s->net.multi);
   curl_share_cleanup (s->net.cookies);
+  curl_slist_free_all (s->net.resolve);
   for (i = 0; i < s->places.n; i++)
     place_release (&s->places.place[i]);
   if (s->local.fd != -1)
@@ -330,6 +350,12 @@ double
 source_first_rate (const struct source *s)
 {
   return s->seen.rate;
+}
+
+bool
+source_ranges_failed (const struct source *s)
+{
+  return s->ranges.failed;
 }
 
 uint64_t

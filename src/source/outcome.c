@@ -172,35 +172,28 @@ outcome_passing (struct job *job, unsigned retry_after_s, const char *why, struc
   return 0;
 }
 
-/* At once: what was right of it was delivered already. */
-static int
-contradicts (struct job *job, const char *why, struct error *err)
-{
-  fail (err, ERR_SOURCE_CONTRADICTS,
-        "%s at host offset %" PRIu64
-        ": %s; the server or a proxy before it is not to be trusted with ranges",
-        job_shown (job), job_where (job), why);
-  return place_failed (job, err);
-}
-
 bool
 outcome_leads_elsewhere (struct job *job, struct error *err, int *result)
 {
   struct place *p = job->answer.place;
+  int64_t now = monotonic_ms ();
+  bool same;
 
   *result = 0;
   if (job->answer.sent.generation != p->way.generation) {
-    job_again (job, monotonic_ms ()); /* it was moved while this one was under way */
+    job_again (job, now); /* it was moved while this one was under way */
     return true;
   }
-  if (p->way.hops == 0 || p->way.resolved >= RESOLVED_MAX
-      || (p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) == 0))
+  same = p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) == 0;
+  if (p->way.hops == 0 || p->way.resolved >= RESOLVED_MAX || (same && !job->s->probed))
     return false;
+  if (same) /* it has served before: give whoever sends us there time to notice */
+    p->health.not_before_ms = now + retry_backoff_ms (p->way.resolved, source_random (job->s));
   p->way.resolved++;
   source_tell (job->s, "retry", "%s: %s; back to %s", job_shown (job), job->answer.j.why,
                p->url.shown);
   *result = place_go_back (p, err);
-  job_again (job, monotonic_ms ());
+  job_again (job, now);
   return true;
 }
 
@@ -225,6 +218,18 @@ not_found (struct job *job, struct error *err)
   return place_failed (job, err);
 }
 
+/* What was wrong elsewhere is not held against where requests go now. */
+static void
+forgive (struct source *s, struct place *p)
+{
+  size_t i;
+
+  p->health.wrong = 0;
+  for (i = 0; i < s->jobs.n; i++)
+    if (s->jobs.job[i].state != JOB_FREE && s->jobs.job[i].answer.place == p)
+      s->jobs.job[i].wrong = 0;
+}
+
 static int
 redirected (struct job *job, struct error *err)
 {
@@ -244,6 +249,9 @@ redirected (struct job *job, struct error *err)
   }
   if (place_redirect (p, url, err) == -1)
     return err->code == ERR_NO_MEMORY ? -1 : place_failed (job, err);
+  if (p->way.failed_at != NULL && strcmp (p->way.failed_at, p->url.pinned) != 0
+      && p->way.resolved < RESOLVED_MAX)
+    forgive (s, p);
   p->way.settled = false;
   source_tell (s, "redirected", "%s: to %s", p->url.shown, p->url.shown_pinned);
   job_again (job, monotonic_ms ());
@@ -255,7 +263,10 @@ static int
 no_range (struct job *job, struct error *err)
 {
   struct answer *a = &job->answer;
+  int result;
 
+  if (doubt_rangeless (job, err, &result))
+    return result;
   if (a->sent.request.if_range) {
     a->place->image.no_if_range = true;
     job_again (job, monotonic_ms ());
@@ -277,7 +288,7 @@ part_ended (struct job *job, CURLcode code, struct error *err)
   char why[320];
 
   if (a->overlong)
-    return contradicts (job, "more bytes came than the answer said", err);
+    return doubt_overlong (job, err);
   /* of a range that was shortened more may have been to come */
   whole = open_end ? code == CURLE_OK : job->done == job->range.len;
   if ((whole || a->bytes.received == a->j.len) && job->kind != JOB_VET)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * proxy: whom a request goes to: the proxy that was asked for, one that the environment names,
- * or nobody in between.  Decided here and told to libcurl, so that what bars a redirect (A5)
- * never takes for a proxy's what goes out from here.
+ * or nobody in between; and what the options say of a name's address.  Decided here and told to
+ * libcurl, so that what bars a redirect (A5) never takes for a proxy's what goes out from here.
  */
 #include "source/engine.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/own.h"
+#include "base/text.h"
 
 static const char *
 environment (const char *lower, const char *upper)
@@ -119,4 +121,62 @@ proxy_for (const struct source_options *o, const char *origin)
   if (proxy == NULL || host == NULL || (list != NULL && goes_directly (host, list)))
     return "";
   return proxy;
+}
+
+/* One or more, with commas between them; IPv6 in brackets or not. */
+static bool
+are_addresses (const char *text)
+{
+  char one[64];
+  uint8_t to[16];
+  size_t n;
+
+  for (;; text += n + 1) {
+    n = strcspn (text, ",");
+    if (n == 0 || n >= sizeof one)
+      return false;
+    if (text[0] == '[' && text[n - 1] == ']')
+      snprintf (one, sizeof one, "%.*s", (int)n - 2, text + 1);
+    else
+      snprintf (one, sizeof one, "%.*s", (int)n, text);
+    if (inet_pton (AF_INET, one, to) != 1 && inet_pton (AF_INET6, one, to) != 1)
+      return false;
+    if (text[n] == '\0')
+      return true;
+  }
+}
+
+/* HOST:PORT:ADDRESS; libcurl forgives what it does not understand. */
+static bool
+is_resolve (const char *text)
+{
+  const char *host_end = text[0] == '[' ? strchr (text, ']') : text - 1, *port;
+  char *end;
+  unsigned long n;
+
+  if (host_end == NULL || (port = strchr (host_end + 1, ':')) == NULL || port == text
+      || port[1] < '0' || port[1] > '9')
+    return false;
+  n = strtoul (port + 1, &end, 10);
+  return n > 0 && n < 65536 && *end == ':' && are_addresses (end + 1);
+}
+
+int
+resolve_open (struct source *s, const char *const *list, struct error *err)
+{
+  char shown[128];
+  size_t i;
+
+  for (i = 0; list != NULL && list[i] != NULL; i++) {
+    struct curl_slist *grown;
+
+    if (!is_resolve (list[i]))
+      return fail (err, ERR_USAGE, "--resolve %s: give HOST:PORT:ADDRESS, with an IP address",
+                   escape_text (shown, sizeof shown, list[i], strlen (list[i])));
+    grown = curl_slist_append (s->net.resolve, list[i]);
+    if (grown == NULL)
+      return fail_memory (err, "addresses");
+    s->net.resolve = grown;
+  }
+  return 0;
 }

@@ -337,6 +337,10 @@ set_wire (struct setter *t, struct job *job)
   SET (t, CURLOPT_QUICK_EXIT, 1L);
   SET (t, CURLOPT_TCP_NODELAY, 1L);
   SET (t, CURLOPT_TCP_KEEPALIVE, 1L);
+  if (s->options.address.ipv4 || s->options.address.ipv6)
+    SET (t, CURLOPT_IPRESOLVE,
+         (long)(s->options.address.ipv4 ? CURL_IPRESOLVE_V4 : CURL_IPRESOLVE_V6));
+  SET (t, CURLOPT_RESOLVE, s->net.resolve);
   SET (t, CURLOPT_CONNECTTIMEOUT, (long)s->options.connect_timeout_s);
   /* refused while the handle still holds a buffer, as after a name that was not found; the
    * default will do then */

@@ -44,6 +44,8 @@ bool
 share_has_room (const struct source *s, const struct place *p, const struct job *job,
                 int64_t now)
 {
+  if (p->running > 0 && doubt_scouts (s))
+    return false;
   if (p->share.limited && p->share.window > 0 && p->running >= (unsigned)p->share.window)
     return false;
   if (p->share.limited && p->share.per_s > 0 && p->share.next_ms > now)

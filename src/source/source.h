@@ -47,6 +47,12 @@ struct source_tls {
   bool insecure;
 };
 
+/* What names mean. */
+struct source_address {
+  bool ipv4, ipv6;            /* they have no other addresses */
+  const char *const *resolve; /* HOST:PORT:ADDRESS; NULL-terminated; may be NULL; not kept */
+};
+
 struct source_options {
   unsigned connections;  /* data ranges in flight */
   uint64_t limit_rate;   /* bytes a second over all; 0: none */
@@ -57,7 +63,10 @@ struct source_options {
   unsigned connect_timeout_s;
   struct source_login login;
   struct source_tls tls;
+  struct source_address address;
   const char *proxy;
+  bool may_turn;              /* where ranges prove to be no good the caller reads forward
+                               * instead, and wants to know soon: source_ranges_failed */
   bool forward;               /* no ranges are asked for: a stream in any case */
   bool recall;                /* of a stream source_read reads too, what comes first once */
   uint64_t length;            /* of a pipe: so many bytes are the image's; 0: up to its end */
@@ -116,6 +125,8 @@ uint64_t source_fetched (const struct source *s);
 int64_t source_round_trip_ms (const struct source *s);
 /* Bytes a millisecond of the first answer's body; 0 where it came too fast to tell. */
 double source_first_rate (const struct source *s);
+/* It failed because its ranges are no good; read forward it may do. */
+bool source_ranges_failed (const struct source *s);
 /* Retries so far. */
 uint64_t source_retries (const struct source *s);
 

@@ -339,6 +339,8 @@ accept_answer (struct job *job, const struct response *r)
 
   if (!p->way.settled && s->places.reference == NULL)
     note_certificate (s, job->easy);
+  if (a->j.verdict == RESPONSE_WHOLE && a->j.len == LENGTH_UNKNOWN && s->ranges.told > 0)
+    a->j.len = a->j.total = s->ranges.told; /* or such a one would never end */
   accept_image (job, r);
   if (p->url.own && a->pace.started_ms >= s->login.reread_ms)
     s->login.reread = false;
@@ -360,6 +362,7 @@ accept_answer (struct job *job, const struct response *r)
     if (job->tail == NULL)
       return fail_memory (&s->error, "an overlap");
   }
+  s->ranges.work |= a->j.verdict == RESPONSE_PART && job->kind != JOB_PROBE;
   if (a->j.verdict == RESPONSE_WHOLE) {
     a->sent.request.ranged = false;
     if (job->kind == JOB_PROBE)

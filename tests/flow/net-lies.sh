@@ -27,8 +27,18 @@ at_start 'length,10' 5 'ends after 10 bytes' "S12: a Content-Length that is not 
 read_forward= always 'length,10' 4 'Content-Length 10' "S12: a Content-Length that is not the range's"
 broken_ranges 'total,star' 4 'size of the image' "S15: no length anywhere"
 broken_ranges 'long' 4 'Content-Range says' "S7: a body twice as long as its range"
-always 'long-chunked' 4 'more bytes came' "S7: the same without a length" 1
-always 'endless' 4 'more bytes came' "S17: a body without end" 1
+# what was right of these was used already, so that few of them in the middle do no harm
+for lies in long-chunked endless; do
+  what="S7: the same without a length"
+  # asked for all of it such a server says nowhere how much that is
+  [ $lies = long-chunked ] || what="S17: a body without end" forward_option=
+  read_forward $lies "$what"
+  begin
+  at_resume $lies 4 'more bytes came' "$what" 5
+  finishes "  an honest server ends it, bytes right"
+  survives "$lies@6" "$what, once"
+done
+forward_option=--stream
 always 'big-headers,400000' 3 'host offset' "S16: 400 KB of headers" 1
 
 # S8
@@ -104,9 +114,9 @@ lie 'endless@7-'
 python3 - "$QIMPORT" start "$url" "$disk" 2>"$scratch/err" >"$scratch/out" <<'END'
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
-print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 128 * 1024)
+print(code in (0, 4), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 128 * 1024)
 END
-is "$(cat "$scratch/out")" "4 True" "S17: a body without end does not fill the memory"
+is "$(cat "$scratch/out")" "True True" "S17: a body without end does not fill the memory"
 check "  and little of it is read" [ "$(asked '.sent > 33554432')" = 0 ]
 afresh
 

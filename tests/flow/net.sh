@@ -253,7 +253,7 @@ in_the_middle () {
   run qimport start --retry-time "${budget:-0}" "$url" "$disk"
   exits "$2" "$4, in the middle: $2"
   says "$3" "  and it says so"
-  check "  after few requests" [ "$(asked)" -le ${many:-20} ]
+  check "  after few requests" [ "$(asked)" -le ${many:-30} ]
   stopped "$2" "  there is no target; the journal says why"
   finishes "  an honest server ends it, bytes right"
 }
@@ -262,8 +262,9 @@ broken_ranges () {
   read_forward "$1" "$4"
   read_forward= always "$@"
 }
+forward_option=--stream
 read_forward () {
-  for option in "" --stream; do
+  for option in "" $forward_option; do
     afresh
     lie "$1"
     run qimport start $option "$url" "$disk"

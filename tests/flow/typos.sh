@@ -44,16 +44,45 @@ mistyped () { # WHAT PATTERN ARGUMENT...
 }
 mistyped "a name that does not exist" "check the host's name in the URL" http://no-such-name.invalid/image
 mistyped "a port where nobody listens" "check host and port" "http://127.0.0.1:$closed/image"
-mistyped "https where there is no TLS" "it may want http:// instead" "https://127.0.0.1:$(cat "$scratch/plain")/image"
 mistyped "a proxy that does not exist" "check the proxy's name" --proxy http://no-such-name.invalid "$url"
 mistyped "a proxy that is not there" "check --proxy" --proxy "http://127.0.0.1:$closed" "$url"
 http_proxy=gopher://127.0.0.1
 export http_proxy
-mistyped "a proxy of no kind in the environment" "check http_proxy" "http://no-such-name.invalid/"
+run qimport start "http://no-such-name.invalid/" "$disk"
+is "$rc" 2 "a proxy of no kind in the environment: 2, at once"
+says "http_proxy or its like in the environment: gopher://127.0.0.1: no kind of proxy" "  and it says which"
 unset http_proxy
 run qimport start --proxy "gopher://me:pAsSsEcReT@127.0.0.1" "$url" "$disk"
 is "$rc" 2 "--proxy of no kind: 2, at once"
 says "gopher://127.0.0.1: no kind of proxy" "  and it says which"
+
+# never PATTERN WHAT PORT: at the first attempt, whatever --retry-time allows
+never () {
+  run qimport start --progress none --cacert "$scratch/tls.pem" "https://localhost:$3/image" "$disk"
+  exits 4 "N18: $2: 4, at once"
+  says "$1" "  and it says what to check"
+  one_message "  in one line"
+  nothing "  nothing was made"
+}
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/tls.key" -out "$scratch/tls.pem" -days 2 \
+  -subj /CN=localhost 2>/dev/null
+never "it may want http:// instead" "https where there is no TLS" "$(cat "$scratch/plain")"
+tls_server () { # OPTION...: of openssl s_server
+  serve_free_port
+  openssl s_server -quiet -accept "127.0.0.1:$serve_port" -cert "$scratch/tls.pem" -key "$scratch/tls.key" -www \
+    "$@" >"$scratch/s_server.log" 2>&1 </dev/null &
+  background
+  until grep -qi ":$(printf %04X "$serve_port") 0*:0000 0A" /proc/net/tcp; do sleep 0.05; done
+}
+tls_server -tls1_1 -cipher DEFAULT:@SECLEVEL=0
+never "no version or cipher of TLS that is safe" "a server with old versions of TLS only" "$serve_port"
+tls_server -tls1_2 -cipher NULL-SHA256:@SECLEVEL=0
+never "no version or cipher of TLS that is safe" "a server without a cipher in common" "$serve_port"
+run qimport ensure --progress none --retry-time 1 "https://localhost:$serve_port/image" "$disk"
+is "$rc" 3 "N18: ensure waits on: 3 after --retry-time"
+run qimport start -q --mirror "$url" "https://localhost:$serve_port/image" "$disk"
+is "$rc" 0 "a mirror makes up for that too"
+afresh
 run qimport info --retry-time 0 http://no-such-name.invalid/image
 is "$rc" 3 "info of a name that does not exist: 3"
 says "check the host's name" "  and it says what to check"

@@ -26,7 +26,7 @@ static const struct {
   { "no-length", ERR_NONE, ERR_NONE },
   { "chunked", ERR_NONE, ERR_NONE },
   { "long", ERR_NONE, ERR_SOURCE_CONTRADICTS },
-  { "long-chunked", ERR_SOURCE_CONTRADICTS, ERR_SOURCE_CONTRADICTS },
+  { "long-chunked", ERR_NONE, ERR_NONE },
   { "multipart", ERR_NONE, ERR_SOURCE_CONTRADICTS },
   { "encoding,gzip", ERR_SOURCE_CONTRADICTS, ERR_SOURCE_CONTRADICTS },
   { "html", ERR_NONE, ERR_SOURCE_CHANGED },
