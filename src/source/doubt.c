@@ -58,9 +58,9 @@ goes_forward (struct job *job)
   struct source *s = job->s;
   struct place *p = job->answer.place;
 
-  if (job->kind != JOB_PROBE || s->waits.recorded || s->forward || s->places.n > 1)
+  if (job->kind != JOB_PROBE || s->waits.recorded || s->ranges.none || s->places.n > 1)
     return false;
-  s->forward = true;
+  s->ranges.none = true;
   p->image.known = false;
   job->done = job->tail_len = 0;
   job->wrong = p->health.wrong = DOUBTS_MAX - 1; /* one answer more */

@@ -247,6 +247,7 @@ struct login {
 
 /* doubt.c's: what is known of its ranges. */
 struct ranges {
+  bool none;          /* is asked for */
   bool work;          /* one beyond the first bytes came as it should */
   bool failed;        /* none ever will */
   unsigned rangeless; /* so many answers in a row were all of the image instead */
@@ -306,7 +307,6 @@ struct source {
   char fingerprint[DIGEST_HEX];
   struct source_identity id; /* as found by the probe */
   bool probed;
-  bool forward; /* no range is asked for */
   struct ranges ranges;
   struct net net;
   struct jobs jobs;

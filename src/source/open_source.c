@@ -264,7 +264,7 @@ source_open (struct source **out, const char *url, const struct source_options *
   if (s == NULL)
     return fail_memory (err, "a source");
   s->local.fd = s->local.recall.fd = -1;
-  s->forward = options->forward;
+  s->ranges.none = options->forward;
   redact_url (s->shown, sizeof s->shown, url);
   retry_budget_init (&s->waits.budget, options->retry_time_s, now);
   retry_budget_init (&s->waits.first,

@@ -26,7 +26,7 @@ choose_range (struct job *job, const struct place *place)
       = job->kind == JOB_PROBE || (job->kind == JOB_STREAM && job->range.at.v == 0);
   q->known = place->image.known ? &place->image.id : NULL;
   if ((job->kind == JOB_STREAM && ((job->range.at.v == 0 && job->done == 0) || !s->id.ranges))
-      || (job->kind == JOB_PROBE && s->forward)) {
+      || (job->kind == JOB_PROBE && s->ranges.none)) {
     a->bytes.skip = job->done;
     q->len = LENGTH_UNKNOWN;
     return;

@@ -40,7 +40,7 @@ target_new (const struct target_spec *spec, struct error *err)
   t->fd = t->raw.fd = t->place.dir_fd = -1;
   pthread_mutex_init (&t->behind.lock, NULL);
   pthread_mutex_init (&t->file.lock, NULL);
-  pthread_mutex_init (&t->one_writer, NULL);
+  pthread_mutex_init (&t->file.one_writer, NULL);
   t->virtual_size = spec->virtual_size;
   t->file.size = target_file_size (spec);
   t->file.may_grow = spec->file.may_grow;
@@ -63,7 +63,7 @@ target_close (struct target *t)
   free (t->amends);
   pthread_mutex_destroy (&t->behind.lock);
   pthread_mutex_destroy (&t->file.lock);
-  pthread_mutex_destroy (&t->one_writer);
+  pthread_mutex_destroy (&t->file.one_writer);
   free (t);
 }
 

@@ -92,13 +92,13 @@ struct target {
   struct target_identity id;
   _Atomic uint64_t virtual_size;
   struct {
-    _Atomic uint64_t size; /* of it no byte beyond is read or written */
-    pthread_mutex_t lock;  /* it has that size */
-    bool may_grow;         /* see target_spec */
+    _Atomic uint64_t size;      /* of it no byte beyond is read or written */
+    pthread_mutex_t lock;       /* it has that size */
+    bool may_grow;              /* see target_spec */
+    pthread_mutex_t one_writer; /* the kernel lets in one, others would spin */
   } file;
-  struct nbd_export *nbd;     /* NULL: there is a descriptor */
-  int fd;                     /* the locks hang on its open file description */
-  pthread_mutex_t one_writer; /* of a file: the kernel lets in one, others would spin */
+  struct nbd_export *nbd; /* NULL: there is a descriptor */
+  int fd;                 /* the locks hang on its open file description */
   struct target_raw raw;
   bool created;      /* by this object: target_discard removes it */
   bool in_place;     /* no part file: the target itself is written */

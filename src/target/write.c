@@ -165,10 +165,10 @@ put_vector (struct target *t, uint64_t *at, struct iovec *iov, int n)
     bool alone = t->place.kind == TARGET_FILE;
 
     if (alone)
-      pthread_mutex_lock (&t->one_writer);
+      pthread_mutex_lock (&t->file.one_writer);
     r = write_vector (t->fd, at, iov, cut_vector (t, *at, iov, n));
     if (alone)
-      pthread_mutex_unlock (&t->one_writer);
+      pthread_mutex_unlock (&t->file.one_writer);
     return r;
   }
   for (; n > 0 && r == 0; iov++, n--) {
