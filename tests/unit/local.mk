@@ -54,6 +54,7 @@ unit_tests += tests/unit/t-trust-signature
 unit_tests += tests/unit/t-unwrap-broken
 unit_tests += tests/unit/t-unwrap-limits
 unit_tests += tests/unit/t-unwrap-whole
+unit_tests += tests/unit/t-verify-samples
 
 tests_unit_t_source_fetch_SOURCES = tests/unit/t-source-fetch.c tests/unit/source-fixture.c
 tests_unit_t_source_lies_SOURCES = tests/unit/t-source-lies.c tests/unit/source-fixture.c
