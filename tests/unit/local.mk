@@ -16,6 +16,7 @@ unit_tests += tests/unit/t-copy-whole
 unit_tests += tests/unit/t-copy-worker
 unit_tests += tests/unit/t-copy-write-gather
 unit_tests += tests/unit/t-copy-zeros
+unit_tests += tests/unit/t-forward-pipes
 unit_tests += tests/unit/t-forward-whole
 unit_tests += tests/unit/t-image-open
 unit_tests += tests/unit/t-import-merkle
