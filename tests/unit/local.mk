@@ -19,6 +19,7 @@ unit_tests += tests/unit/t-copy-zeros
 unit_tests += tests/unit/t-forward-pipes
 unit_tests += tests/unit/t-forward-whole
 unit_tests += tests/unit/t-image-open
+unit_tests += tests/unit/t-image-walk
 unit_tests += tests/unit/t-import-merkle
 unit_tests += tests/unit/t-import-network
 unit_tests += tests/unit/t-import-options
