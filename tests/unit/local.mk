@@ -26,6 +26,7 @@ unit_tests += tests/unit/t-import-options
 unit_tests += tests/unit/t-import-phase
 unit_tests += tests/unit/t-import-signed
 unit_tests += tests/unit/t-import-stories
+unit_tests += tests/unit/t-import-targets
 unit_tests += tests/unit/t-journal-commit
 unit_tests += tests/unit/t-journal-database
 unit_tests += tests/unit/t-journal-import
