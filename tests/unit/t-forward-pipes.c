@@ -209,7 +209,7 @@ a_raw_disk_is_as_long_as_its_partitions_say (void **state)
   make_disk (sc);
   scene_ends (sc, starts (sc, "cut", ""), 3, "partition table");
   scene_ends (sc, resumes (sc, "other", ""), 4, "");
-  scene_ends (sc, resumes (sc, "head", ""), 4, "");
+  scene_ends (sc, resumes (sc, "head", ""), 4, "the header differs");
   scene_ends (sc, resumes (sc, "raw", ""), 0, "");
   scene_same (sc, "disk", "raw");
   fresh (sc);

@@ -167,6 +167,26 @@ each_is_resumed_alone (void **state)
   scene_same (sc, "b", "i.raw");
 }
 
+/* By its tables, where the file is another one. */
+static void
+a_kept_image_is_known_again_by_each (void **state)
+{
+  struct scene *sc = *state;
+  struct qimport *q;
+
+  make_image (sc, "i");
+  q = begin_several (sc, "~/i", "~/a ~/b", "keep-format");
+  assert_non_null (q);
+  step_to_parts (sc, q);
+  qimport_cancel (q);
+  scene_ends (sc, scene_run (sc, q, 0), 3, "interrupted");
+  scene_must_sh (sc, "cp i j; mv j i");
+  scene_ends (sc, scene_do (sc, "resume", "", "~/b", "accept-new-validator"), 0, "");
+  scene_ends (sc, scene_do (sc, "resume", "", "~/a", "accept-new-validator"), 0, "");
+  scene_same (sc, "a", "i");
+  scene_same (sc, "b", "i");
+}
+
 /* ---- The image itself ---------------------------------------------------------------------
  */
 
@@ -267,13 +287,26 @@ write_gpt_tool (struct scene *sc)
 }
 
 static void
+log_has (struct scene *sc, const char *target, const char *words)
+{
+  char *id = scene_words (sc, target), *json = NULL;
+
+  assert_int_equal (qimport_log_json (sc->j, id, &json, &sc->err), 0);
+  if (strstr (json, words) == NULL)
+    fail_msg ("the log has no \"%s\": %s", words, json);
+  qimport_free (json);
+  free (id);
+}
+
+static void
 the_backup_of_a_table_comes_to_the_end (void **state)
 {
   struct scene *sc = *state;
 
   write_gpt_tool (sc);
   scene_ends (sc, scene_do (sc, "start", "~/i", "~/disk", "size=6M fix-gpt"), 0, "");
-  scene_must_sh (sc, "python3 gpt.py check disk; cp disk moved");
+  scene_must_sh (sc, "python3 gpt.py check disk && cp disk moved");
+  log_has (sc, "~/disk", "the backup was moved from sector 8191 to 12287");
   scene_ends (sc, scene_do (sc, "audit", "", "~/disk", ""), 0, "");
   scene_must_sh (sc, "printf X | dd of=disk bs=1 seek=520 conv=notrunc status=none");
   scene_ends (sc, scene_do (sc, "audit", "", "~/disk", ""), 8, "");
@@ -284,6 +317,7 @@ the_backup_of_a_table_comes_to_the_end (void **state)
   scene_same (sc, "b", "moved");
   scene_ends (sc, scene_do (sc, "start", "~/i", "~/same", "fix-gpt"), 0, "");
   scene_same (sc, "same", "raw");
+  log_has (sc, "~/same", "at the end already");
 }
 
 static void
@@ -329,6 +363,7 @@ main (void)
     T (what_is_refused_is_refused_to_all),
     T (one_that_fails_meanwhile_is_left_behind),
     T (each_is_resumed_alone),
+    T (a_kept_image_is_known_again_by_each),
     T (what_keeps_the_image_decodes_nothing_of_it),
     T (an_image_with_other_tables_is_another),
     T (the_backup_of_a_table_comes_to_the_end),
