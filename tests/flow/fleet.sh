@@ -3,7 +3,8 @@
 #
 # Many imports on one machine: begun from a list, left to be, gone on with at once, watched,
 # counted for Prometheus, told in receipts, and forgotten, which gives the journal's space back.
-# And one image for many machines, with a cache between them and its server.
+# And one image for many machines, with a cache between them and its server; the job of Slurm, with
+# stubs of its programs.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 image deflate 4096
 serve
@@ -147,5 +148,39 @@ is "$(awk '{ n += $4 } END { print n }' "$origin_log")" "$(size_of "$image")" "a
 (host third) 2>third.err
 is "$?:$(cat third.err)" 0: "a third host needs it no more: it has ended, and the cache has all"
 assert_identical third.img "$expected" "with the right disk"
+
+# ---- the job of Slurm
+
+serve_behind=
+serve
+mkdir bin
+ln -s "$(readlink -f "$QIMPORT")" bin/qimport
+printf '#!/bin/sh\ncat "%s/state"\n' "$scratch" >bin/squeue
+printf '#!/bin/sh\necho "$@" >>"%s/requeued"\n' "$scratch" >bin/scontrol
+chmod +x bin/*
+job () {
+  rm -f requeued
+  echo "$1" >state
+  shift
+  run env PATH="$scratch/bin:$PATH" SLURM_JOB_ID=17 sh "$top_srcdir/etc/slurm/import-image.sbatch" "$@"
+}
+slow="$url $scratch/slurm.img --limit-rate 500K"
+# shellcheck disable=SC2086
+job RUNNING $slow --max-time 1
+is "$rc:$(cat requeued)" "3:requeue 17" "the job of Slurm goes back into the queue when it was interrupted"
+SLURM_RESTART_COUNT=20
+export SLURM_RESTART_COUNT
+# shellcheck disable=SC2086
+job RUNNING $slow --max-time 1
+is "$rc:$([ -e requeued ] && echo requeued)" 3: "not for ever"
+unset SLURM_RESTART_COUNT
+# shellcheck disable=SC2086
+job COMPLETING $slow --max-time 1
+is "$rc:$([ -e requeued ] && echo requeued)" 3: "nor when it was cancelled"
+job RUNNING "$url.not" "$scratch/not.img"
+is "$rc:$([ -e requeued ] && echo requeued)" 4: "nor for an image that is not there"
+job RUNNING "$url" "$scratch/slurm.img"
+is "$rc:$([ -e requeued ] && echo requeued)" 0: "and resumes in the end"
+assert_identical slurm.img "$expected" "with the right disk"
 cd /
 done_testing
