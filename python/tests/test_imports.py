@@ -13,7 +13,8 @@ from scene import EXPECTED, SLOW, URL, Scene
 
 # A program of its own that imports slowly, and says when something is safe.
 SLOWLY = """
-import sys, qimport
+import signal, sys, qimport
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job ignores
 with qimport.Journal(sys.argv[1]) as journal:
     with journal.ensure(sys.argv[2], sys.argv[3], limit_rate="4M", commit_interval="0.1") as job:
         job.interval = 0.05

@@ -56,11 +56,24 @@ is_ours (const struct qimport *q)
 }
 
 /* What it is stays as it was: the same snapshot, the same format. */
+/* Over what the old image left there, the newer one would make a disk of both. */
+static int
+refuse_kept (const struct qimport *q, struct error *err)
+{
+  return fail (err, ERR_TARGET_CHANGED,
+               "%s: the image at %s is another one now, but the target holds the old one in "
+               "place of what it held (--unallocated keep); put back what it held, `qimport "
+               "forget %.8s`, then `qimport start`",
+               q->imp.target, q->image.records[0].url, q->imp.id);
+}
+
 static int
 begin_again (struct qimport *q, struct error *err)
 {
   bool in_place = strcmp (q->imp.target_kind, "file") != 0, ours = is_ours (q);
 
+  if (q->imp.keep_holes && q->imp.target_identity[0] != '\0')
+    return refuse_kept (q, err);
   import_warn (q, "%s: the image at %s is another one now and is imported again%s",
                q->imp.target, q->image.records[0].url,
                in_place ? "; until that is complete the target holds neither" : "");

@@ -142,6 +142,21 @@ check_backing (struct qimport *q, const struct option_memo *memo, struct error *
   return another_import (q, one, other, err);
 }
 
+/* What was promised of the target counts while it is known that this is the one: nothing else
+ * was written to it, and it was claimed. */
+static void
+hold_promises (struct qimport *q, bool anew)
+{
+  if ((!anew && q->imp.now.target_epoch > 0) || !options_void_promises (q->options))
+    return;
+  import_warn (q,
+               anew ? "%s: its import was begun anew and has written to it since "
+                      "--target-is-zero was promised; it is not relied on any more"
+                    : "%s: nothing says that it is still the one of which --target-is-zero was "
+                      "promised; it is not relied on",
+               q->imp.target);
+}
+
 int
 import_hold_options (struct qimport *q, struct error *err)
 {
@@ -155,12 +170,7 @@ import_hold_options (struct qimport *q, struct error *err)
       || check_backing (q, &was->memo, err) == -1
       || began_with (&q->imp, q->options, err) == -1)
     return -1;
-  if ((anew || was->memo.promises_void) && options_void_promises (q->options))
-    import_warn (
-        q,
-        "%s: its import was begun anew and has written to it since --target-is-zero was "
-        "promised; it is not relied on any more",
-        q->imp.target);
+  hold_promises (q, anew || was->memo.promises_void);
   return 0;
 }
 

@@ -133,6 +133,7 @@ struct place {
   bool digest;      /* login.c's: it wants passwords so */
   bool vetted;      /* serves the bytes the import belongs to */
   bool dead;
+  bool may_come_back; /* dead for now: of what passes */
 };
 
 /* What must read the same at a mirror. */

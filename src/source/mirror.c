@@ -213,10 +213,19 @@ vet (struct source *s, struct place *p, struct error *err)
   return 0;
 }
 
+/* One that failed for now may be there at a resume. */
+static int
+none_is_left (const struct source *s, bool may_come_back, struct error *err)
+{
+  return fail (err, may_come_back ? ERR_RETRY_BUDGET : ERR_SOURCE_FAILED,
+               "%s: no mirror is left that serves the image%s; `qimport log` tells why",
+               s->shown, may_come_back ? " now, `qimport resume` asks them again" : "");
+}
+
 int
 mirror_vet (struct source *s, struct error *err)
 {
-  bool alive = false;
+  bool alive = false, may_come_back = false;
   size_t i;
 
   if (s->places.n < 2 || !s->probed || !s->id.ranges)
@@ -229,13 +238,9 @@ mirror_vet (struct source *s, struct error *err)
     if (!p->dead && !p->vetted && vet (s, p, err) == -1)
       return -1;
     alive = alive || !p->dead;
+    may_come_back = may_come_back || p->may_come_back;
   }
-  if (!alive)
-    return fail (err, ERR_SOURCE_FAILED,
-                 "%s: no mirror is left that serves the image; "
-                 "`qimport log` tells why",
-                 s->shown);
-  return 0;
+  return alive ? 0 : none_is_left (s, may_come_back, err);
 }
 
 void

@@ -39,6 +39,7 @@ place_failed (struct job *job, struct error *err)
   struct place *p = job->answer.place;
 
   p->dead = true;
+  p->may_come_back = err->code == ERR_RETRY_BUDGET;
   p->total.failures++;
   if (job->kind == JOB_VET) {
     source_tell (s, "mirror", "%s", err->text);

@@ -164,6 +164,8 @@ class History:
                 server.release()
         if "power" in c.value:
             self.lose_unsynced(c)
+        if self.running is not None and c.status in (2, 6, 7):  # it began nothing
+            self.rules.meet(self.running[0], self.world.rows(self.running[0].journal))
         self.rules.check(c, running=self.running is not None)
         if self.running is not None:
             self.meanwhile.append(c)
