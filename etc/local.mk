@@ -23,7 +23,7 @@ CLEANFILES += $(systemd_units)
 check_DATA = $(systemd_units)
 EXTRA_DIST += etc/systemd/qimport-resume.service.in etc/systemd/qimport@.service.in \
 	etc/systemd/hardening etc/tmpfiles/qimport.conf \
-	etc/kubernetes packaging
+	etc/kubernetes etc/nginx etc/slurm packaging
 
 # The Ansible collection, where Ansible looks for those of a distribution.
 ansible_source = etc/ansible/ansible_collections/qimport/images

@@ -63,7 +63,8 @@ is "$unknown" "" "documents name no option that does not exist"
 # Commands within other documents, examples and manifests: COMMAND, then its options.
 calls () {
   grep -hoE 'qimport (start|resume|ensure|status|audit|receipt|report|log|info|map|forget)\b[^|`)]*' \
-    "$top_srcdir"/README.md "$doc"/*.md "$top_srcdir"/etc/systemd/*.in | sed 's/ # .*//; s/&&.*//; s/; .*//'
+    "$top_srcdir"/README.md "$doc"/*.md "$top_srcdir"/etc/systemd/*.in \
+    "$top_srcdir"/etc/slurm/* | sed 's/ # .*//; s/&&.*//; s/; .*//'
   sed -n '/^ *args:/,/^ *[a-z]*:$/p' "$top_srcdir"/etc/kubernetes/*.yaml | sed -n 's/^ *- \(--[^=]*\).*/qimport ensure \1/p'
 }
 for c in start resume ensure status audit receipt report log info map forget; do

@@ -3,6 +3,8 @@
 #
 # Many imports on one machine: begun from a list, left to be, gone on with at once, watched,
 # counted for Prometheus, told in receipts, and forgotten, which gives the journal's space back.
+# And one image for many machines, with a cache between them and its server; the job of Slurm, with
+# stubs of its programs.
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/flow/lib.sh"
 image deflate 4096
 serve
@@ -112,5 +114,73 @@ check "that names it" grep -q 'left.img.qimport-part' err
 run qimport start -q --force "$url" left.img
 exits 0 "with --force it does"
 assert_identical left.img "$expected" "and the disk is right"
+
+# ---- one download for many hosts
+
+host () { QIMPORT_JOURNAL=$scratch/$1.db exec "$QIMPORT" ensure -q "$url" "$scratch/$1.img"; }
+origin_pid=$serve_pid origin_log=$serve_log
+background="$background $origin_pid"
+: >"$origin_log"
+serve_pid=
+serve_behind=$serve_url
+serve_start "$scratch/cache" "$scratch" || bail "nginx does not start as a cache"
+url=$serve_url/${image##*/}
+(host first) 2>first.err &
+first=$!
+background
+(host second) 2>second.err &
+second=$!
+background
+wait $first
+is "$?:$(cat first.err)" 0: "an import through etc/nginx/image-cache.conf"
+wait $second
+is "$?:$(cat second.err)" 0: "and another at the same time, each with its journal as on two hosts"
+assert_identical first.img "$expected" "one disk is right"
+assert_identical second.img "$expected" "and the other"
+# Its log is whole when it has ended.
+kill $origin_pid
+wait $origin_pid 2>/dev/null
+note "the origin was asked $(wc -l <"$origin_log") times, the cache $(wc -l <"$serve_log") times"
+slices=$((($(size_of "$image") + 1048575) / 1048576))
+is "$(wc -l <"$origin_log"):$(awk '{ print $5 }' "$origin_log" | sort -u | wc -l)" "$slices:$slices" \
+  "the origin was asked for each MiB, and for none twice"
+is "$(awk '{ n += $4 } END { print n }' "$origin_log")" "$(size_of "$image")" "and sent each byte of the image once"
+(host third) 2>third.err
+is "$?:$(cat third.err)" 0: "a third host needs it no more: it has ended, and the cache has all"
+assert_identical third.img "$expected" "with the right disk"
+
+# ---- the job of Slurm
+
+serve_behind=
+serve
+mkdir bin
+ln -s "$(readlink -f "$QIMPORT")" bin/qimport
+printf '#!/bin/sh\ncat "%s/state"\n' "$scratch" >bin/squeue
+printf '#!/bin/sh\necho "$@" >>"%s/requeued"\n' "$scratch" >bin/scontrol
+chmod +x bin/*
+job () {
+  rm -f requeued
+  echo "$1" >state
+  shift
+  run env PATH="$scratch/bin:$PATH" SLURM_JOB_ID=17 sh "$top_srcdir/etc/slurm/import-image.sbatch" "$@"
+}
+slow="$url $scratch/slurm.img --limit-rate 500K"
+# shellcheck disable=SC2086
+job RUNNING $slow --max-time 1
+is "$rc:$(cat requeued)" "3:requeue 17" "the job of Slurm goes back into the queue when it was interrupted"
+SLURM_RESTART_COUNT=20
+export SLURM_RESTART_COUNT
+# shellcheck disable=SC2086
+job RUNNING $slow --max-time 1
+is "$rc:$([ -e requeued ] && echo requeued)" 3: "not for ever"
+unset SLURM_RESTART_COUNT
+# shellcheck disable=SC2086
+job COMPLETING $slow --max-time 1
+is "$rc:$([ -e requeued ] && echo requeued)" 3: "nor when it was cancelled"
+job RUNNING "$url.not" "$scratch/not.img"
+is "$rc:$([ -e requeued ] && echo requeued)" 4: "nor for an image that is not there"
+job RUNNING "$url" "$scratch/slurm.img"
+is "$rc:$([ -e requeued ] && echo requeued)" 0: "and resumes in the end"
+assert_identical slurm.img "$expected" "with the right disk"
 cd /
 done_testing

@@ -8,11 +8,31 @@
 #                                    0 for none; nginx's files go to DIR
 #     serve_stop
 #     serve_tls                      where it is set: the lines of a certificate and its key
+#     serve_behind                   where it is set: http://HOST:PORT; no files, but etc/nginx/image-cache.conf
+#                                    with that as its origin, and what it keeps in DIR/kept
 #     $serve_url $serve_pid          http://127.0.0.1:PORT; also $serve_url/plain, where the
 #                                    same files come without ranges
 #     $serve_log                     a line a request: METHOD PATH STATUS BYTES RANGE
 
 serve_pid=
+
+serve_files () {
+  cat <<EOF
+  server {
+    listen 127.0.0.1:$4${serve_tls:+ ssl};
+    ${serve_tls:-}
+    root $2;
+    limit_rate $3;
+    location /plain/ { alias $2/; max_ranges 0; etag off; }
+  }
+EOF
+}
+
+serve_cache () {
+  sed -e "s|images.example.org:443|${serve_behind#*//}|; s|images.example.org|${serve_behind#*//}|" \
+    -e "s|https://images;|http://images;|; s|listen 80;|listen 127.0.0.1:$2;|" \
+    -e "s|/var/cache/nginx/images|$1/kept|; /proxy_ssl_/d" "$top_srcdir/etc/nginx/image-cache.conf"
+}
 
 serve_config () {
   cat <<EOF
@@ -36,13 +56,7 @@ http {
   tcp_nopush on;
   keepalive_timeout 60;
   keepalive_requests 100000;
-  server {
-    listen 127.0.0.1:$4${serve_tls:+ ssl};
-    ${serve_tls:-}
-    root $2;
-    limit_rate $3;
-    location /plain/ { alias $2/; max_ranges 0; etag off; }
-  }
+$(if [ -n "${serve_behind:-}" ]; then serve_cache "$1" "$4"; else serve_files "$@"; fi)
 }
 EOF
 }
