@@ -17,6 +17,14 @@ enum {
   BESIDE_DISK = 64 << 20    /* what an image of the smallest disk may have beside it */
 };
 
+/* Only a strong ETag says that what is kept and what comes are of one file: nothing compares
+ * them, and they would be unpacked one behind the other, by another import too. */
+static bool
+may_keep (const struct journal_layer *r)
+{
+  return r->etag[0] != '\0' && strncmp (r->etag, "W/", 2) != 0;
+}
+
 /* By this what is kept is known to be of the same file. */
 static void
 kept_source (const struct journal_layer *r, uint8_t sum[DIGEST_SIZE])
@@ -27,8 +35,8 @@ kept_source (const struct journal_layer *r, uint8_t sum[DIGEST_SIZE])
   store_be64 (length, r->length);
   digest_init (&d);
   digest_update (&d, length, sizeof length);
+  digest_update (&d, r->url, strlen (r->url) + 1);
   digest_update (&d, r->etag, strlen (r->etag) + 1);
-  digest_update (&d, r->last_modified, strlen (r->last_modified) + 1);
   digest_peek (&d, sum);
 }
 
@@ -45,6 +53,7 @@ static int
 open_kept (struct stream *s, struct error *err)
 {
   OWN_MEM char *path = NULL, *local = NULL;
+  bool keep = may_keep (&s->spec.image->records[0]) && !s->spec.no_keep;
   uint8_t sum[DIGEST_SIZE];
   struct error why;
 
@@ -53,9 +62,9 @@ open_kept (struct stream *s, struct error *err)
   path = forward_kept_path (s->spec.imp, s->spec.spool_dir, s->spec.journal);
   if (path == NULL)
     return fail_memory (err, "what was fetched");
-  if (s->spec.restart || s->spec.no_keep)
+  if (s->spec.restart || !keep)
     kept_remove_at (path);
-  if (s->spec.no_keep || local != NULL || !s->spec.image->ranges)
+  if (!keep || local != NULL || !s->spec.image->ranges)
     return 0;
   kept_source (&s->spec.image->records[0], sum);
   if (kept_open (&s->result->kept, path, sum, &why) == -1)

@@ -182,7 +182,10 @@ class Rules:
         if any(i in self.imports and self.imports[i].keep and not self.imports[i].wrote
                for i in c.subjects):
             return True
-        return any(d is disk and (state, owner) == (disk.state, disk.owner)
+        at = PART_AT if self.world.kind == "parted" and c.name != "whole" else 0
+        held = c.held.get(id(disk), b"")[at:at + self.world.size]
+        return any((state, owner) == (disk.state, disk.owner)
+                   and (d is disk or held == self.imports[i].before[0])
                    for i in c.subjects if i in self.imports and c.verb != "start"
                    for d, state, owner in self.imports[i].onto)
 
