@@ -25,7 +25,7 @@ enum {
 const char *
 stream_url (const struct stream *s)
 {
-  return source_url (s->spec.image->sources[0]);
+  return image_shown (s->spec.image, 0);
 }
 
 void

@@ -145,14 +145,20 @@ head_digest (struct image *i, unsigned k, const uint8_t *head, size_t len,
   return 0;
 }
 
-int
-image_name_error (const struct image *i, unsigned k, struct error *err)
+const char *
+image_shown (const struct image *i, unsigned k)
 {
   const char *url = source_url (i->sources[k]);
 
+  return strcmp (url, "-") == 0 ? "standard input" : url;
+}
+
+int
+image_name_error (const struct image *i, unsigned k, struct error *err)
+{
   if (!error_blames_image (err->code) && err->code != ERR_USAGE)
     return -1;
-  return fail_in (err, strcmp (url, "-") == 0 ? "standard input" : url);
+  return fail_in (err, image_shown (i, k));
 }
 
 static int

@@ -57,6 +57,8 @@ int image_parse (struct image *i, const struct image_spec *spec, struct error *e
 /* Into the records: format, cluster and segment size.  FEATURES: of the image itself, in words.
  */
 void image_record_format (struct image *i, char *features, size_t size);
+/* Layer K for people: its URL, or "standard input". */
+const char *image_shown (const struct image *i, unsigned k);
 /* An error about the image of layer K gets its URL, where it has none yet.  Returns -1. */
 int image_name_error (const struct image *i, unsigned k, struct error *err);
 /* For the log: what came of each mirror. */

@@ -58,7 +58,7 @@ import_check_kept (const struct qimport *q, struct error *err)
     return fail (err, ERR_USAGE,
                  "%s: can only be read forward, and --keep-format checks all tables before a "
                  "byte is written; store it in a file first, and import that",
-                 strcmp (url, "-") == 0 ? "standard input" : url);
+                 image_shown (&q->image, 0));
   if (q->image.layers[0].file_len <= q->options->max_size)
     return 0;
   return fail (err, ERR_IMAGE_TOO_LARGE,
