@@ -13,7 +13,8 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_b
 	export top_srcdir top_builddir CC SANITIZE_CFLAGS;
 
 # The scripts are in one table, which configure reads.
-TESTS += $(QUICK_TESTS) $(DURABILITY_TESTS)
+# The longest first: at the end they would run alone.
+TESTS += $(DURABILITY_TESTS) $(QUICK_TESTS)
 test_files = $(wildcard $(addprefix $(srcdir)/tests/,*.sh controls/*.sh durability/*.sh flow/*.sh \
 	flow/*.tsv long/*.sh tools/*.c tools/*.py tools/*.sh))
 EXTRA_DIST += $(test_files:$(srcdir)/%=%) tests/TESTS tests/FAULTS.md tests/data \
